@@ -1,0 +1,3 @@
+//! Load generator, fast upstream and report.
+
+fn main() {}

@@ -1,0 +1,234 @@
+//! Changing one field of a JSON text without touching the rest.
+//!
+//! Parsing a message into values and writing it out again loses big numbers, key order and duplicate keys, and costs
+//! ten times a copy. Here the parts to change are found as borrowed slices, and the text is copied once around them.
+
+use std::borrow::Cow;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::jsonrpc::quote;
+
+/// Replacements in one JSON text, applied in one copy.
+pub struct Edit<'a> {
+    source: &'a str,
+    cuts: Vec<Cut<'a>>,
+}
+
+struct Cut<'a> {
+    start: usize,
+    end: usize,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Edit<'a> {
+    /// Begins an edit of `source`.
+    #[must_use]
+    pub fn new(source: &'a str) -> Self {
+        Self { source, cuts: Vec::new() }
+    }
+
+    /// Replaces `part`, which must be a slice of the source (a `RawValue` borrowed from it), by `text`.
+    ///
+    /// # Panics
+    /// When `part` does not lie inside the source.
+    pub fn replace(&mut self, part: &str, text: impl Into<Cow<'a, str>>) -> &mut Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
+        let end = start.wrapping_add(part.len());
+        assert!(start <= end && end <= self.source.len(), "the part to replace lies outside the text");
+        self.cuts.push(Cut { start, end, text: text.into() });
+        self
+    }
+
+    /// The text with all replacements made; the source itself when there are none.
+    ///
+    /// Overlapping replacements keep the one that starts first.
+    #[must_use]
+    pub fn finish(mut self) -> Cow<'a, str> {
+        if self.cuts.is_empty() {
+            return Cow::Borrowed(self.source);
+        }
+        self.cuts.sort_by_key(|cut| cut.start);
+        let added: usize = self.cuts.iter().map(|cut| cut.text.len()).sum();
+        let mut out = String::with_capacity(self.source.len() + added);
+        let mut done = 0;
+        for cut in &self.cuts {
+            if cut.start < done {
+                continue;
+            }
+            out.push_str(&self.source[done..cut.start]);
+            out.push_str(&cut.text);
+            done = cut.end;
+        }
+        out.push_str(&self.source[done..]);
+        Cow::Owned(out)
+    }
+}
+
+/// The fields of one JSON object in their order, values raw. A duplicate key is an error.
+#[derive(Debug, Clone)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// Reads the top level of `json`.
+    ///
+    /// # Errors
+    /// When `json` is not an object, or has a key twice.
+    pub fn read(json: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// The raw value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+
+    /// The fields in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+
+    /// Whether the object has no fields.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// More keys than this in one object are refused: the duplicate check is quadratic below, and nobody has that many.
+const MAX_FIELDS: usize = 10_000;
+
+/// Up to this many keys a linear look for duplicates is quicker than hashing.
+const FEW_FIELDS: usize = 16;
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    if fields.len() == MAX_FIELDS {
+                        return Err(de::Error::custom(format!("more than {MAX_FIELDS} fields in one object")));
+                    }
+                    fields.push((key, value));
+                }
+                match duplicate(&fields) {
+                    Some(key) => Err(de::Error::custom(format!("duplicate field `{key}`"))),
+                    None => Ok(Fields(fields)),
+                }
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+fn duplicate<'f>(fields: &'f [(Cow<'_, str>, &RawValue)]) -> Option<&'f str> {
+    if fields.len() <= FEW_FIELDS {
+        let twice = |(at, (key, _)): (usize, &'f (Cow<'_, str>, &RawValue))| {
+            fields[..at].iter().any(|(earlier, _)| earlier == key).then_some(key.as_ref())
+        };
+        return fields.iter().enumerate().find_map(twice);
+    }
+    let mut seen = std::collections::HashSet::with_capacity(fields.len());
+    fields.iter().map(|(key, _)| key.as_ref()).find(|key| !seen.insert(*key))
+}
+
+/// An object key, borrowed when it has no escapes; serde's own `Cow` always copies.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+/// `object` with `key` set to `value` (JSON text): replaced where it stands, else added at the end.
+///
+/// # Errors
+/// When `object` is not a JSON object, or has a key twice.
+pub fn set_field(object: &str, key: &str, value: &str) -> Result<String, serde_json::Error> {
+    let fields = Fields::read(object)?;
+    if let Some(old) = fields.get(key) {
+        let mut edit = Edit::new(object);
+        edit.replace(old.get(), value);
+        return Ok(edit.finish().into_owned());
+    }
+    let open = object.rfind('}').expect("Fields::read accepts objects only");
+    let comma = if fields.is_empty() { "" } else { "," };
+    Ok(format!("{}{comma}{}:{value}{}", &object[..open], quote(key), &object[open..]))
+}
+
+/// `object` without `key`; the same text when it has none.
+///
+/// # Errors
+/// When `object` is not a JSON object, or has a key twice.
+pub fn remove_field(object: &str, key: &str) -> Result<String, serde_json::Error> {
+    let fields = Fields::read(object)?;
+    if fields.get(key).is_none() {
+        return Ok(object.to_owned());
+    }
+    let kept: Vec<String> = fields
+        .iter()
+        .filter(|(name, _)| *name != key)
+        .map(|(name, value)| format!("{}:{}", quote(name), value.get()))
+        .collect();
+    Ok(format!("{{{}}}", kept.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_parts_and_keeps_every_other_byte() {
+        let json = r#"{ "name" : "a-b", "n": 1e400,  "x":{"name":"a-b"} }"#;
+        let fields = Fields::read(json).expect("an object");
+        let mut edit = Edit::new(json);
+        edit.replace(fields.get("x").expect("x").get(), "[]");
+        edit.replace(fields.get("name").expect("name").get(), "\"b\"");
+        assert_eq!(edit.finish(), r#"{ "name" : "b", "n": 1e400,  "x":[] }"#);
+    }
+
+    #[test]
+    fn sets_and_removes_fields() {
+        let cases = [
+            (set_field("{}", "a", "1"), r#"{"a":1}"#),
+            (set_field(r#"{"b":2 }"#, "a", "1"), r#"{"b":2 ,"a":1}"#),
+            (set_field(r#"{"a": 0}"#, "a", "1"), r#"{"a": 1}"#),
+            (remove_field(r#"{"a":0,"b":1}"#, "a"), r#"{"b":1}"#),
+            (remove_field(r#"{"b":1}"#, "a"), r#"{"b":1}"#),
+        ];
+        for (got, expected) in cases {
+            assert_eq!(got.expect("an object"), expected);
+        }
+    }
+
+    #[test]
+    fn duplicate_keys_are_refused_however_they_are_spelled() {
+        assert!(Fields::read(r#"{"a":1,"\u0061":2}"#).is_err());
+        let many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":0")).collect();
+        assert!(Fields::read(&format!("{{{}}}", many.join(","))).is_ok());
+        assert!(Fields::read(&format!("{{{},\"k7\":1}}", many.join(","))).is_err());
+        assert!(Fields::read("[1]").is_err());
+    }
+}

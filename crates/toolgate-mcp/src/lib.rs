@@ -1,0 +1,13 @@
+//! The Model Context Protocol as data.
+//!
+//! Bytes or values in, bytes or values out: nothing here touches a socket, a file, a clock or a task.
+//! A message is parsed one envelope deep; what the gateway does not need to see stays the bytes that it came as
+//! ([`serde_json::value::RawValue`]), so unknown fields, big numbers and new content types survive.
+//!
+//! Suggested reading order: [`jsonrpc`], [`edit`], [`views`], [`version`], [`sse`], [`headers`], [`tool_shapes`].
+
+pub mod depth;
+pub mod edit;
+pub mod jsonrpc;
+pub mod sse;
+pub mod version;

@@ -1,0 +1,5 @@
+//! What the gateway was told: `config.yaml`, the environment and the command line, checked.
+
+pub mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,353 @@
+//! The checked form of the configuration: values that cannot be wrong.
+//!
+//! [`super::check`] makes these from the file, the environment and the command line; everything else in the gateway
+//! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use indexmap::IndexMap;
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use toolgate_mcp::version::Revision;
+use url::Url;
+
+/// Everything that the gateway was told.
+#[derive(Debug)]
+pub struct Settings {
+    /// `general_settings`.
+    pub general: General,
+    /// `mcp_servers`, in the file's order.
+    pub servers: Vec<Arc<ServerSettings>>,
+    /// How the names that clients see are made.
+    pub naming: Naming,
+    /// How long the gateway waits for upstreams.
+    pub timeouts: Timeouts,
+    /// TLS towards upstreams that do not say otherwise.
+    pub tls: TlsSettings,
+    /// Caps on what one peer can make the gateway hold.
+    pub limits: Limits,
+    /// How the gateway presents itself in `initialize`.
+    pub identity: Identity,
+}
+
+/// `general_settings`, as far as this gateway acts on it.
+#[derive(Debug)]
+pub struct General {
+    /// The key that may do everything. Always there: `check` fails, or one is made at first start.
+    pub master_key: SecretString,
+    /// `litellm_key_header_name`: one more header that carries the gateway's key.
+    pub key_header: Option<HeaderName>,
+    /// `mcp_client_side_auth_header_name`: carries one credential for all upstreams. Default `x-mcp-auth`.
+    pub client_auth_header: HeaderName,
+    /// `mcp_advertised_versions`; never empty, oldest first.
+    pub advertised_versions: Vec<Revision>,
+    /// `mcp_disabled_capabilities`.
+    pub disabled: DisabledCapabilities,
+    /// `mcp_require_explicit_server_scope`.
+    pub require_explicit_scope: bool,
+    /// `allowed_hosts`: more values of `Host` than loopback names and the bind address. Lower case, without port.
+    pub allowed_hosts: Vec<String>,
+    /// `allowed_origins`: values of `Origin` from which browsers may call, beside the gateway's own.
+    pub allowed_origins: AllowedOrigins,
+    /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
+    pub shutdown_grace: Duration,
+}
+
+/// Origins that browsers may call from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// `"*"`: no check, as LiteLLM does.
+    Any,
+    /// These, and loopback origins. Lower case, `scheme://host[:port]`.
+    Listed(Vec<String>),
+}
+
+/// What `mcp_disabled_capabilities` switches off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DisabledCapabilities {
+    /// Prompts are not offered.
+    pub prompts: bool,
+    /// Resources are not offered.
+    pub resources: bool,
+}
+
+/// How listed names are made.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    /// `MCP_TOOL_PREFIX_SEPARATOR`. Default `-`.
+    pub separator: String,
+    /// `general_settings.mcp_tool_prefix`.
+    pub prefix: PrefixMode,
+}
+
+/// When the server's prefix is put before a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PrefixMode {
+    /// Always, as LiteLLM does.
+    #[default]
+    Always,
+    /// Only where two servers in scope have the same name.
+    WhenAmbiguous,
+    /// Never; of two equal names the first server's is listed.
+    Never,
+}
+
+/// Deadlines towards upstreams. Each counts from the moment the wait begins.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// A call; `LITELLM_MCP_CLIENT_TIMEOUT`, 60 s. A server's own `timeout` goes before it.
+    pub call: Duration,
+    /// Listing tools; `LITELLM_MCP_TOOL_LISTING_TIMEOUT`, 30 s.
+    pub listing: Duration,
+    /// Listing prompts, resources and templates; `LITELLM_MCP_METADATA_TIMEOUT`, 10 s.
+    pub metadata: Duration,
+    /// A health probe; `LITELLM_MCP_HEALTH_CHECK_TIMEOUT`, 10 s.
+    pub health: Duration,
+    /// How long a fetched list serves before it is fetched again; `LITELLM_MCP_DISCOVERY_CACHE_TTL`, 60 s.
+    pub list_cache: Duration,
+}
+
+/// TLS towards an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TlsSettings {
+    /// `ssl_verify: false` switches certificate checks off.
+    pub verify: bool,
+    /// More roots than the system's: `ssl_verify: /path.pem` or `SSL_CERT_FILE`.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Caps.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A client's request body, in bytes; 4 MiB.
+    pub request_bytes: usize,
+    /// One message of an upstream, in bytes; `LITELLM_MCP_MAX_SSE_EVENT_SIZE_BYTES`, 64 MiB.
+    pub message_bytes: usize,
+    /// Names in one path or `x-mcp-servers` header; 16.
+    pub names_per_scope: usize,
+    /// Pages that are asked of one upstream for one list; 1,000.
+    pub pages_per_list: usize,
+    /// Live sessions with upstreams held at once; 20,000.
+    pub upstream_sessions: usize,
+    /// How long a session, towards clients and upstreams, lives without use; 30 min.
+    pub session_idle: Duration,
+}
+
+/// How the gateway presents itself.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// `LITELLM_MCP_SERVER_NAME`; default `litellm-mcp-server`.
+    pub name: String,
+    /// `LITELLM_MCP_SERVER_DESCRIPTION`; default `MCP Server for LiteLLM`.
+    pub description: String,
+}
+
+/// A server's id in grants: what is stored in a key's `object_permission.mcp_servers`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(pub Arc<str>);
+
+impl std::fmt::Display for ServerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One entry of `mcp_servers`.
+///
+/// Two equal values mean that a reload left the server alone; see [`ServerSettings::fingerprint`].
+#[derive(Debug)]
+pub struct ServerSettings {
+    /// The pinned `server_id`, or the one derived as LiteLLM does for this entry as it is written.
+    pub id: ServerId,
+    /// Other ids that lead here: LiteLLM derives a different one when `transport` is absent than when it is `http`.
+    pub other_ids: Vec<ServerId>,
+    /// The key in `mcp_servers`, or the alias where `mcp_aliases` names one (LiteLLM replaces both).
+    pub name: String,
+    /// `alias`, or the first of `mcp_aliases` for this server.
+    pub alias: Option<String>,
+    /// The prefix of listed names: alias or name, blanks replaced by `_`; the short prefix when that is switched on.
+    pub prefix: String,
+    /// How to reach it.
+    pub transport: Transport,
+    /// `description`.
+    pub description: Option<String>,
+    /// `instructions`, put in place of the server's own.
+    pub instructions: Option<String>,
+    /// `mcp_info` as JSON, completed with `server_name` and `description`.
+    pub mcp_info: serde_json::Map<String, serde_json::Value>,
+    /// `auth_type` with its value.
+    pub auth: UpstreamAuth,
+    /// `static_headers`, with `env_vars` of global scope filled in. They win over forwarded ones.
+    pub static_headers: Vec<(HeaderName, HeaderValue)>,
+    /// `extra_headers`: names that are forwarded from the caller's request.
+    pub extra_headers: Vec<HeaderName>,
+    /// What may be listed and called, and under which name.
+    pub tools: ToolRules,
+    /// `access_groups`.
+    pub access_groups: Vec<String>,
+    /// `allow_all_keys`.
+    pub allow_all_keys: bool,
+    /// `timeout`.
+    pub timeout: Option<Duration>,
+    /// `max_concurrent_requests`.
+    pub max_concurrent_requests: Option<std::num::NonZeroUsize>,
+    /// `ssl_verify` of the entry, or the general one.
+    pub tls: TlsSettings,
+    /// SHA-256 over the entry as it was read, environment filled in. Equal fingerprints mean: the same server.
+    pub fingerprint: [u8; 32],
+}
+
+impl ServerSettings {
+    /// Every name under which this server may be addressed or its tools prefixed: alias, name, ids, prefix.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let ids = std::iter::once(&self.id).chain(&self.other_ids).map(|id| &*id.0);
+        self.alias.as_deref().into_iter().chain([self.name.as_str(), self.prefix.as_str()]).chain(ids)
+    }
+}
+
+/// How a server is reached.
+#[derive(Debug)]
+pub enum Transport {
+    /// Over HTTP.
+    Http {
+        /// The endpoint.
+        url: Url,
+        /// Which of the two HTTP transports.
+        kind: HttpKind,
+    },
+    /// As a child process.
+    Stdio(StdioCommand),
+    /// A REST API described by OpenAPI. Not active yet: listed as unavailable.
+    OpenApi {
+        /// `spec_path`.
+        spec: String,
+        /// `url`.
+        base_url: Option<Url>,
+    },
+}
+
+/// Which HTTP transport a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpKind {
+    /// `transport` absent: Streamable HTTP is tried, then HTTP+SSE; the answer is remembered.
+    Detect,
+    /// `transport: http`.
+    Streamable,
+    /// `transport: sse`.
+    Sse,
+}
+
+/// A child process to start.
+#[derive(Debug)]
+pub struct StdioCommand {
+    /// `command`.
+    pub command: String,
+    /// `args`.
+    pub args: Vec<String>,
+    /// `env`, complete: what the child gets beside the base set, which `check` has put in already.
+    pub env: BTreeMap<String, EnvValue>,
+    /// `isolation`.
+    pub isolation: Isolation,
+}
+
+/// One value in a child's environment.
+#[derive(Debug)]
+pub enum EnvValue {
+    /// From the file.
+    Fixed(SecretString),
+    /// `${X-HEADER}` or `${X-HEADER:-default}`: from the caller's request.
+    Header {
+        /// Which header.
+        name: HeaderName,
+        /// What to use when it is missing or empty; without it the server is not started for that caller.
+        default: Option<SecretString>,
+    },
+}
+
+/// Who shares a child process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Everyone whose environment renders the same.
+    #[default]
+    Shared,
+    /// One child per client session.
+    Session,
+    /// One child per caller.
+    User,
+}
+
+/// `auth_type` and its value.
+#[derive(Debug)]
+pub enum UpstreamAuth {
+    /// None.
+    None,
+    /// A value that is the same for all callers; a caller's own value (`x-mcp-...`) is sent in its place.
+    Static {
+        /// How the value is put on the wire.
+        scheme: AuthScheme,
+        /// `authentication_token` or `auth_value`; none means that only the caller's own is sent.
+        value: Option<SecretString>,
+        /// `upstream_token_header`, where it is not the scheme's own.
+        header: Option<HeaderName>,
+    },
+    /// One of LiteLLM's types whose part is not active yet: such a server is listed as unavailable, saying so.
+    NotActiveYet {
+        /// The `auth_type` as written.
+        auth_type: String,
+    },
+}
+
+/// How LiteLLM writes a static credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// `X-API-Key: v`
+    ApiKey,
+    /// `Authorization: Bearer v`
+    BearerToken,
+    /// `Authorization: Basic base64(v)`
+    Basic,
+    /// `Authorization: v`
+    Authorization,
+    /// `Authorization: token v`
+    Token,
+}
+
+/// What may be listed and called on one server. Keys and entries are bare tool names, or carry a known prefix.
+#[derive(Debug, Default)]
+pub struct ToolRules {
+    /// `allowed_tools`; `None` means all. An empty list means all too, unless `mcp_info.tool_allowlist_enforced`.
+    pub allowed: Option<Vec<String>>,
+    /// `disallowed_tools`; wins over `allowed`.
+    pub disallowed: Vec<String>,
+    /// `allowed_params`.
+    pub allowed_params: BTreeMap<String, Vec<String>>,
+    /// `tool_name_to_display_name`: bare name to the whole name that clients see.
+    pub display_names: BTreeMap<String, String>,
+    /// `tool_name_to_description`.
+    pub descriptions: BTreeMap<String, String>,
+    /// `pinned_tools`: only these may be called, listed with this description and schema.
+    pub pinned: Option<IndexMap<String, PinnedTool>>,
+}
+
+/// A tool as it was when somebody approved it.
+#[derive(Debug)]
+pub struct PinnedTool {
+    /// `description`.
+    pub description: Option<String>,
+    /// `input_schema`, as JSON.
+    pub input_schema: Option<Box<RawValue>>,
+}
+
+/// Where `serve` listens; from the command line and the environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Bind {
+    /// `--host`.
+    pub host: IpAddr,
+    /// `--port`; 0 lets the system choose.
+    pub port: u16,
+}
