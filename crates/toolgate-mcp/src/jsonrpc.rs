@@ -49,6 +49,13 @@ pub mod code {
 pub struct Id(Box<str>);
 
 impl Id {
+    /// The id that a raw value is; `None` when it is neither a string nor a number.
+    #[must_use]
+    pub fn read(raw: &RawValue) -> Option<Self> {
+        let text = raw.get();
+        text.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).then(|| Self(text.into()))
+    }
+
     /// The id as JSON text, quotes included.
     #[must_use]
     pub fn as_json(&self) -> &str {
@@ -196,7 +203,7 @@ fn parse_shallow(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 }
 
 /// `serde_json` says «at line 1 column 7», which nobody who sends one line of JSON wants to read.
-fn plain(error: &serde_json::Error) -> String {
+pub(crate) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
@@ -265,11 +272,7 @@ impl<'a> Wire<'a> {
 }
 
 fn read_id(raw: &RawValue) -> Result<Id, ParseError> {
-    let text = raw.get();
-    match text.as_bytes()[0] {
-        b'"' | b'-' | b'0'..=b'9' => Ok(Id(text.into())),
-        _ => Err(ParseError::NotAMessage("`id` must be a string or a number".into())),
-    }
+    Id::read(raw).ok_or(ParseError::NotAMessage("`id` must be a string or a number".into()))
 }
 
 /// The string that a raw value holds, borrowed when it has no escapes; `None` if it is no string.
