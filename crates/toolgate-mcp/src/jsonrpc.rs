@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::depth::{self, MAX_DEPTH};
@@ -128,7 +128,7 @@ pub struct Response<'a> {
 pub enum Outcome<'a> {
     /// The raw `result`.
     Result(&'a RawValue),
-    /// The raw `error`.
+    /// The raw `error`: an object, unless the peer is broken. It ends the call all the same.
     Error(&'a RawValue),
 }
 
@@ -171,10 +171,7 @@ impl ParseError {
 /// # Errors
 /// [`ParseError`] as its variants say. A batch is [`ParseError::NotAMessage`]; see [`parse_body`].
 pub fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
-    if !depth::within(bytes, MAX_DEPTH) {
-        return Err(ParseError::TooDeep);
-    }
-    parse_shallow(bytes)
+    parse_one(shallow_text(bytes)?)
 }
 
 /// Parses the body of a POST: one message, or a batch.
@@ -182,21 +179,32 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 /// # Errors
 /// [`ParseError`] as its variants say; one bad message in a batch fails the batch.
 pub fn parse_body(bytes: &[u8]) -> Result<Body<'_>, ParseError> {
-    if !depth::within(bytes, MAX_DEPTH) {
-        return Err(ParseError::TooDeep);
+    let text = shallow_text(bytes)?;
+    if !text.trim_ascii_start().starts_with('[') {
+        return parse_one(text).map(Body::Single);
     }
-    if bytes.trim_ascii_start().first() != Some(&b'[') {
-        return parse_shallow(bytes).map(Body::Single);
-    }
-    let items: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(ParseError::NotJson)?;
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(ParseError::NotJson)?;
     if items.is_empty() {
         return Err(ParseError::NotAMessage("an empty batch".into()));
     }
-    items.into_iter().map(|item| parse_shallow(item.get().as_bytes())).collect::<Result<_, _>>().map(Body::Batch)
+    items.into_iter().map(|item| parse_one(item.get())).collect::<Result<_, _>>().map(Body::Batch)
 }
 
-fn parse_shallow(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
-    let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| {
+/// The bytes as text that is safe to parse and to pass on. Fields that nobody reads are checked for UTF-8 as well.
+fn shallow_text(bytes: &[u8]) -> Result<&str, ParseError> {
+    if !depth::within(bytes, MAX_DEPTH) {
+        return Err(ParseError::TooDeep);
+    }
+    std::str::from_utf8(bytes).map_err(|error| ParseError::NotJson(de::Error::custom(error)))
+}
+
+fn parse_one(text: &str) -> Result<Message<'_>, ParseError> {
+    if !text.trim_ascii_start().starts_with('{') {
+        // A derived struct would read an array of values in field order as well.
+        let json: Result<de::IgnoredAny, _> = serde_json::from_str(text);
+        return Err(json.map_or_else(ParseError::NotJson, |_| ParseError::NotAMessage("expected an object".into())));
+    }
+    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
         if error.is_data() { ParseError::NotAMessage(plain(&error).into()) } else { ParseError::NotJson(error) }
     })?;
     wire.into_message()
@@ -259,16 +267,24 @@ impl<'a> Wire<'a> {
         let outcome = match (self.result, self.error) {
             (Some(result), None) => Outcome::Result(result),
             (None, Some(error)) => Outcome::Error(error),
+            // Servers with a JSON-RPC 1.0 library write both, and `null` for the one that is not meant.
+            (Some(result), Some(error)) if is_null(error) && !is_null(result) => Outcome::Result(result),
+            (Some(result), Some(error)) if is_null(result) && !is_null(error) => Outcome::Error(error),
             (Some(_), Some(_)) => return Err(ParseError::NotAMessage("both `result` and `error`".into())),
             (None, None) => return Err(ParseError::NotAMessage("no `method`, `result` or `error`".into())),
         };
-        let raw = self.id.filter(|id| id.get() != "null");
+
+        let raw = self.id.filter(|id| !is_null(id));
         let id = raw.map(read_id).transpose()?;
         if id.is_none() && matches!(outcome, Outcome::Result(_)) {
             return Err(ParseError::NotAMessage("a result without an `id`".into()));
         }
         Ok(Response { id, outcome, id_text: raw.map(RawValue::get) })
     }
+}
+
+fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
 }
 
 fn read_id(raw: &RawValue) -> Result<Id, ParseError> {
@@ -326,7 +342,7 @@ pub fn notification(method: &str, params: Option<&str>) -> Vec<u8> {
 
 fn write_call(out: &mut Vec<u8>, method: &str, params: Option<&str>) {
     out.extend_from_slice(br#","method":"#);
-    out.extend_from_slice(quote(method).as_bytes());
+    serde_json::to_writer(&mut *out, method).expect("a string always serializes");
     if let Some(params) = params {
         out.extend_from_slice(br#","params":"#);
         out.extend_from_slice(params.as_bytes());
