@@ -414,30 +414,33 @@ pub fn is_error(result: &str) -> bool {
 }
 
 /// Reads an object. Without the check, a derived struct would read an array of values in field order as well.
-fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ViewError> {
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ViewError> {
     if !json.trim_ascii_start().starts_with('{') {
         return Err(ViewError::NotAnObject);
     }
     serde_json::from_str(json).map_err(|error| ViewError::Json(jsonrpc::plain(&error)))
 }
 
-fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<&'a RawValue, ViewError> {
+pub(crate) fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<&'a RawValue, ViewError> {
     raw.ok_or(ViewError::Missing(field))
 }
 
-fn object_field<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<Option<&'a RawValue>, ViewError> {
+pub(crate) fn object_field<'a>(
+    field: &'static str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<&'a RawValue>, ViewError> {
     match raw {
         Some(raw) if !raw.get().starts_with('{') => Err(ViewError::WrongType { field, expected: "an object" }),
         raw => Ok(raw),
     }
 }
 
-fn string<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<(&'a str, Cow<'a, str>), ViewError> {
+pub(crate) fn string<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<(&'a str, Cow<'a, str>), ViewError> {
     optional_string(field, raw)?.ok_or(ViewError::Missing(field))
 }
 
 /// The JSON text of a string and the string; a lone surrogate is no string, as nothing of ours could compare it.
-fn optional_string<'a>(
+pub(crate) fn optional_string<'a>(
     field: &'static str,
     raw: Option<&'a RawValue>,
 ) -> Result<Option<(&'a str, Cow<'a, str>)>, ViewError> {
