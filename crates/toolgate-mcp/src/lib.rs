@@ -10,4 +10,6 @@ pub mod depth;
 pub mod edit;
 pub mod jsonrpc;
 pub mod sse;
+pub mod uri_template;
 pub mod version;
+pub mod views;
