@@ -1,1 +1,3 @@
-//! Placeholder of the first commit.
+//! The command line: `toolgate serve`, `check`, `tools`, `demo-server` and the rest.
+
+pub mod demo_server;
