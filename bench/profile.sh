@@ -54,14 +54,38 @@ wait "$gateway" || true
 gateway=
 
 calls="$(sed 's/.*"calls":\([0-9]*\).*/\1/' "$out/load.json")"
+# A line is `COUNT (SHARE) FILE:FUNCTION [OBJECT]`; code that was inlined stands under the file that it came from.
+callgrind_annotate --auto=no --threshold=100 --inclusive=no "$out/callgrind.out" >"$out/self.raw"
+callgrind_annotate --auto=no --threshold=100 --inclusive=yes "$out/callgrind.out" >"$out/inclusive.raw"
+
+# Instructions per call, summed by $1: `crate` (whose source it is) or `function` (with what was inlined into it).
 per_call() {
-    callgrind_annotate --threshold=100 "$@" "$out/callgrind.out" |
-        awk -v calls="$calls" '/^ *[0-9,]+ \(/ { n = $1; gsub(",", "", n); $1 = ""; printf "%9.0f %s\n", n / calls, $0 }'
+    awk -v calls="$calls" -v by="$1" '
+        /^ *[0-9,]+ \(/ && !/PROGRAM TOTALS/ {
+            count = $1; gsub(",", "", count)
+            sub(/^ *[0-9,]+ \([^)]*\) +/, ""); sub(/ \[[^][]*\]$/, "")
+            at = match($0, /\.(rs|c|h|S|cc|cpp|asm|s):/); file = at ? substr($0, 1, at + 1) : ""
+            name = at ? substr($0, at + RLENGTH) : $0
+            if (by == "crate") {
+                if (file ~ /index\.crates\.io/) { sub(/.*index\.crates\.io-[^\/]*\//, "", file); sub(/\/.*/, "", file); name = file }
+                else if (file ~ /^\/rustc\//) name = "Rust library"
+                else if (match(file, /crates\/[^\/]*/)) name = substr(file, RSTART + 7, RLENGTH - 7)
+                else name = "C library and others"
+            }
+            sum[name] += count; all += count
+        }
+        END {
+            for (name in sum) printf "%9.0f  %5.1f %%  %s\n", sum[name] / calls, 100 * sum[name] / all, name
+        }' | sort -rn
 }
-echo "$calls calls; instructions per call, by the function's own:"
-per_call --inclusive=no >"$out/self.txt"
-head -40 "$out/self.txt"
-echo "and with all that it calls:"
-per_call --inclusive=yes >"$out/inclusive.txt"
-grep -E 'toolgate|Ir' "$out/inclusive.txt" | head -60
+echo "$calls calls. Instructions per call, by whose source:"
+per_call crate <"$out/self.raw" >"$out/by-crate.txt"
+awk '{ sum += $1 } END { printf "%9.0f  all\n", sum }' "$out/by-crate.txt"
+head -20 "$out/by-crate.txt"
+echo "by function, its own and what was inlined into it:"
+per_call function <"$out/self.raw" >"$out/by-function.txt"
+head -30 "$out/by-function.txt" | cut -c1-150
+echo "by function, with all that it calls (ours only; the share has no meaning here):"
+per_call function <"$out/inclusive.raw" >"$out/inclusive.txt"
+grep toolgate "$out/inclusive.txt" | head -50 | cut -c1-150
 echo "all of it: $out"
