@@ -76,7 +76,7 @@ impl Upstreams {
         let going: Vec<_> = self.all.iter().filter(|server| !is_kept(server)).collect();
         join_all(going.iter().map(|server| server.pool.close(grace))).await;
         for server in going {
-            if !keep.is_some_and(|keep| keep.find(&server.settings.name).is_some()) {
+            if keep.is_none_or(|keep| keep.find(&server.settings.name).is_none()) {
                 self.shared.metrics.upstream_gone(&server.settings.name);
             }
         }

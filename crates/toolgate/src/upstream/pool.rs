@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use toolgate_client::{Events, HttpTarget, Options, Session, StdioTarget, Target};
+use toolgate_client::{Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Lease};
@@ -224,14 +224,15 @@ impl Pool {
         };
         let failed = |cause| UpstreamError::connecting(&self.settings.name, cause, limit);
         let target = self.target(outfit).map_err(failed)?;
-        let mut options = Options::default();
-        options.client_name = "toolgate".to_owned();
-        options.client_version = env!("CARGO_PKG_VERSION").to_owned();
-        options.timeout = limit;
-        options.connect_timeout = limit;
-        options.limits.message_bytes = message_bytes;
-        options.limits.stderr_lines = STDERR_LINES;
-        options.events = Arc::new(ListChanges(Arc::downgrade(self)));
+        let options = Options {
+            client_name: "toolgate".to_owned(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            timeout: limit,
+            connect_timeout: limit,
+            limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
+            events: Arc::new(ListChanges(Arc::downgrade(self))),
+            ..Options::default()
+        };
         match Session::connect(target, options).await {
             Ok(session) => {
                 *lock(&self.found) = match session.server().transport {
