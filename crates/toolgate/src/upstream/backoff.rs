@@ -29,6 +29,11 @@ impl Backoff {
         self.last = Some((now + pause, why));
     }
 
+    /// Whether the next start may be at once, with nothing to remember.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.last.as_ref().is_none_or(|(until, _)| now >= *until + WELL)
+    }
+
     /// How long to wait still, and what happened last.
     pub(super) fn pause(&self, now: Instant) -> Option<(Duration, UpstreamError)> {
         let (until, why) = self.last.as_ref()?;

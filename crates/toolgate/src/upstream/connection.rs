@@ -1,12 +1,12 @@
 //! One live MCP session with an upstream, and the right to use it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use toolgate_client::Session;
+use toolgate_client::{ServerFacts, Session};
 
 use super::shared::Place;
 
@@ -23,6 +23,7 @@ pub(super) struct Connection {
     last_used_ms: AtomicU64,
     in_use: AtomicUsize,
     unused: Notify,
+    facts: OnceLock<Arc<ServerFacts>>,
     /// Given back when the session is closed and forgotten.
     _places: Vec<Place>,
 }
@@ -36,8 +37,14 @@ impl Connection {
             last_used_ms: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             unused: Notify::new(),
+            facts: OnceLock::new(),
             _places: places,
         })
+    }
+
+    /// What the server said of itself, to be kept beyond the session.
+    pub(super) fn facts(&self) -> Arc<ServerFacts> {
+        Arc::clone(self.facts.get_or_init(|| Arc::new(self.session.server().clone())))
     }
 
     /// When it was last used; `None` while it is.

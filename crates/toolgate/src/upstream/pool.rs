@@ -8,7 +8,7 @@
 //! * A session that nobody uses is closed after a while, or at once when another needs its place.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use toolgate_client::{Events, HttpTarget, Options, Session, StdioTarget, Target};
+use toolgate_client::{Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Lease};
@@ -137,7 +137,7 @@ impl Pool {
                 Step::Pause(pause) => deadline.wait(name, Wait::Connection, tokio::time::sleep(pause)).await?,
                 Step::Bury(connection) => {
                     let cause = deadline.wait(name, Wait::Connection, cause_of_death(&connection.session)).await?;
-                    self.lost(&lane.key, &connection, &cause, Stage::Idle);
+                    self.lost(&lane.key, &connection, cause.as_ref(), Stage::Idle);
                 }
             }
         }
@@ -224,17 +224,22 @@ impl Pool {
         };
         let failed = |cause| UpstreamError::connecting(&self.settings.name, cause, limit);
         let target = self.target(outfit).map_err(failed)?;
-        let mut options = Options::default();
-        options.client_name = "toolgate".to_owned();
-        options.client_version = env!("CARGO_PKG_VERSION").to_owned();
-        options.timeout = limit;
-        options.connect_timeout = limit;
-        options.limits.message_bytes = message_bytes;
-        options.limits.stderr_lines = STDERR_LINES;
-        options.events = Arc::new(ListChanges(Arc::downgrade(self)));
+        let options = Options {
+            client_name: "toolgate".to_owned(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            timeout: limit,
+            connect_timeout: limit,
+            limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
+            events: Arc::new(ListChanges(Arc::downgrade(self))),
+            ..Options::default()
+        };
         match Session::connect(target, options).await {
             Ok(session) => {
-                *lock(&self.found) = session.server().http_kind();
+                *lock(&self.found) = match session.server().transport {
+                    toolgate_client::Transport::Streamable => Some(toolgate_client::HttpKind::Streamable),
+                    toolgate_client::Transport::Sse => Some(toolgate_client::HttpKind::Sse),
+                    toolgate_client::Transport::Stdio => None,
+                };
                 Ok(session)
             }
             Err(cause) => {
@@ -323,6 +328,7 @@ impl Pool {
 
     pub(super) fn note_up(&self) {
         if self.watch.is(State::Up) {
+            self.shared.metrics.upstream_up(&self.settings.name, true);
             tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);
         }
     }
@@ -331,6 +337,7 @@ impl Pool {
     pub(super) fn note_failure(&self, why: &UpstreamError, stage: Stage) {
         let message = why.to_string();
         if why.outcome_label() == "unreachable" && self.watch.is(State::Down) {
+            self.shared.metrics.upstream_up(&self.settings.name, false);
             tracing::warn!(server.name = self.settings.name, "server `{}` is down: {message}", self.settings.name);
         }
         self.watch.failed(message, stage);
@@ -352,7 +359,7 @@ impl Pool {
             }
             let cause = cause_of_death(&session).await;
             if let (Some(pool), Some(connection)) = (pool.upgrade(), connection.upgrade()) {
-                pool.lost(&key, &connection, &cause, Stage::Idle);
+                pool.lost(&key, &connection, cause.as_ref(), Stage::Idle);
             }
         });
     }
@@ -362,14 +369,15 @@ impl Pool {
         self: &Arc<Self>,
         key: &Key,
         connection: &Arc<Connection>,
-        cause: &toolgate_client::Error,
+        cause: Option<&toolgate_client::Error>,
         stage: Stage,
     ) {
         let is_child = matches!(self.settings.transport, Transport::Stdio(_));
-        let why = || UpstreamError::Unavailable {
-            server: self.settings.name.clone(),
-            cause: cause.clone(),
-            retry_in: None,
+        let why = || match cause {
+            Some(cause) => {
+                UpstreamError::Unavailable { server: self.settings.name.clone(), cause: cause.clone(), retry_in: None }
+            }
+            None => self.closed(),
         };
         {
             let mut slots = self.slots();
@@ -501,6 +509,11 @@ async fn close_all(slots: Vec<Slot>) {
     if tokio::time::timeout(CLOSING, closing).await.is_err() {
         tracing::warn!("some sessions with upstreams could not be closed within {CLOSING:?}");
     }
+}
+
+/// Why a closed session is closed. A session that is closed answers at once, without a word to the server.
+async fn cause_of_death(session: &Session) -> Option<toolgate_client::Error> {
+    session.request("ping", None).await.err()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -15,6 +15,7 @@ use toolgate_client::{HttpClient, TlsOptions};
 use super::addressing::Addressing;
 use super::pool::{Idle, Pool};
 use crate::config::settings::{Limits, Settings, Timeouts, TlsSettings};
+use crate::telemetry::Metrics;
 
 /// Idle sessions are looked for at least this often.
 const LONGEST_SWEEP_PAUSE: Duration = Duration::from_secs(30);
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pools: Mutex<Vec<Weak<Pool>>>,
     live: Arc<AtomicUsize>,
     sweeping: AtomicBool,
+    pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
     /// Cancelled when the gateway stops, or when the last user of this is gone.
     pub(super) stopping: CancellationToken,
@@ -53,7 +55,7 @@ impl Current {
 }
 
 impl Shared {
-    pub(super) fn new(settings: &Settings) -> Arc<Self> {
+    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> Arc<Self> {
         let stopping = CancellationToken::new();
         Arc::new(Self {
             current: ArcSwap::from_pointee(Current::new(settings)),
@@ -61,6 +63,7 @@ impl Shared {
             pools: Mutex::default(),
             live: Arc::default(),
             sweeping: AtomicBool::new(false),
+            metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stop_when_dropped: stopping.clone().drop_guard(),
             stopping,
