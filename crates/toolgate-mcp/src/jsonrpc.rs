@@ -279,7 +279,6 @@ impl<'a> Wire<'a> {
             (Some(_), Some(_)) => return Err(ParseError::NotAMessage("both `result` and `error`".into())),
             (None, None) => return Err(ParseError::NotAMessage("no `method`, `result` or `error`".into())),
         };
-
         let raw = self.id.filter(|id| !is_null(id));
         let id = raw.map(read_id).transpose()?;
         if id.is_none() && matches!(outcome, Outcome::Result(_)) {
