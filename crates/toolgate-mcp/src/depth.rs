@@ -3,8 +3,8 @@
 //! `RawValue` skips over nested values without recursion and therefore without a limit, so a message of 100,000
 //! brackets would pass through to an upstream whose parser is recursive. One scan before parsing stops that.
 
-/// The deepest nesting that a message may have; the limit that `serde_json` itself has for typed values.
-pub const MAX_DEPTH: usize = 128;
+/// The deepest nesting that a message may have: the deepest that `serde_json` itself reads into typed values.
+pub const MAX_DEPTH: usize = 127;
 
 /// Whether arrays and objects in `json` nest at most `max` deep.
 ///

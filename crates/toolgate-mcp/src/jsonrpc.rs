@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::depth::{self, MAX_DEPTH};
@@ -30,6 +30,12 @@ pub mod code {
     pub const TIMEOUT: i32 = -32001;
     /// What servers before 2026-07-28 answer for an unknown resource.
     pub const RESOURCE_NOT_FOUND: i32 = -32002;
+    /// A header does not say what the body says; since 2026-07-28.
+    pub const HEADER_MISMATCH: i32 = -32020;
+    /// The request needs something that the client has not declared; since 2026-07-28.
+    pub const MISSING_CLIENT_CAPABILITY: i32 = -32021;
+    /// The request's protocol version is not served; since 2026-07-28.
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
     /// The upstream cannot be reached, or its connection broke.
     pub const UPSTREAM_UNAVAILABLE: i32 = -32010;
     /// The upstream asks for credentials that the caller has not given.
@@ -49,6 +55,13 @@ pub mod code {
 pub struct Id(Box<str>);
 
 impl Id {
+    /// The id that a raw value is; `None` when it is neither a string nor a number.
+    #[must_use]
+    pub fn read(raw: &RawValue) -> Option<Self> {
+        let text = raw.get();
+        text.starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).then(|| Self(text.into()))
+    }
+
     /// The id as JSON text, quotes included.
     #[must_use]
     pub fn as_json(&self) -> &str {
@@ -121,7 +134,7 @@ pub struct Response<'a> {
 pub enum Outcome<'a> {
     /// The raw `result`.
     Result(&'a RawValue),
-    /// The raw `error`.
+    /// The raw `error`: an object, unless the peer is broken. It ends the call all the same.
     Error(&'a RawValue),
 }
 
@@ -164,10 +177,7 @@ impl ParseError {
 /// # Errors
 /// [`ParseError`] as its variants say. A batch is [`ParseError::NotAMessage`]; see [`parse_body`].
 pub fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
-    if !depth::within(bytes, MAX_DEPTH) {
-        return Err(ParseError::TooDeep);
-    }
-    parse_shallow(bytes)
+    parse_one(shallow_text(bytes)?)
 }
 
 /// Parses the body of a POST: one message, or a batch.
@@ -175,28 +185,39 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 /// # Errors
 /// [`ParseError`] as its variants say; one bad message in a batch fails the batch.
 pub fn parse_body(bytes: &[u8]) -> Result<Body<'_>, ParseError> {
-    if !depth::within(bytes, MAX_DEPTH) {
-        return Err(ParseError::TooDeep);
+    let text = shallow_text(bytes)?;
+    if !text.trim_ascii_start().starts_with('[') {
+        return parse_one(text).map(Body::Single);
     }
-    if bytes.trim_ascii_start().first() != Some(&b'[') {
-        return parse_shallow(bytes).map(Body::Single);
-    }
-    let items: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(ParseError::NotJson)?;
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(ParseError::NotJson)?;
     if items.is_empty() {
         return Err(ParseError::NotAMessage("an empty batch".into()));
     }
-    items.into_iter().map(|item| parse_shallow(item.get().as_bytes())).collect::<Result<_, _>>().map(Body::Batch)
+    items.into_iter().map(|item| parse_one(item.get())).collect::<Result<_, _>>().map(Body::Batch)
 }
 
-fn parse_shallow(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
-    let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| {
+/// The bytes as text that is safe to parse and to pass on. Fields that nobody reads are checked for UTF-8 as well.
+fn shallow_text(bytes: &[u8]) -> Result<&str, ParseError> {
+    if !depth::within(bytes, MAX_DEPTH) {
+        return Err(ParseError::TooDeep);
+    }
+    std::str::from_utf8(bytes).map_err(|error| ParseError::NotJson(de::Error::custom(error)))
+}
+
+fn parse_one(text: &str) -> Result<Message<'_>, ParseError> {
+    if !text.trim_ascii_start().starts_with('{') {
+        // A derived struct would read an array of values in field order as well.
+        let json: Result<de::IgnoredAny, _> = serde_json::from_str(text);
+        return Err(json.map_or_else(ParseError::NotJson, |_| ParseError::NotAMessage("expected an object".into())));
+    }
+    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
         if error.is_data() { ParseError::NotAMessage(plain(&error).into()) } else { ParseError::NotJson(error) }
     })?;
     wire.into_message()
 }
 
 /// `serde_json` says «at line 1 column 7», which nobody who sends one line of JSON wants to read.
-fn plain(error: &serde_json::Error) -> String {
+pub(crate) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
@@ -252,10 +273,13 @@ impl<'a> Wire<'a> {
         let outcome = match (self.result, self.error) {
             (Some(result), None) => Outcome::Result(result),
             (None, Some(error)) => Outcome::Error(error),
+            // Servers with a JSON-RPC 1.0 library write both, and `null` for the one that is not meant.
+            (Some(result), Some(error)) if is_null(error) && !is_null(result) => Outcome::Result(result),
+            (Some(result), Some(error)) if is_null(result) && !is_null(error) => Outcome::Error(error),
             (Some(_), Some(_)) => return Err(ParseError::NotAMessage("both `result` and `error`".into())),
             (None, None) => return Err(ParseError::NotAMessage("no `method`, `result` or `error`".into())),
         };
-        let raw = self.id.filter(|id| id.get() != "null");
+        let raw = self.id.filter(|id| !is_null(id));
         let id = raw.map(read_id).transpose()?;
         if id.is_none() && matches!(outcome, Outcome::Result(_)) {
             return Err(ParseError::NotAMessage("a result without an `id`".into()));
@@ -264,12 +288,12 @@ impl<'a> Wire<'a> {
     }
 }
 
+fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
 fn read_id(raw: &RawValue) -> Result<Id, ParseError> {
-    let text = raw.get();
-    match text.as_bytes()[0] {
-        b'"' | b'-' | b'0'..=b'9' => Ok(Id(text.into())),
-        _ => Err(ParseError::NotAMessage("`id` must be a string or a number".into())),
-    }
+    Id::read(raw).ok_or(ParseError::NotAMessage("`id` must be a string or a number".into()))
 }
 
 /// The string that a raw value holds, borrowed when it has no escapes; `None` if it is no string.
@@ -323,7 +347,7 @@ pub fn notification(method: &str, params: Option<&str>) -> Vec<u8> {
 
 fn write_call(out: &mut Vec<u8>, method: &str, params: Option<&str>) {
     out.extend_from_slice(br#","method":"#);
-    out.extend_from_slice(quote(method).as_bytes());
+    serde_json::to_writer(&mut *out, method).expect("a string always serializes");
     if let Some(params) = params {
         out.extend_from_slice(br#","params":"#);
         out.extend_from_slice(params.as_bytes());

@@ -39,7 +39,12 @@ pub struct Decoder {
     data: Data,
     cap_bytes: usize,
     at_start: bool,
+    /// The last line ended in a carriage return that stood last in the buffer: a line feed may still follow.
+    skip_line_feed: bool,
 }
+
+/// What stands before the data in a line, and does not count for the cap.
+const DATA_FIELD: &str = "data: ";
 
 /// The data lines of the event that is being read. One line is the rule, and is not copied.
 #[derive(Debug, Default)]
@@ -63,6 +68,7 @@ impl Decoder {
             data: Data::None,
             cap_bytes,
             at_start: true,
+            skip_line_feed: false,
         }
     }
 
@@ -92,18 +98,28 @@ impl Decoder {
         if self.at_start && !self.skip_byte_order_mark() {
             return Ok(None);
         }
-        let Some(found) = memchr::memchr2(b'\n', b'\r', &self.buffer[self.searched..]) else {
-            self.searched = self.buffer.len();
-            return if self.held() > self.cap_bytes { Err(self.too_large()) } else { Ok(None) };
-        };
-        let end = self.searched + found;
-        // A carriage return at the very end may be half of a CR LF: wait for the next byte.
-        let ending = match (self.buffer[end], self.buffer.get(end + 1)) {
-            (b'\r', None) => {
-                self.searched = end;
-                return Ok(None);
+        if self.skip_line_feed && !self.buffer.is_empty() {
+            self.skip_line_feed = false;
+            if self.buffer[0] == b'\n' {
+                self.buffer.advance(1);
             }
+        }
+        let found = memchr::memchr2(b'\n', b'\r', &self.buffer[self.searched..]);
+        let end = found.map_or(self.buffer.len(), |found| self.searched + found);
+        if end + self.data.len() > self.cap_bytes + DATA_FIELD.len() {
+            return Err(self.too_large());
+        }
+        if found.is_none() {
+            self.searched = end;
+            return Ok(None);
+        }
+        // A line ends at once with its carriage return: whoever waits for the next byte may wait for the next event.
+        let ending = match (self.buffer[end], self.buffer.get(end + 1)) {
             (b'\r', Some(b'\n')) => 2,
+            (b'\r', None) => {
+                self.skip_line_feed = true;
+                1
+            }
             _ => 1,
         };
         let line = self.buffer.split_to(end).freeze();
@@ -134,7 +150,7 @@ impl Decoder {
         match name {
             b"data" => {
                 self.data.push(line.slice(value_at..));
-                if self.held() > self.cap_bytes {
+                if self.data.len() > self.cap_bytes {
                     return Err(self.too_large());
                 }
             }
@@ -143,7 +159,7 @@ impl Decoder {
                 self.id = std::str::from_utf8(&line[value_at..]).ok().map(str::to_owned);
             }
             b"retry" => {
-                let digits = std::str::from_utf8(&line[value_at..]).ok();
+                let digits = std::str::from_utf8(&line[value_at..]).ok().filter(|digits| !digits.starts_with('+'));
                 self.retry_ms = digits.and_then(|digits| digits.parse().ok()).or(self.retry_ms);
             }
             _ => {}
@@ -157,10 +173,6 @@ impl Decoder {
         let empty = event.data.is_empty() && event.id.is_none() && event.retry_ms.is_none();
         // `event:` alone dispatches nothing, and keep-alive comments leave nothing behind.
         (!empty).then_some(event)
-    }
-
-    fn held(&self) -> usize {
-        self.buffer.len() + self.data.len()
     }
 
     fn too_large(&self) -> TooLarge {
@@ -203,7 +215,8 @@ impl Data {
     }
 }
 
-/// The bytes of one event. Line breaks in `data` become several `data:` lines.
+/// The bytes of one event. Line breaks in `data` become several `data:` lines, and empty lines are left out; line
+/// breaks in `event` and `id`, which would begin another field, are left out as well.
 #[must_use]
 pub fn encode(event: Option<&str>, id: Option<&str>, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len() + 32);
@@ -211,7 +224,7 @@ pub fn encode(event: Option<&str>, id: Option<&str>, data: &[u8]) -> Vec<u8> {
         if let Some(value) = value {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
+            out.extend(value.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r' | 0)));
             out.push(b'\n');
         }
     }
@@ -283,8 +296,10 @@ mod tests {
     #[test]
     fn a_line_without_end_and_an_event_without_end_are_refused_at_the_cap() {
         let mut decoder = Decoder::new(CAP);
-        decoder.push("data: ".as_bytes());
+        decoder.push(b"data: ");
         decoder.push(&[b'x'; CAP]);
+        assert_eq!(decoder.next_event(), Ok(None));
+        decoder.push(b"x");
         assert_eq!(decoder.next_event(), Err(TooLarge { cap_bytes: CAP }));
 
         let mut decoder = Decoder::new(CAP);
@@ -302,6 +317,35 @@ mod tests {
             decoder.push(b": keep-alive\n\nfoo: bar\n\n");
             assert_eq!(decoder.next_event(), Ok(None));
         }
-        assert!(decoder.held() == 0);
+        assert_eq!(decoder.buffer.len() + decoder.data.len(), 0);
+    }
+
+    #[test]
+    fn the_cap_is_for_one_event_however_many_a_chunk_holds() {
+        let mut decoder = Decoder::new(CAP);
+        let event = encode(None, None, &[b'x'; CAP]);
+        decoder.push(&event.repeat(3));
+        for _ in 0..3 {
+            let event = decoder.next_event().expect("within the cap").expect("an event");
+            assert_eq!(event.data.len(), CAP);
+        }
+        assert_eq!(decoder.next_event(), Ok(None));
+        decoder.push(&encode(None, None, &[b'x'; CAP + 1]));
+        assert_eq!(decoder.next_event(), Err(TooLarge { cap_bytes: CAP }));
+    }
+
+    #[test]
+    fn an_event_that_ends_in_a_carriage_return_is_not_kept_waiting() {
+        let mut decoder = Decoder::new(CAP);
+        for (chunk, expected) in [("data: 1\r\r", "1"), ("\ndata: 2\r\n\r", "2"), ("\ndata: 3\n\n", "3")] {
+            decoder.push(chunk.as_bytes());
+            assert_eq!(decoder.next_event().expect("within the cap"), Some(data(expected)), "{chunk:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_with_a_line_break_does_not_begin_another_field() {
+        assert_eq!(encode(None, Some("1\ndata: x"), b"{}"), b"id: 1data: x\ndata: {}\n\n");
+        assert_eq!(decode("retry: +5\nretry: 7x\ndata: 1\n\n", 4), [data("1")]);
     }
 }

@@ -1,1 +1,86 @@
-//! Placeholder of the first commit.
+//! Who is asking: the gateway's key becomes a [`Caller`], browsers are held to `Host` and `Origin`.
+//!
+//! Nothing here does I/O, and nothing here is a response: the faces turn [`AuthError`] and [`origin::Refused`] into one.
+//! A `Caller` cannot be made except by [`Gatekeeper::admit`], so code that holds one has passed the gate.
+//!
+//! LiteLLM's rules for where a key may be: `auth/user_api_key_auth.py` and `mcp_server/auth/user_api_key_auth_mcp.py`.
+
+mod gatekeeper;
+pub mod mask;
+pub mod origin;
+pub(crate) mod passing;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+pub use gatekeeper::{AuthError, Gatekeeper};
+
+/// Somebody whom the gateway has let in.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who, in logs, in cache keys and as associated data of sealed tokens.
+    pub id: CallerId,
+    /// The request's headers that may be looked at for upstreams: without the gateway's own credential, and without
+    /// framing, hop-by-hop, cookie, forwarding and gateway headers. See [`passing`].
+    pub headers: HeaderMap,
+    /// What `x-mcp-debug-inbound-auth` answers; empty unless [`Caller::debug`].
+    pub inbound_auth: String,
+    /// The request carried `x-litellm-mcp-debug: true`.
+    pub debug: bool,
+}
+
+impl fmt::Debug for Caller {
+    /// Names of headers only: their values are other people's credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("id", &self.id)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("debug", &self.debug)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names a caller without being a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallerId(Arc<str>);
+
+impl CallerId {
+    /// The holder of the master key.
+    pub(crate) fn master() -> Self {
+        Self("master".into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Callers for the tests of other modules.
+
+    use http::{HeaderName, HeaderValue};
+
+    use super::{Caller, CallerId};
+
+    /// A caller whose request had these headers, as `admit` would leave them.
+    pub(crate) fn caller(headers: &[(&str, &str)]) -> Caller {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::try_from(*name).expect("a header name"), HeaderValue::try_from(*value).expect("a value"))
+            })
+            .collect();
+        Caller { id: CallerId::master(), headers, inbound_auth: String::new(), debug: false }
+    }
+}

@@ -23,12 +23,20 @@ fn tells_the_kinds_of_message_apart_and_refuses_the_rest() {
         (r#"{"jsonrpc":"2.0","id":null,"error":{"code":1}}"#, r#"error {"code":1}"#),
         (r#"{"jsonrpc":"2.0","error":{"code":1}}"#, r#"error {"code":1}"#),
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping","vendor":1}"#, "request 1.5 ping"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#, "result {}"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1}}"#, r#"error {"code":1}"#),
+        (r#"{"jsonrpc":"2.0","id":1,"error":"boom"}"#, r#"error "boom""#),
         // Not JSON.
         ("{nope", "-32700"),
+        ("[nope", "-32700"),
         ("", "-32700"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#, "-32700"),
         ("\u{feff}{}", "-32700"),
         // JSON, but no message.
+        (r#"["2.0",1,"ping"]"#, "-32600"),
+        (r#" ["2.0",1,"ping"]"#, "-32600"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":null,"error":null}"#, "-32600"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":null}"#, "-32600"),
         ("7", "-32600"),
         ("[]", "-32600"),
         (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, "-32600"),
@@ -60,6 +68,7 @@ fn a_batch_is_told_from_a_single_message() {
     assert!(matches!(parse_body(batch), Ok(Body::Batch(messages)) if messages.len() == 2));
     assert!(matches!(parse_body(b"[]"), Err(ParseError::NotAMessage(_))));
     assert!(matches!(parse_body(b"[7]"), Err(ParseError::NotAMessage(_))));
+    assert!(matches!(parse_body(br#"[["2.0",1,"ping"]]"#), Err(ParseError::NotAMessage(_))));
 }
 
 #[test]
@@ -84,4 +93,13 @@ fn what_we_write_is_what_we_read() {
         kind(&String::from_utf8(error(None, &ErrorObject::new(code::DENIED, "no"))).expect("UTF-8")),
         r#"error {"code":-32012,"message":"no"}"#
     );
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_refused_wherever_they_stand() {
+    let mut message = br#"{"jsonrpc":"2.0","id":1,"method":"ping","vendor":"?"}"#.to_vec();
+    assert!(parse(&message).is_ok());
+    let at = message.iter().position(|byte| *byte == b'?').expect("it is there");
+    message[at] = 0xff;
+    assert_eq!(parse(&message).map(drop).map_err(|error| error.code()), Err(code::PARSE_ERROR));
 }

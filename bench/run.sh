@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds the gateway and the bench, and prints the report. Arguments go to `toolgate-bench report`, such as --quick,
+# --only NAME or --json FILE. PROFILE=bench-fast builds sooner and measures somewhat slower code.
+set -eu
+cd "$(dirname "$0")/.."
+
+profile="${PROFILE:-release}"
+target="${CARGO_TARGET_DIR:-target}"
+
+if ! command -v nginx >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        # The package would start a server of its own; nothing here needs that one.
+        echo "installing nginx, which the gateway is compared with" >&2
+        apt-get update >/dev/null && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y nginx-light >/dev/null ||
+            echo "nginx could not be installed; the report leaves it out" >&2
+    else
+        echo "nginx is not installed; the report leaves it out (Debian: apt-get install nginx-light)" >&2
+    fi
+fi
+
+cargo build --locked --profile "$profile" -p toolgate -p toolgate-bench
+exec "$target/$profile/toolgate-bench" report --toolgate "$target/$profile/toolgate" "$@"

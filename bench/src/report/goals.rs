@@ -1,0 +1,128 @@
+//! The numbers that the gateway means to hold, each with how it is measured: a list.
+
+use crate::report::cell::{Numbers, Target};
+use crate::report::medians::{Medians, Read, difference, ratio};
+use crate::report::scenario::{CALLS_16, CALLS_20_MIB, IDLE, LIST, START};
+
+/// What is measured against a limit.
+pub(crate) struct Goal {
+    pub(crate) name: &'static str,
+    /// The most that it may be.
+    pub(crate) limit: f64,
+    pub(crate) unit: &'static str,
+    measure: Measure,
+}
+
+enum Measure {
+    Of(&'static str, Read),
+    Over(Target, &'static str, Read, fn(f64, f64) -> f64),
+}
+
+/// All of them.
+pub(crate) const GOALS: &[Goal] = &[
+    Goal {
+        name: "CPU per `tools/call`, over nginx's",
+        limit: 1.5,
+        unit: "x",
+        measure: Measure::Over(Target::Nginx, CALLS_16, cpu_us, ratio),
+    },
+    Goal {
+        name: "added latency at low load, p50",
+        limit: 60.0,
+        unit: "µs",
+        measure: Measure::Over(Target::Direct, CALLS_16, low_p50_us, difference),
+    },
+    Goal {
+        name: "added latency at low load, p99",
+        limit: 250.0,
+        unit: "µs",
+        measure: Measure::Over(Target::Direct, CALLS_16, low_p99_us, difference),
+    },
+    Goal { name: "start to ready", limit: 100.0, unit: "ms", measure: Measure::Of(START, ready_ms) },
+    Goal {
+        name: "resident memory after the start",
+        limit: 20.0,
+        unit: "MiB",
+        measure: Measure::Of(START, resident_mib),
+    },
+    Goal { name: "10,000 idle sessions add", limit: 40.0, unit: "MiB", measure: Measure::Of(IDLE, idle_added_mib) },
+    // What an idle gateway may have, and a few buffers: an answer that is held whole does not fit.
+    Goal {
+        name: "most resident memory with answers of 20 MiB",
+        limit: 28.0,
+        unit: "MiB",
+        measure: Measure::Of(CALLS_20_MIB, peak_mib),
+    },
+    Goal {
+        name: "`tools/list` p50 at low load, over one server's own",
+        limit: 2.0,
+        unit: "x",
+        measure: Measure::Over(Target::Direct, LIST, low_p50_us, ratio),
+    },
+];
+
+impl Goal {
+    /// The number as measured on `target`; `None` when a part of it was not.
+    pub(crate) fn measured(&self, medians: Medians<'_>, target: Target) -> Option<f64> {
+        match self.measure {
+            Measure::Of(scenario, read) => medians.of(scenario, target, read),
+            Measure::Over(other, ..) if other == target => None,
+            Measure::Over(other, scenario, read, combine) => medians.of_pairs(scenario, (target, other), read, combine),
+        }
+    }
+}
+
+/// CPU time of the target per call in closed loop.
+pub(crate) fn cpu_us(numbers: &Numbers) -> Option<f64> {
+    numbers.closed.as_ref()?.watched_cpu_us_per_call
+}
+
+/// Calls per second in closed loop.
+pub(crate) fn calls_per_s(numbers: &Numbers) -> Option<f64> {
+    Some(numbers.closed.as_ref()?.calls_per_s)
+}
+
+/// The median latency in closed loop.
+pub(crate) fn closed_p50_us(numbers: &Numbers) -> Option<f64> {
+    Some(numbers.closed.as_ref()?.p50_us)
+}
+
+/// The latency that one call in a hundred passes, in closed loop.
+pub(crate) fn closed_p99_us(numbers: &Numbers) -> Option<f64> {
+    Some(numbers.closed.as_ref()?.p99_us)
+}
+
+/// The median latency at the low rate.
+pub(crate) fn low_p50_us(numbers: &Numbers) -> Option<f64> {
+    Some(numbers.low.as_ref()?.p50_us)
+}
+
+/// The latency that one call in a hundred passes, at the low rate.
+pub(crate) fn low_p99_us(numbers: &Numbers) -> Option<f64> {
+    Some(numbers.low.as_ref()?.p99_us)
+}
+
+/// The fastest of the starts.
+pub(crate) fn ready_ms(numbers: &Numbers) -> Option<f64> {
+    numbers.ready_ms
+}
+
+/// Resident memory at the end.
+pub(crate) fn resident_mib(numbers: &Numbers) -> Option<f64> {
+    Some(mib(numbers.memory?.resident_bytes))
+}
+
+/// The most memory that was ever resident.
+pub(crate) fn peak_mib(numbers: &Numbers) -> Option<f64> {
+    Some(mib(numbers.memory?.peak_bytes))
+}
+
+/// What 10,000 sessions add; runs with fewer are scaled up.
+pub(crate) fn idle_added_mib(numbers: &Numbers) -> Option<f64> {
+    let idle = numbers.idle?;
+    Some(mib(idle.added_bytes()) * 10_000.0 / idle.sessions as f64)
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

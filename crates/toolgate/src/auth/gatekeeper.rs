@@ -1,0 +1,219 @@
+//! Admits holders of the gateway's key, wherever LiteLLM's clients put it.
+//!
+//! The first of these headers that is there and not empty carries the key; it alone decides:
+//! `litellm_key_header_name`'s, `x-litellm-api-key`, `Authorization`, `API-Key`, `x-api-key`, `x-goog-api-key`,
+//! `Ocp-Apim-Subscription-Key`. So a caller who sends `x-litellm-api-key` keeps `Authorization` for the upstream.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use super::{Caller, CallerId, mask, passing};
+use crate::config::settings::General;
+
+const LITELLM_API_KEY: HeaderName = HeaderName::from_static("x-litellm-api-key");
+const DEBUG: HeaderName = HeaderName::from_static("x-litellm-mcp-debug");
+const MCP_AUTH: HeaderName = HeaderName::from_static("x-mcp-auth");
+
+/// In LiteLLM's order of precedence, after `litellm_key_header_name`.
+const KEY_HEADERS: [HeaderName; 6] = [
+    LITELLM_API_KEY,
+    AUTHORIZATION,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
+];
+
+/// Query parameters that people put keys into. Such a request is refused whatever the value is, because by then the
+/// key is in somebody's access log (MCP 2025-11-25 `basic/authorization`: tokens must not be in URIs).
+const KEY_PARAMETERS: [&str; 8] =
+    ["api_key", "api-key", "apikey", "key", "access_token", "litellm_api_key", "x-litellm-api-key", "x-goog-api-key"];
+
+/// A key longer than this is refused before it is hashed.
+const LONGEST_KEY_BYTES: usize = 256;
+
+/// A key shorter than this is only looked for as a whole value: as a part it would be found by accident.
+const SHORTEST_KEY_SOUGHT_INSIDE_BYTES: usize = 8;
+
+/// Why a request was not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No header carried a key.
+    #[error("no key in the request; send `x-litellm-api-key: Bearer <key>` or `Authorization: Bearer <key>`")]
+    Missing,
+    /// A header carried something else than the key.
+    #[error("the key in `{header}` is not valid")]
+    Invalid {
+        /// Which header decided.
+        header: HeaderName,
+    },
+    /// The request must be changed before any key in it can be looked at.
+    #[error("{0}")]
+    Malformed(MalformedCredential),
+}
+
+/// What is wrong with the way the key was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedCredential {
+    /// Two values, and no rule says which one counts.
+    #[error("header `{0}` was sent more than once; send it once")]
+    Duplicate(HeaderName),
+    /// A key in the URL.
+    #[error("query parameter `{0}` carries a key; send keys in a header, since URLs end up in logs")]
+    InQuery(String),
+}
+
+/// Compares what callers present with the gateway's key.
+#[derive(Debug)]
+pub struct Gatekeeper {
+    master_key: SecretString,
+    master_digest: [u8; 32],
+    longest_bytes: usize,
+    /// Where a key may be, the first that is there decides.
+    key_headers: Vec<HeaderName>,
+    /// What `x-mcp-debug-inbound-auth` tells about.
+    debug_headers: Vec<HeaderName>,
+}
+
+impl Gatekeeper {
+    /// A gatekeeper for these settings.
+    #[must_use]
+    pub fn new(general: &General) -> Self {
+        let key = general.master_key.expose_secret();
+        let mut debug_headers = vec![LITELLM_API_KEY, AUTHORIZATION, MCP_AUTH];
+        if !debug_headers.contains(&general.client_auth_header) {
+            debug_headers.push(general.client_auth_header.clone());
+        }
+        Self {
+            master_digest: sha256(key.as_bytes()),
+            longest_bytes: LONGEST_KEY_BYTES.max(key.len()),
+            master_key: general.master_key.clone(),
+            key_headers: general.key_header.iter().cloned().chain(KEY_HEADERS).collect(),
+            debug_headers,
+        }
+    }
+
+    /// Lets a request in, or says why not. `query` is the raw query string of its URI.
+    ///
+    /// # Errors
+    /// [`AuthError::Missing`] and [`AuthError::Invalid`] are one 401 to the caller, so that nobody learns which keys
+    /// exist; [`AuthError::Malformed`] is a 400 that says what to change.
+    pub fn admit(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, AuthError> {
+        self.refuse_key_in_query(query)?;
+        if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+            return Err(AuthError::Malformed(MalformedCredential::Duplicate(AUTHORIZATION)));
+        }
+        let (carrier, presented) = self.presented(headers)?;
+        if !self.is_master_key(presented.as_bytes()) {
+            return Err(AuthError::Invalid { header: carrier.clone() });
+        }
+        let debug = wants_debug(headers);
+        Ok(Caller {
+            id: CallerId::master(),
+            headers: passing::passing(headers, |name, value| name == carrier || self.is_in(value)),
+            inbound_auth: if debug { self.inbound_auth(headers) } else { String::new() },
+            debug,
+        })
+    }
+
+    /// The header that decides, with its value.
+    fn presented<'a>(&'a self, headers: &'a HeaderMap) -> Result<(&'a HeaderName, &'a HeaderValue), AuthError> {
+        for name in &self.key_headers {
+            let mut values = headers.get_all(name).iter();
+            let Some(value) = values.next() else { continue };
+            if values.next().is_some() {
+                return Err(AuthError::Malformed(MalformedCredential::Duplicate(name.clone())));
+            }
+            if !strip_scheme(value.as_bytes()).is_empty() {
+                return Ok((name, value));
+            }
+        }
+        Err(AuthError::Missing)
+    }
+
+    /// Compares digests in constant time; the length and the alphabet, which are no secrets, are looked at first.
+    fn is_master_key(&self, presented: &[u8]) -> bool {
+        let key = strip_scheme(presented);
+        if key.len() > self.longest_bytes || !key.iter().all(u8::is_ascii_graphic) {
+            return false;
+        }
+        sha256(key).ct_eq(&self.master_digest).into()
+    }
+
+    /// Whether the key is in this value in any form that an upstream could read: bare, after a scheme, within a longer
+    /// text, or in the base64 of a `Basic` credential. Asked only for callers who have shown the key.
+    fn is_in(&self, value: &HeaderValue) -> bool {
+        let value = value.as_bytes();
+        self.is_master_key(value) || self.is_inside(value) || {
+            let basic = strip_prefix_ignoring_case(value.trim_ascii(), b"basic ");
+            basic.and_then(decode_base64).is_some_and(|decoded| self.is_inside(&decoded))
+        }
+    }
+
+    fn is_inside(&self, text: &[u8]) -> bool {
+        let key = self.master_key.expose_secret().as_bytes();
+        key.len() >= SHORTEST_KEY_SOUGHT_INSIDE_BYTES && memchr::memmem::find(text, key).is_some()
+    }
+
+    fn refuse_key_in_query(&self, query: Option<&str>) -> Result<(), AuthError> {
+        let Some(query) = query else { return Ok(()) };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let named = KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known));
+            if named || self.is_master_key(value.as_bytes()) {
+                let name = if self.is_master_key(name.as_bytes()) { "(the key)".to_owned() } else { name.into_owned() };
+                return Err(AuthError::Malformed(MalformedCredential::InQuery(name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// `x-mcp-debug-inbound-auth`: which credentials came in, masked, as LiteLLM writes it.
+    fn inbound_auth(&self, headers: &HeaderMap) -> String {
+        let shown = |name: &HeaderName, value: &HeaderValue| format!("{name}={}", mask::mask(Some(value.as_bytes())));
+        let parts: Vec<_> =
+            self.debug_headers.iter().filter_map(|name| Some(shown(name, headers.get(name)?))).collect();
+        if parts.is_empty() { mask::NONE.to_owned() } else { parts.join("; ") }
+    }
+}
+
+fn wants_debug(headers: &HeaderMap) -> bool {
+    let value = headers.get(DEBUG).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii();
+    ["true", "1", "yes"].iter().any(|yes| value.eq_ignore_ascii_case(yes.as_bytes()))
+}
+
+/// Takes `Bearer` off, and `Basic`, before which LiteLLM accepts a bare key as well.
+fn strip_scheme(value: &[u8]) -> &[u8] {
+    let value = value.trim_ascii();
+    for scheme in [&b"bearer"[..], b"basic"] {
+        if value.eq_ignore_ascii_case(scheme) {
+            return b"";
+        }
+        if let Some(rest) = strip_prefix_ignoring_case(value, scheme)
+            && rest.first().is_some_and(u8::is_ascii_whitespace)
+        {
+            return rest.trim_ascii();
+        }
+    }
+    value
+}
+
+fn strip_prefix_ignoring_case<'a>(value: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (head, rest) = value.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text.trim_ascii()).ok()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}
+
+#[cfg(test)]
+mod tests;
