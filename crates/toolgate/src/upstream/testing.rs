@@ -66,6 +66,8 @@ pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
     Arc::new(Settings {
         general: General {
             master_key: "sk-master-0123456789abcdef".to_owned().into(),
+            master_key_origin: crate::config::settings::MasterKeyOrigin::File,
+            weak_master_key: false,
             key_header: None,
             client_auth_header: HeaderName::from_static("x-mcp-auth"),
             advertised_versions: Vec::new(),

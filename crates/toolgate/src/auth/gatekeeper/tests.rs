@@ -10,6 +10,8 @@ const KEY: &str = "sk-master-0123456789abcdef0123456789abcdef";
 fn gatekeeper(key_header: Option<&'static str>) -> Gatekeeper {
     Gatekeeper::new(&General {
         master_key: KEY.to_owned().into(),
+        master_key_origin: crate::config::settings::MasterKeyOrigin::File,
+        weak_master_key: false,
         key_header: key_header.map(HeaderName::from_static),
         client_auth_header: HeaderName::from_static("x-mcp-auth"),
         advertised_versions: Vec::new(),

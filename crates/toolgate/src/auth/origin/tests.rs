@@ -8,6 +8,8 @@ use crate::config::settings::{AllowedOrigins, Bind, General};
 fn general(hosts: &[&str], origins: AllowedOrigins) -> General {
     General {
         master_key: String::new().into(),
+        master_key_origin: crate::config::settings::MasterKeyOrigin::File,
+        weak_master_key: false,
         key_header: None,
         client_auth_header: HeaderName::from_static("x-mcp-auth"),
         advertised_versions: Vec::new(),
