@@ -1,1 +1,75 @@
-//! A Model Context Protocol client.
+//! A Model Context Protocol client: Streamable HTTP, HTTP+SSE and stdio, nothing lost on the way.
+//!
+//! A [`Session`] is one initialized connection to one server. Requests and answers are JSON text: an [`Answer`] owns
+//! the bytes that came and changes nothing in them, so fields that no Rust type knows survive.
+//!
+//! ```no_run
+//! use toolgate_client::{HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let target = Target::Http(HttpTarget {
+//!     url: "http://127.0.0.1:4000/mcp".parse()?,
+//!     headers: http::HeaderMap::new(),
+//!     kind: HttpKind::Detect,
+//!     client: HttpClient::new(&TlsOptions::default())?,
+//! });
+//! let session = Session::connect(target, Options::default()).await?;
+//! let answer = session.request("tools/call", Some(r#"{"name":"add","arguments":{"a":1,"b":2}}"#)).await?;
+//! println!("{}", answer.into_result()?);
+//! session.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For programs that put a model between the tools and the user, [`load_mcp_tools`] lists all tools in the shape that the
+//! model's API wants, and [`call_openai_tool`] carries out what the model answers:
+//!
+//! ```no_run
+//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, load_mcp_tools};
+//!
+//! # async fn run(tool_call: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
+//! let target = Target::Stdio(StdioTarget {
+//!     command: "toolgate".to_owned(),
+//!     args: vec!["demo-server".to_owned()],
+//!     env: vec![("PATH".to_owned(), std::env::var("PATH")?)],
+//!     cwd: None,
+//! });
+//! let session = Session::connect(target, Options::default()).await?;
+//! let tools = load_mcp_tools(&session, Format::OpenAi).await?; // goes to the model as `tools`
+//! let result = call_openai_tool(&session, &tool_call).await?; // one of the model's `tool_calls`
+//! # drop((tools, result));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A session does not heal by itself: [`Error::session_lost`] says that a new one is needed, and [`Error::delivery`]
+//! whether the failed request may be sent again on it.
+//!
+//! Revisions 2024-11-05 to 2025-11-25 are spoken, those that begin with `initialize`. stdio needs a Unix; on Linux a
+//! child, and what descends from it, cannot outlive the session unseen.
+//!
+//! Suggested reading order: `session`, `connect`, `http/streamable`, `stdio`.
+
+mod answer;
+mod connect;
+mod context;
+mod error;
+mod handshake;
+mod http;
+mod message;
+mod options;
+mod pending;
+mod session;
+mod stdio;
+mod target;
+mod tools;
+
+pub use answer::{Answer, AnswerOutcome, RpcError};
+pub use error::{Delivery, Error, Problem, Refusal};
+pub use handshake::{ServerFacts, Transport};
+pub use http::{HttpClient, TlsOptions};
+pub use options::{Call, Events, Limits, Options};
+pub use session::Session;
+pub use stdio::become_subreaper;
+pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
+pub use tools::{CallError, Format, call_openai_tool, load_mcp_tools};

@@ -162,7 +162,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// `object` with `key` set to `value` (JSON text): replaced where it stands, else added at the end.
+/// `object` with `key` set to `value` (JSON text): replaced where it stands, else added after the last field.
 ///
 /// # Errors
 /// When `object` is not a JSON object, or has a key twice.
@@ -173,9 +173,11 @@ pub fn set_field(object: &str, key: &str, value: &str) -> Result<String, serde_j
         edit.replace(old.get(), value);
         return Ok(edit.finish().into_owned());
     }
-    let open = object.rfind('}').expect("Fields::read accepts objects only");
-    let comma = if fields.is_empty() { "" } else { "," };
-    Ok(format!("{}{comma}{}:{value}{}", &object[..open], quote(key), &object[open..]))
+    let (end, comma) = match fields.0.last() {
+        Some((_, last)) => (end_in(object, last), ","),
+        None => (after_brace(object), ""),
+    };
+    Ok(format!("{}{comma}{}:{value}{}", &object[..end], quote(key), &object[end..]))
 }
 
 /// `object` without `key`, every other byte kept; the same text when it has none.
@@ -187,22 +189,24 @@ pub fn remove_field(object: &str, key: &str) -> Result<String, serde_json::Error
     let Some(place) = fields.0.iter().position(|(name, _)| name == key) else {
         return Ok(object.to_owned());
     };
-    let end_of = |value: &RawValue| value.get().as_ptr() as usize - object.as_ptr() as usize + value.get().len();
-    let end = end_of(fields.0[place].1);
+    let end = end_in(object, fields.0[place].1);
     let (start, end) = match place.checked_sub(1) {
         // From the end of the field before: takes the comma between them along.
-        Some(before) => (end_of(fields.0[before].1), end),
+        Some(before) => (end_in(object, fields.0[before].1), end),
         // The first field takes the comma after it along, if another follows.
-        None if fields.0.len() > 1 => {
-            (object_start(object), end + object[end..].find(',').map_or(0, |comma| comma + 1))
-        }
-        None => (object_start(object), end),
+        None if fields.0.len() > 1 => (after_brace(object), end + object[end..].find(',').map_or(0, |comma| comma + 1)),
+        None => (after_brace(object), end),
     };
     Ok(format!("{}{}", &object[..start], &object[end..]))
 }
 
+/// Where `value`, a slice of `object`, ends in it.
+fn end_in(object: &str, value: &RawValue) -> usize {
+    value.get().as_ptr() as usize - object.as_ptr() as usize + value.get().len()
+}
+
 /// The place after the opening brace.
-fn object_start(object: &str) -> usize {
+fn after_brace(object: &str) -> usize {
     object.find('{').map_or(0, |open| open + 1)
 }
 
@@ -224,10 +228,10 @@ mod tests {
     fn sets_and_removes_fields() {
         let cases = [
             (set_field("{}", "a", "1"), r#"{"a":1}"#),
-            (set_field(r#"{"b":2 }"#, "a", "1"), r#"{"b":2 ,"a":1}"#),
+            (set_field(r#"{"b":2 }"#, "a", "1"), r#"{"b":2,"a":1 }"#),
             (set_field(r#"{"a": 0}"#, "a", "1"), r#"{"a": 1}"#),
             (remove_field(r#"{"a":0,"b":1}"#, "a"), r#"{"b":1}"#),
-            (set_field(" { \"b\" : {} } \n", "a", "1"), " { \"b\" : {} ,\"a\":1} \n"),
+            (set_field(" { \"b\" : {} } \n", "a", "1"), " { \"b\" : {},\"a\":1 } \n"),
             (set_field(r#"{"\u0061":0,"b":"}"}"#, "a", "1"), r#"{"\u0061":1,"b":"}"}"#),
             (remove_field(r#"{"b":1}"#, "a"), r#"{"b":1}"#),
             (remove_field(r#" { "a" : 0 } "#, "a"), r#" { } "#),

@@ -30,6 +30,12 @@ pub mod code {
     pub const TIMEOUT: i32 = -32001;
     /// What servers before 2026-07-28 answer for an unknown resource.
     pub const RESOURCE_NOT_FOUND: i32 = -32002;
+    /// A header does not say what the body says; since 2026-07-28.
+    pub const HEADER_MISMATCH: i32 = -32020;
+    /// The request needs something that the client has not declared; since 2026-07-28.
+    pub const MISSING_CLIENT_CAPABILITY: i32 = -32021;
+    /// The request's protocol version is not served; since 2026-07-28.
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
     /// The upstream cannot be reached, or its connection broke.
     pub const UPSTREAM_UNAVAILABLE: i32 = -32010;
     /// The upstream asks for credentials that the caller has not given.
@@ -273,7 +279,6 @@ impl<'a> Wire<'a> {
             (Some(_), Some(_)) => return Err(ParseError::NotAMessage("both `result` and `error`".into())),
             (None, None) => return Err(ParseError::NotAMessage("no `method`, `result` or `error`".into())),
         };
-
         let raw = self.id.filter(|id| !is_null(id));
         let id = raw.map(read_id).transpose()?;
         if id.is_none() && matches!(outcome, Outcome::Result(_)) {

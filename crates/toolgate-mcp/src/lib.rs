@@ -4,12 +4,17 @@
 //! A message is parsed one envelope deep; what the gateway does not need to see stays the bytes that it came as
 //! ([`serde_json::value::RawValue`]), so unknown fields, big numbers and new content types survive.
 //!
-//! Suggested reading order: [`jsonrpc`], [`edit`], [`views`], [`version`], [`sse`], [`headers`], [`tool_shapes`].
+//! Suggested reading order: [`jsonrpc`], [`edit`], [`views`], [`version`], [`session`], [`method`], [`headers`], [`sse`],
+//! [`uri_template`], [`tool_shapes`].
 
 pub mod depth;
 pub mod edit;
+pub mod headers;
 pub mod jsonrpc;
+pub mod method;
+pub mod session;
 pub mod sse;
+pub mod tool_shapes;
 pub mod uri_template;
 pub mod version;
 pub mod views;

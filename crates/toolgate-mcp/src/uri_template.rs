@@ -10,11 +10,14 @@
 /// A longer template is refused: a literal is compared at every place in the URI where it may begin.
 const MAX_TEMPLATE_BYTES: usize = 2048;
 
-/// More expressions than this in one template are refused, so that a template cannot make matching slow.
-const MAX_EXPRESSIONS: usize = 64;
+/// More parts than this are refused: each costs a pass over the URI.
+const MAX_PARTS: usize = 128;
 
-/// More variables than this in one expression are refused, for the same reason.
+/// More variables than this in one expression are refused: all are compared wherever a name may begin.
 const MAX_VARIABLES: usize = 64;
+
+/// A longer URI belongs to no template, so that both sides of the product of URI and parts have a limit.
+const MAX_URI_BYTES: usize = 256 * 1024;
 
 /// A parsed URI template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +78,6 @@ impl Template {
             return None;
         }
         let mut parts = Vec::new();
-        let mut expressions = 0;
         let mut rest = template;
         while !rest.is_empty() {
             let open = rest.find(['{', '}']).unwrap_or(rest.len());
@@ -87,20 +89,16 @@ impl Template {
                 break;
             }
             let (expression, after) = after.strip_prefix('{')?.split_once('}')?;
-            expressions += 1;
-            if expressions > MAX_EXPRESSIONS {
-                return None;
-            }
             push_expression(&mut parts, expression)?;
             rest = after;
         }
-        Some(Self { parts })
+        (parts.len() <= MAX_PARTS).then_some(Self { parts })
     }
 
     /// Whether `uri` may come of filling in this template.
     #[must_use]
     pub fn matches(&self, uri: &str) -> bool {
-        self.walk(uri).0
+        uri.len() <= MAX_URI_BYTES && self.walk(uri).0
     }
 
     /// How many bytes are fixed: of two templates that match, the one with more says more about the URI.
@@ -186,8 +184,8 @@ impl<'a> Variable<'a> {
         };
         // The RFC has no `-` in names, but servers use it and clients take it.
         let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%');
-        let ends_in_dot = name.starts_with('.') || name.ends_with('.') || name.contains("..");
-        (!name.is_empty() && !ends_in_dot && name.bytes().all(sound)).then_some(Self { name, exploded })
+        let misplaced_dot = name.starts_with('.') || name.ends_with('.') || name.contains("..");
+        (!name.is_empty() && !misplaced_dot && name.bytes().all(sound)).then_some(Self { name, exploded })
     }
 }
 

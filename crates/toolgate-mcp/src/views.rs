@@ -8,6 +8,7 @@
 //! Source: the schemas of MCP 2024-11-05 to 2026-07-28.
 
 mod list;
+mod meta;
 
 use std::borrow::Cow;
 
@@ -17,9 +18,7 @@ use serde_json::value::RawValue;
 use crate::jsonrpc::{self, Id};
 
 pub use list::{Hints, Item, Page, Skipped};
-
-/// The `_meta` key with which a request of 2026-07-28 and later says its revision.
-pub const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub use meta::{META_PROTOCOL_VERSION, TraceContext, meta, meta_protocol_version, progress_token, trace_context};
 
 /// Why raw JSON does not have the shape that a method asks for. The text is for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -309,52 +308,6 @@ impl<'a> Cancelled<'a> {
     }
 }
 
-/// The JSON text of the `progressToken` in the parameters of `notifications/progress`, or in a request's `_meta`.
-///
-/// # Errors
-/// [`ViewError`] when it is there twice, or is neither a string nor a number.
-pub fn progress_token(of: &RawValue) -> Result<Option<&str>, ViewError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        progress_token: Option<&'a RawValue>,
-    }
-    let wire: Wire<'_> = object(of.get())?;
-    let Some(token) = wire.progress_token else { return Ok(None) };
-    let wrong = ViewError::WrongType { field: "progressToken", expected: "a string or a number" };
-    Id::read(token).ok_or(wrong)?;
-    Ok(Some(token.get()))
-}
-
-/// The `_meta` of any parameters or result.
-///
-/// # Errors
-/// [`ViewError`] when the whole or its `_meta` is no object, or `_meta` is there twice.
-pub fn meta(of: Option<&RawValue>) -> Result<Option<&RawValue>, ViewError> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow, rename = "_meta")]
-        meta: Option<&'a RawValue>,
-    }
-    let Some(of) = of else { return Ok(None) };
-    object_field("_meta", object::<Wire<'_>>(of.get())?.meta)
-}
-
-/// The revision that a request of 2026-07-28 and later carries in its `_meta`; any text.
-///
-/// # Errors
-/// [`ViewError`] when it is there twice, or is no string.
-pub fn meta_protocol_version(meta: &RawValue) -> Result<Option<Cow<'_, str>>, ViewError> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
-        version: Option<&'a RawValue>,
-    }
-    let wire: Wire<'_> = object(meta.get())?;
-    Ok(optional_string(META_PROTOCOL_VERSION, wire.version)?.map(|(_, version)| version))
-}
-
 /// The cursor in the parameters of a list request. The empty string is a cursor too.
 ///
 /// # Errors
@@ -370,37 +323,6 @@ pub fn cursor(params: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, ViewErr
     Ok(optional_string("cursor", wire.cursor)?.map(|(_, cursor)| cursor))
 }
 
-/// The W3C trace context in a `_meta` (SEP-414: unprefixed keys).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TraceContext<'a> {
-    /// Trace, parent span and flags.
-    pub traceparent: Option<Cow<'a, str>>,
-    /// What tracing vendors add.
-    pub tracestate: Option<Cow<'a, str>>,
-    /// Key-value pairs of the application.
-    pub baggage: Option<Cow<'a, str>>,
-}
-
-/// Reads the trace context; empty when a key of it stands there twice, since tracing must never fail a call.
-#[must_use]
-pub fn trace_context(meta: &RawValue) -> TraceContext<'_> {
-    #[derive(Deserialize, Default)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        traceparent: Option<&'a RawValue>,
-        #[serde(borrow)]
-        tracestate: Option<&'a RawValue>,
-        #[serde(borrow)]
-        baggage: Option<&'a RawValue>,
-    }
-    let wire: Wire<'_> = object(meta.get()).unwrap_or_default();
-    TraceContext {
-        traceparent: wire.traceparent.and_then(jsonrpc::string),
-        tracestate: wire.tracestate.and_then(jsonrpc::string),
-        baggage: wire.baggage.and_then(jsonrpc::string),
-    }
-}
-
 /// Whether the result of a `tools/call` says that the tool failed.
 #[must_use]
 pub fn is_error(result: &str) -> bool {
@@ -414,30 +336,33 @@ pub fn is_error(result: &str) -> bool {
 }
 
 /// Reads an object. Without the check, a derived struct would read an array of values in field order as well.
-fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ViewError> {
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ViewError> {
     if !json.trim_ascii_start().starts_with('{') {
         return Err(ViewError::NotAnObject);
     }
     serde_json::from_str(json).map_err(|error| ViewError::Json(jsonrpc::plain(&error)))
 }
 
-fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<&'a RawValue, ViewError> {
+pub(crate) fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<&'a RawValue, ViewError> {
     raw.ok_or(ViewError::Missing(field))
 }
 
-fn object_field<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<Option<&'a RawValue>, ViewError> {
+pub(crate) fn object_field<'a>(
+    field: &'static str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<&'a RawValue>, ViewError> {
     match raw {
         Some(raw) if !raw.get().starts_with('{') => Err(ViewError::WrongType { field, expected: "an object" }),
         raw => Ok(raw),
     }
 }
 
-fn string<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<(&'a str, Cow<'a, str>), ViewError> {
+pub(crate) fn string<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<(&'a str, Cow<'a, str>), ViewError> {
     optional_string(field, raw)?.ok_or(ViewError::Missing(field))
 }
 
 /// The JSON text of a string and the string; a lone surrogate is no string, as nothing of ours could compare it.
-fn optional_string<'a>(
+pub(crate) fn optional_string<'a>(
     field: &'static str,
     raw: Option<&'a RawValue>,
 ) -> Result<Option<(&'a str, Cow<'a, str>)>, ViewError> {

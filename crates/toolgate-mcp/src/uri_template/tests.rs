@@ -73,7 +73,7 @@ fn a_malformed_template_is_none() {
     for template in cases {
         assert_eq!(Template::parse(template), None, "{template}");
     }
-    assert_eq!(Template::parse(&"{a}".repeat(65)), None);
+    assert_eq!(Template::parse(&"{a}".repeat(129)), None);
     assert_eq!(Template::parse(&"a".repeat(2049)), None);
     assert_eq!(Template::parse(&format!("{{{}a}}", "a,".repeat(64))), None);
 }
@@ -87,6 +87,13 @@ fn fifty_thousand_segments_take_one_pass_per_part() {
     // The shape that makes a backtracking matcher exponential.
     let template = Template::parse(&format!("{}!", "{+a}a".repeat(60))).expect("well formed");
     assert_eq!(template.walk(&"a".repeat(10_000)), (false, 120));
+}
+
+#[test]
+fn a_uri_that_is_longer_than_any_belongs_to_no_template() {
+    let template = Template::parse("{+a}").expect("well formed");
+    assert!(template.matches(&"a".repeat(256 * 1024)));
+    assert!(!template.matches(&"a".repeat(256 * 1024 + 1)));
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! A server's answer, kept as the bytes it came in.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use toolgate_mcp::jsonrpc::{Id, Outcome, Response};
+
+/// The answer to one request. It owns the message's bytes; nothing of them is changed.
+#[derive(Clone)]
+pub struct Answer {
+    message: Bytes,
+    id: Range<usize>,
+    outcome: Range<usize>,
+    is_result: bool,
+}
+
+/// How a request ended, as raw JSON text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerOutcome<'a> {
+    /// The `result`.
+    Result(&'a str),
+    /// The `error`: an object with `code`, `message` and perhaps `data`.
+    Error(&'a str),
+}
+
+impl Answer {
+    /// `response` must be borrowed from `message`, and have an id.
+    pub(crate) fn new(message: &Bytes, response: &Response<'_>) -> Option<Self> {
+        let (raw, is_result) = match response.outcome {
+            Outcome::Result(raw) => (raw.get(), true),
+            Outcome::Error(raw) => (raw.get(), false),
+        };
+        let place = |part: &str| {
+            let start = part.as_ptr() as usize - message.as_ptr() as usize;
+            start..start + part.len()
+        };
+        Some(Self { id: place(response.id_text?), outcome: place(raw), is_result, message: message.clone() })
+    }
+
+    /// The result or the error.
+    #[must_use]
+    pub fn outcome(&self) -> AnswerOutcome<'_> {
+        let text = std::str::from_utf8(&self.message[self.outcome.clone()]).expect("it was parsed as JSON text");
+        if self.is_result { AnswerOutcome::Result(text) } else { AnswerOutcome::Error(text) }
+    }
+
+    /// The whole message as it came, with our id in it.
+    #[must_use]
+    pub fn message(&self) -> &Bytes {
+        &self.message
+    }
+
+    /// The whole message with `id` in place of ours; every other byte stays.
+    #[must_use]
+    pub fn with_id(&self, id: &Id) -> Vec<u8> {
+        let id = id.as_json().as_bytes();
+        let mut out = Vec::with_capacity(self.message.len() - self.id.len() + id.len());
+        out.extend_from_slice(&self.message[..self.id.start]);
+        out.extend_from_slice(id);
+        out.extend_from_slice(&self.message[self.id.end..]);
+        out
+    }
+
+    /// The result as JSON text.
+    ///
+    /// # Errors
+    /// [`RpcError`] when the server answered with an error.
+    pub fn into_result(self) -> Result<String, RpcError> {
+        match self.outcome() {
+            AnswerOutcome::Result(text) => Ok(text.to_owned()),
+            AnswerOutcome::Error(text) => Err(RpcError::read(text)),
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An answer may hold anything a tool has read, so a log that prints it by chance shows only its size.
+        f.debug_struct("Answer").field("is_result", &self.is_result).field("bytes", &self.message.len()).finish()
+    }
+}
+
+/// A JSON-RPC error that a server sent.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RpcError {
+    /// The code; see [`toolgate_mcp::jsonrpc::code`].
+    pub code: i64,
+    /// The server's text.
+    #[serde(default)]
+    pub message: String,
+    /// Details for programs.
+    #[serde(default)]
+    pub data: Option<Box<RawValue>>,
+}
+
+impl RpcError {
+    /// Reads an `error` object; a malformed one keeps its text as the message and has code 0.
+    pub(crate) fn read(json: &str) -> Self {
+        serde_json::from_str(json).unwrap_or_else(|_| Self { code: 0, message: json.to_owned(), data: None })
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", crate::error::excerpt(self.message.as_bytes()), self.code)
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, AnswerOutcome};
+    use bytes::Bytes;
+    use toolgate_mcp::jsonrpc::{self, Id, Message};
+
+    fn answer(text: &'static str) -> Answer {
+        let bytes = Bytes::from_static(text.as_bytes());
+        match jsonrpc::parse(&bytes).expect("a message") {
+            Message::Response(response) => Answer::new(&bytes, &response).expect("it has an id"),
+            other => panic!("not a response: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_the_id_changes() {
+        let got = answer(r#"{ "x":1e400, "result" : {"id":7} ,"id": 7, "jsonrpc":"2.0"}"#);
+        assert_eq!(got.outcome(), AnswerOutcome::Result(r#"{"id":7}"#));
+        let text = String::from_utf8(got.with_id(&Id::from(1234))).expect("UTF-8");
+        assert_eq!(text, r#"{ "x":1e400, "result" : {"id":7} ,"id": 1234, "jsonrpc":"2.0"}"#);
+    }
+
+    #[test]
+    fn an_error_keeps_code_text_and_data() {
+        let error = answer(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no","data":{"a":1}}}"#)
+            .into_result()
+            .expect_err("an error");
+        assert_eq!((error.code, error.message.as_str()), (-32602, "no"));
+        assert_eq!(error.data.expect("data").get(), r#"{"a":1}"#);
+    }
+}

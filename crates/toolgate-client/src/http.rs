@@ -1,0 +1,21 @@
+//! The two HTTP transports, and the connections they share.
+
+use std::time::Duration;
+
+mod body;
+mod client;
+mod events;
+mod request;
+mod sse;
+mod streamable;
+mod tls;
+
+pub use client::HttpClient;
+pub use tls::TlsOptions;
+
+pub(crate) use request::Place;
+pub(crate) use sse::Sse;
+pub(crate) use streamable::Streamable;
+
+/// How long a message may take that nobody waits for: a cancellation, a reply, the end of a session.
+const ASIDE: Duration = Duration::from_secs(5);

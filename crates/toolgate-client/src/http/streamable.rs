@@ -1,0 +1,324 @@
+//! Streamable HTTP: a POST for each message, answered by JSON or by an event stream that can be resumed.
+//!
+//! Source: MCP 2025-11-25, Transports, Streamable HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode};
+use hyper::body::Incoming as Body;
+use toolgate_mcp::version::Revision;
+
+use super::events::EventStream;
+use super::request::{self, LAST_EVENT_ID, Media, PROTOCOL_VERSION, Place, SESSION_ID};
+use super::{ASIDE, body};
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::error::{Delivery, Error, Problem, Refusal, bad_message, excerpt};
+use crate::message::{self, Incoming};
+
+/// How often in a row a broken stream is resumed without a new event coming.
+const RESUME_TRIES: u32 = 5;
+
+/// The wait before resuming, when the server names none, and the bounds of what it may name.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_LEAST: Duration = Duration::from_millis(100);
+const RETRY_MOST: Duration = Duration::from_secs(300);
+
+/// One server, and our session there.
+pub(crate) struct Streamable {
+    place: Arc<Place>,
+    /// All headers of a POST, ready to be cloned.
+    headers: HeaderMap,
+    context: Arc<Context>,
+}
+
+impl Streamable {
+    pub(crate) fn new(place: Arc<Place>, context: Arc<Context>) -> Self {
+        let mut headers = place.headers.clone();
+        request::for_messages(&mut headers);
+        Self { place, headers, context }
+    }
+
+    /// Sends `initialize`, and keeps the session id that comes with the answer.
+    pub(crate) async fn initialize(&mut self, id: u64, message: Bytes) -> Result<Answer, Error> {
+        let response = self.place.post(&self.place.uri, self.headers.clone(), message).await?;
+        let session = response.headers().get(SESSION_ID).cloned();
+        let answer = self.answer(id, response).await?;
+        if let Some(session) = session {
+            if !request::valid_session_id(&session) {
+                let why = "its `Mcp-Session-Id` holds something else than visible ASCII".to_owned();
+                return Err(self.place.error(Delivery::Answered, Problem::BadHandshake(why)));
+            }
+            self.headers.insert(SESSION_ID, session);
+        }
+        Ok(answer)
+    }
+
+    /// Speaks `revision` from now on.
+    pub(crate) fn agree(&mut self, revision: Revision) {
+        if revision.has_version_header() {
+            self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.name()));
+        }
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.headers.contains_key(SESSION_ID)
+    }
+
+    pub(crate) async fn request(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
+        let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
+        self.answer(id, response).await
+    }
+
+    /// Sends a message that has no answer: a notification.
+    pub(crate) async fn send(&self, message: Bytes, extra: &HeaderMap) -> Result<(), Error> {
+        let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
+        if !response.status().is_success() {
+            self.place.refused(response, self.has_session(), None).await?;
+        } else {
+            self.drain(response.into_body());
+        }
+        Ok(())
+    }
+
+    /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.
+    pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap) {
+        self.send_aside(message::cancelled(id), self.with(extra), ());
+    }
+
+    /// Ends the session at the server, as far as it lets itself be ended, on a task of the session.
+    pub(crate) fn farewell(&self) {
+        if !self.has_session() {
+            return;
+        }
+        let (place, headers) = (Arc::clone(&self.place), self.headers.clone());
+        self.context.spawn(async move {
+            let delete = place.send(Method::DELETE, &place.uri, headers, Bytes::new());
+            match tokio::time::timeout(ASIDE, delete).await {
+                // 405 is how a server says that clients do not end its sessions.
+                Ok(Ok(response)) => body::drain(response.into_body()).await,
+                Ok(Err(error)) => tracing::debug!(%error, "the session could not be ended"),
+                Err(_) => {
+                    tracing::debug!(server = %place.server, "the server did not answer to the end of the session")
+                }
+            }
+        });
+    }
+
+    fn with(&self, extra: &HeaderMap) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        request::overlay(&mut headers, extra);
+        headers
+    }
+
+    /// Sends `message` from a task; `held` is dropped when that is done.
+    fn send_aside(&self, message: Bytes, headers: HeaderMap, held: impl Send + 'static) {
+        let place = Arc::clone(&self.place);
+        self.context.spawn(async move {
+            let send = place.post(&place.uri, headers, message);
+            match tokio::time::timeout(ASIDE, send).await {
+                Ok(Ok(response)) => body::drain(response.into_body()).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a message that nobody waits for was not sent"),
+                Err(_) => tracing::debug!(server = %place.server, "a message that nobody waits for was not taken"),
+            }
+            drop(held);
+        });
+    }
+
+    fn drain(&self, body: Body) {
+        use http_body::Body as _;
+        if !body.is_end_stream() {
+            self.context.spawn(body::drain(body));
+        }
+    }
+
+    /// The answer to `id`, out of the response to the POST that carried it.
+    async fn answer(&self, id: u64, response: Response<Body>) -> Result<Answer, Error> {
+        let status = response.status();
+        if !status.is_success() {
+            return self.place.refused(response, self.has_session(), Some(id)).await;
+        }
+        self.place.check_encoding(response.headers())?;
+        let media = Media::of(response.headers());
+        let body = response.into_body();
+        match media {
+            Media::Events => self.follow(id, EventStream::new(body, self.context.limits.message_bytes)).await,
+            Media::Json => {
+                let bytes = body::collect(&self.place.server, body, self.context.limits.message_bytes).await?;
+                self.answer_in(id, status, bytes)
+            }
+            Media::Other(content_type) => {
+                let text = body::refusal(&self.place.server, body).await;
+                let excerpt = excerpt(&text);
+                let nothing = text.is_empty() || status == StatusCode::ACCEPTED;
+                let problem = if nothing {
+                    Problem::NoAnswer { status, excerpt }
+                } else {
+                    Problem::NotMcp { content_type, excerpt }
+                };
+                Err(self.place.error(Delivery::Answered, problem))
+            }
+        }
+    }
+
+    /// The answer to `id` in a JSON body.
+    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes) -> Result<Answer, Error> {
+        let wrong = |problem| self.place.error(Delivery::Answered, problem);
+        let no_answer = || wrong(Problem::NoAnswer { status, excerpt: excerpt(&bytes) });
+        if bytes.is_empty() {
+            return Err(no_answer());
+        }
+        if bytes.trim_ascii_start().first() != Some(&b'[') {
+            let incoming = Incoming::read(&bytes).map_err(|error| wrong(bad_message(&error, &bytes)))?;
+            if matches!(incoming, Incoming::Stray { is_error: true }) {
+                return Err(wrong(self.error_without_id(status, &bytes)));
+            }
+            return self.take(id, incoming).ok_or_else(no_answer);
+        }
+        // Servers of revision 2025-03-26 may answer with a batch; what else is in it is heard as on a stream.
+        let parts = message::split(bytes.clone()).map_err(|error| wrong(bad_message(&error, &bytes)))?;
+        let mut answer = None;
+        for part in parts {
+            let incoming = Incoming::read(&part).map_err(|error| wrong(bad_message(&error, &part)))?;
+            answer = self.take(id, incoming).or(answer);
+        }
+        answer.ok_or_else(no_answer)
+    }
+
+    /// An error whose `id` is null answers a message that the server could not read, and here that can only be ours.
+    fn error_without_id(&self, status: StatusCode, bytes: &Bytes) -> Problem {
+        let rpc = request::rpc_error(bytes, None).0;
+        let excerpt = excerpt(bytes);
+        Problem::Status(Box::new(Refusal { status, www_authenticate: None, retry_after: None, rpc, excerpt }))
+    }
+
+    /// Takes the answer to `id`; everything else is heard, answered or dropped.
+    fn take(&self, id: u64, incoming: Incoming) -> Option<Answer> {
+        match incoming {
+            Incoming::Answer(number, answer) if number == id => return Some(answer),
+            Incoming::Answer(..) | Incoming::Stray { .. } => self.context.stray("an answer to another request"),
+            Incoming::Notification { method, message } => self.context.notified(&method, message),
+            Incoming::Request { method, reply } => match self.context.reply_permit() {
+                Some(permit) => self.send_aside(reply, self.headers.clone(), permit),
+                None => self.context.stray(&format!("a request `{method}` of the server, which asks too much at once")),
+            },
+        }
+        None
+    }
+
+    /// Reads the stream, and those that continue it, until the answer to `id` comes.
+    async fn follow(&self, id: u64, mut stream: EventStream) -> Result<Answer, Error> {
+        let mut resumption = Resumption { last_event_id: None, retry: RETRY, tries: 0, garbage: None };
+        loop {
+            let why = match self.read(id, &mut stream, &mut resumption).await {
+                Ok(Some(answer)) => {
+                    if let Some(body) = stream.into_unfinished() {
+                        self.context.spawn(body::drain(body));
+                    }
+                    return Ok(answer);
+                }
+                Ok(None) => String::new(),
+                Err(error) => match error.problem() {
+                    Problem::Broken { reason } => reason.clone(),
+                    _ => return Err(error),
+                },
+            };
+            stream = self.resume(&mut resumption, why).await?;
+        }
+    }
+
+    async fn read(
+        &self,
+        id: u64,
+        stream: &mut EventStream,
+        resumption: &mut Resumption,
+    ) -> Result<Option<Answer>, Error> {
+        while let Some(event) = stream.next(&self.place.server).await? {
+            resumption.saw(&event);
+            if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
+                continue;
+            }
+            match Incoming::read(&event.data) {
+                Ok(incoming) => {
+                    if let Some(answer) = self.take(id, incoming) {
+                        return Ok(Some(answer));
+                    }
+                }
+                Err(error) => {
+                    self.context.stray("an event that is not an MCP message");
+                    resumption.garbage.get_or_insert_with(|| bad_message(&error, &event.data).to_string());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The continuation of a stream that ended before its time.
+    async fn resume(&self, resumption: &mut Resumption, mut why: String) -> Result<EventStream, Error> {
+        let ended = |reason| self.place.error(Delivery::Unknown, Problem::StreamEnded { reason });
+        let Some(last_event_id) = resumption.last_event_id.clone() else {
+            return Err(ended(resumption.garbage.take().unwrap_or(why)));
+        };
+        while resumption.tries < RESUME_TRIES {
+            resumption.tries += 1;
+            tokio::time::sleep(resumption.retry).await;
+            let mut headers = self.headers.clone();
+            headers.remove(header::CONTENT_TYPE);
+            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+            headers.insert(LAST_EVENT_ID, last_event_id.clone());
+            let response = match self.place.send(Method::GET, &self.place.uri, headers, Bytes::new()).await {
+                Ok(response) => response,
+                Err(error) => {
+                    why = error.problem().to_string();
+                    continue;
+                }
+            };
+            let status = response.status();
+            if status.is_success() {
+                self.place.check_encoding(response.headers())?;
+                return match Media::of(response.headers()) {
+                    Media::Events => Ok(EventStream::new(response.into_body(), self.context.limits.message_bytes)),
+                    Media::Json => Err(ended("resuming it gave JSON in place of events".to_owned())),
+                    Media::Other(other) => Err(ended(format!("resuming it gave {other} in place of events"))),
+                };
+            }
+            let refusal = match self.place.refused(response, self.has_session(), None).await {
+                Ok(_) => continue,
+                Err(refusal) => refusal,
+            };
+            if refusal.session_lost() {
+                return Err(refusal.with_delivery(Delivery::Unknown));
+            }
+            why = format!("resuming it failed: {}", refusal.problem());
+            if status.is_client_error() {
+                break;
+            }
+        }
+        Err(ended(why))
+    }
+}
+
+/// What is known about continuing a stream.
+struct Resumption {
+    last_event_id: Option<HeaderValue>,
+    retry: Duration,
+    tries: u32,
+    /// The first event that was no message, for the error in case no answer follows.
+    garbage: Option<String>,
+}
+
+impl Resumption {
+    fn saw(&mut self, event: &toolgate_mcp::sse::Event) {
+        self.tries = 0;
+        if let Some(id) = &event.id {
+            // The empty id takes the last one back.
+            self.last_event_id = if id.is_empty() { None } else { HeaderValue::from_bytes(id.as_bytes()).ok() };
+        }
+        if let Some(retry_ms) = event.retry_ms {
+            self.retry = Duration::from_millis(retry_ms).clamp(RETRY_LEAST, RETRY_MOST);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a session is opened with, and what one request may ask for itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::value::RawValue;
+
+/// What a session is opened with.
+#[derive(Clone)]
+pub struct Options {
+    /// The name by which the server knows us.
+    pub client_name: String,
+    /// Our version, as the server is told it.
+    pub client_version: String,
+    /// The client capabilities that we declare, a JSON object. This client serves `ping` alone, so that anything
+    /// declared here must be served by [`Events`]; `{}` unless that is so.
+    pub capabilities: Box<RawValue>,
+    /// How long a request may take, unless [`Call::timeout`] says otherwise.
+    pub timeout: Duration,
+    /// How long [`Session::connect`](crate::Session::connect) may take as a whole: connection or start of the child,
+    /// handshake, and detection of the transport.
+    pub connect_timeout: Duration,
+    /// Caps on what the server may make us hold.
+    pub limits: Limits,
+    /// Who hears of the server's notifications.
+    pub events: Arc<dyn Events>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            client_name: "toolgate-client".to_owned(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: RawValue::from_string("{}".to_owned()).expect("an empty object is JSON"),
+            timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(30),
+            limits: Limits::default(),
+            events: Arc::new(Unheard),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("client_name", &self.client_name)
+            .field("client_version", &self.client_version)
+            .field("capabilities", &self.capabilities.get())
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Caps on what a server may make us hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message, server-sent event or line, in bytes.
+    pub message_bytes: usize,
+    /// How many of the last lines of a child's stderr are kept.
+    pub stderr_lines: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { message_bytes: 16 * 1024 * 1024, stderr_lines: 64 }
+    }
+}
+
+/// Hears what a server sends on its own account.
+///
+/// Called on the task that reads from the server, so it must not block: hand the bytes on and return.
+/// Requests of the server do not come here: `ping` is answered with `{}`, everything else with error -32601.
+pub trait Events: Send + Sync {
+    /// A notification; `message` is the whole of it as it came.
+    fn notification(&self, method: &str, message: Bytes) {
+        let _ = (method, message);
+    }
+}
+
+/// Hears nothing.
+struct Unheard;
+
+impl Events for Unheard {}
+
+/// What one request asks for itself.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Call {
+    /// How long it may take, in place of [`Options::timeout`].
+    pub timeout: Option<Duration>,
+    /// Headers for this request alone; they win over those of the target. Over stdio they have no meaning.
+    pub headers: HeaderMap,
+}
+
+impl Call {
+    /// A call that may take `timeout`.
+    #[must_use]
+    pub fn with_timeout(timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..Self::default() }
+    }
+}

@@ -1,0 +1,254 @@
+//! One initialized MCP session, over whichever transport.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::answer::Answer;
+use crate::connect;
+use crate::context::Context;
+use crate::error::{Delivery, Error, Problem};
+use crate::handshake::ServerFacts;
+use crate::http::{Sse, Streamable};
+use crate::message;
+use crate::options::{Call, Options};
+use crate::stdio::Stdio;
+use crate::target::Target;
+
+/// How long [`Session::close`] waits for everything to be gone: longer than a child is given to end.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// One initialized MCP session. Cloning it is cheap, and any number of tasks may use it at once.
+///
+/// It ends with [`close`](Session::close), with the last clone, or by the server's doing; see
+/// [`closed`](Session::closed). It is not opened again by itself: connect anew.
+#[derive(Clone)]
+pub struct Session {
+    core: Arc<Core>,
+}
+
+struct Core {
+    facts: ServerFacts,
+    wire: Wire,
+    context: Arc<Context>,
+    timeout: Duration,
+    next_id: AtomicU64,
+}
+
+/// The transport that was found.
+pub(crate) enum Wire {
+    Streamable(Streamable),
+    Sse(Sse),
+    Stdio(Stdio),
+}
+
+impl Session {
+    /// Connects to `target` and initializes a session.
+    ///
+    /// Must be called inside a tokio runtime, which must outlive the session.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or started, is no MCP server, refuses us, or speaks no known revision.
+    pub async fn connect(target: Target, options: Options) -> Result<Self, Error> {
+        let connected = connect::connect(&target, &options).await?;
+        Ok(Self {
+            core: Arc::new(Core {
+                facts: connected.facts,
+                wire: connected.wire,
+                context: connected.context,
+                timeout: options.timeout,
+                next_id: AtomicU64::new(connect::FIRST_FREE_ID),
+            }),
+        })
+    }
+
+    /// Asks the server; `params` is JSON text.
+    ///
+    /// Dropping the future, or running out of time, sends the server a `notifications/cancelled`.
+    ///
+    /// # Errors
+    /// When no answer came. A JSON-RPC error of the server is an answer: see [`Answer::outcome`].
+    pub async fn request(&self, method: &str, params: Option<&str>) -> Result<Answer, Error> {
+        self.request_with(method, params, &Call::default()).await
+    }
+
+    /// Asks the server, with a deadline or headers of the request's own.
+    ///
+    /// # Errors
+    /// As [`request`](Session::request).
+    pub async fn request_with(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Answer, Error> {
+        let core = &*self.core;
+        core.check_open()?;
+        let id = core.next_id.fetch_add(1, Ordering::Relaxed);
+        let message = message::request(id, method, params);
+        let after = call.timeout.unwrap_or(core.timeout);
+        let mut abandon = Abandon { core, id, headers: &call.headers, armed: true };
+        let answer = async {
+            match &core.wire {
+                Wire::Streamable(wire) => wire.request(id, message, &call.headers).await,
+                Wire::Sse(wire) => wire.request(id, message, &call.headers).await,
+                Wire::Stdio(wire) => wire.request(core.server(), id, message).await,
+            }
+        };
+        let outcome = tokio::time::timeout(after, answer).await;
+        abandon.armed = outcome.is_err();
+        core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(method, after))))
+    }
+
+    /// Tells the server something that has no answer; `params` is JSON text.
+    ///
+    /// # Errors
+    /// When it was not taken.
+    pub async fn notify(&self, method: &str, params: Option<&str>) -> Result<(), Error> {
+        let core = &*self.core;
+        core.check_open()?;
+        let message = message::notification(method, params);
+        let none = HeaderMap::new();
+        let sent = async {
+            match &core.wire {
+                Wire::Streamable(wire) => wire.send(message, &none).await,
+                Wire::Sse(wire) => wire.send(message, &none).await,
+                Wire::Stdio(wire) => wire.send(core.server(), message),
+            }
+        };
+        let outcome = tokio::time::timeout(core.timeout, sent).await;
+        core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(method, core.timeout))))
+    }
+
+    /// What the server said of itself when the session began.
+    #[must_use]
+    pub fn server(&self) -> &ServerFacts {
+        &self.core.facts
+    }
+
+    /// Whether the session was closed, or is known to be lost.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.context.ended.is_cancelled()
+    }
+
+    /// Waits until the session is closed, or known to be lost.
+    ///
+    /// A Streamable HTTP session is known to be lost only when a request meets that.
+    pub async fn closed(&self) {
+        self.core.context.ended.cancelled().await;
+    }
+
+    /// Ends the session: a DELETE over Streamable HTTP; over stdio the end of the child's input, after 2 s SIGTERM,
+    /// and after 3 s more SIGKILL, to the child and all that descends from it. Returns when that is done.
+    ///
+    /// Requests that are still waiting fail over stdio and HTTP+SSE, and go on over Streamable HTTP.
+    pub async fn close(&self) {
+        let context = &self.core.context;
+        self.core.end();
+        if tokio::time::timeout(CLOSING, context.tasks_ended()).await.is_err() {
+            tracing::warn!(server = %context.server, "closing the session takes long; it is left to itself");
+        }
+    }
+
+    /// The server as errors name it: the URL without its secrets, or the command.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.core.server()
+    }
+
+    pub(crate) fn error(&self, delivery: Delivery, problem: Problem) -> Error {
+        Error::new(self.core.server(), delivery, problem)
+    }
+
+    /// The last lines that a child wrote to stderr, oldest first; empty for HTTP.
+    #[must_use]
+    pub fn stderr_tail(&self) -> Vec<String> {
+        match &self.core.wire {
+            Wire::Stdio(wire) => wire.stderr_tail(),
+            Wire::Streamable(_) | Wire::Sse(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("server", &self.core.server())
+            .field("revision", &self.core.facts.revision)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn server(&self) -> &str {
+        &self.context.server
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if !self.context.ended.is_cancelled() {
+            return Ok(());
+        }
+        let lost = match &self.wire {
+            Wire::Streamable(_) => None,
+            Wire::Sse(wire) => wire.lost(),
+            Wire::Stdio(wire) => wire.lost(),
+        };
+        Err(match lost {
+            Some(lost) => lost.with_delivery(Delivery::NotSent),
+            None => Error::new(self.server(), Delivery::NotSent, Problem::Closed),
+        })
+    }
+
+    /// Marks the session as ended when `outcome` says so.
+    fn noted<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        if outcome.as_ref().is_err_and(Error::session_lost) {
+            self.context.ended.cancel();
+        }
+        outcome
+    }
+
+    fn timed_out(&self, method: &str, after: Duration) -> Error {
+        Error::new(self.server(), Delivery::Unknown, Problem::TimedOut { method: method.into(), after })
+    }
+
+    /// Begins to end the session. A server that has forgotten it, or was told already, needs no farewell.
+    fn end(&self) {
+        if self.context.ended.is_cancelled() {
+            return;
+        }
+        self.context.ended.cancel();
+        match &self.wire {
+            Wire::Streamable(wire) => wire.farewell(),
+            Wire::Sse(wire) => wire.close(),
+            // The supervisor hears of it through `ended`.
+            Wire::Stdio(_) => {}
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Tells the server that nobody waits any more, when a request is dropped or runs out of time.
+struct Abandon<'a> {
+    core: &'a Core,
+    id: u64,
+    headers: &'a HeaderMap,
+    armed: bool,
+}
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        match &self.core.wire {
+            Wire::Streamable(wire) => wire.abandon(self.id, self.headers),
+            Wire::Sse(wire) => wire.abandon(self.id, self.headers),
+            Wire::Stdio(wire) => wire.abandon(self.core.server(), self.id),
+        }
+    }
+}

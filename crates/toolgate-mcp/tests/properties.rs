@@ -1,0 +1,134 @@
+//! Properties that hold for any input; the fuzz targets under `fuzz/` run the same bodies.
+
+#[path = "properties/bodies.rs"]
+mod bodies;
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+use proptest::sample::select;
+
+/// JSON text as a person or a program might write it: blanks, escapes, big numbers, repeated keys of all kinds.
+fn json() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        select(vec!["null", "true", "-0", "1e400", "12345678901234567890123", "1.50", r#""\ud800""#, r#""}],:{[""#])
+            .prop_map(str::to_owned),
+        any::<String>().prop_map(|text| quote(&text)),
+    ];
+    scalar.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            (vec(inner.clone(), 0..4), blank())
+                .prop_map(|(items, blank)| { format!("[{blank}{}]", items.join(&format!("{blank},"))) }),
+            object(inner),
+        ]
+    })
+}
+
+fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let field = (key(), blank(), value).prop_map(|(key, blank, value)| format!("{key}{blank}:{blank}{value}{blank}"));
+    (blank(), vec(field, 0..5), blank())
+        .prop_map(|(before, fields, after)| format!("{before}{{{after}{}}}{after}", fields.join(&format!(",{before}"))))
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let known = ["jsonrpc", "id", "method", "params", "result", "error", "a", "b", "a\u{0}", ""];
+    prop_oneof![
+        select(known.map(quote).to_vec()),
+        Just(r#""\u0061""#.to_owned()),
+        any::<String>().prop_map(|text| quote(&text)),
+    ]
+}
+
+fn blank() -> impl Strategy<Value = &'static str> {
+    select(vec!["", "", " ", "\n\t", "\r\n "])
+}
+
+fn quote(text: impl AsRef<str>) -> String {
+    toolgate_mcp::jsonrpc::quote(text.as_ref())
+}
+
+/// Bytes that are often nearly an event stream.
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let pieces =
+        ["data", ":", " ", "id: 1", "event: e", "retry: 5", "\n", "\n\n", "\r", "\r\n", "x", "\u{feff}", "{}", "\0"];
+    let piece = prop_oneof![
+        8 => select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 0..4),
+    ];
+    vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// Text that is often nearly a template.
+fn template() -> impl Strategy<Value = String> {
+    let pieces =
+        ["{", "}", "{a}", "{+a}", "{/a*}", "{?a,b}", "{&a*}", "{;a}", "{#a}", "{.a:3}", "a", "/", "=", "é", "&", "?"];
+    vec(select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
+}
+
+fn uri() -> impl Strategy<Value = String> {
+    vec(select(vec!["a", "b", "/", "?", "&", "=", ";", "#", ".", "é", "a=1"]), 0..30).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
+        bodies::parse(&bytes);
+    }
+
+    #[test]
+    fn any_json_is_a_message_or_an_error(json in json()) {
+        bodies::parse(json.as_bytes());
+    }
+
+    #[test]
+    fn an_answer_changes_nothing_but_its_id(
+        id in prop_oneof![any::<i64>().prop_map(|id| id.to_string()), any::<String>().prop_map(quote)],
+        outcome in json(),
+        extra in json(),
+        blank in blank(),
+        is_error in any::<bool>(),
+    ) {
+        let kind = if is_error { "error" } else { "result" };
+        let message = format!(r#"{{{blank}"x":{extra},"id":{blank}{id}{blank},"{kind}":{outcome},{blank}"jsonrpc":"2.0"}}{blank}"#);
+        let Ok(toolgate_mcp::jsonrpc::Message::Response(response)) = toolgate_mcp::jsonrpc::parse(message.as_bytes()) else {
+            panic!("{message} is a response");
+        };
+        bodies::only_the_id_changes(message.as_bytes(), response.id_text.expect("an id"), outcome.trim());
+    }
+
+    #[test]
+    fn an_edit_leaves_the_other_fields_alone(json in object(json()), key in prop_oneof![Just("a".to_owned()), any::<String>()]) {
+        bodies::edit(&json, &key);
+    }
+
+    #[test]
+    fn an_edit_of_anything_else_is_an_error(json in any::<String>()) {
+        bodies::edit(&json, "a");
+    }
+
+    #[test]
+    fn a_stream_decodes_the_same_however_it_is_cut(stream in stream(), steps in vec(1usize..9, 0..6), cap in 0usize..40) {
+        bodies::sse_decode(&stream, &steps, cap);
+    }
+
+    #[test]
+    fn events_come_back_as_they_were_sent(
+        payloads in vec(prop_oneof![json().prop_map(String::into_bytes), vec(any::<u8>(), 0..20)], 0..5),
+        steps in vec(1usize..50, 0..6),
+    ) {
+        bodies::sse_round_trip(&payloads, &steps);
+    }
+
+    #[test]
+    fn depth_is_what_serde_json_makes_of_it(opened in 100usize..160, objects in any::<u64>(), inner in json()) {
+        let kinds: Vec<bool> = (0..opened).map(|at| objects >> (at % 64) & 1 == 1).collect();
+        let open: String = kinds.iter().map(|object| if *object { r#"{"[{":"# } else { "[" }).collect();
+        let close: String = kinds.iter().rev().map(|object| if *object { '}' } else { ']' }).collect();
+        bodies::depth(&format!("{open}{inner}{close}"));
+    }
+
+    #[test]
+    fn any_text_is_a_template_or_none(template in prop_oneof![template(), any::<String>()], uri in uri()) {
+        bodies::uri_template(&template, &uri);
+        bodies::uri_template(&template, &template);
+    }
+}

@@ -1,0 +1,32 @@
+//! What the integration tests stand on: a running gateway, its callers, a scripted MCP server, and real peers.
+
+mod caller;
+mod config;
+mod fake;
+mod gateway;
+mod http;
+mod peers;
+mod plan;
+mod rmcp_client;
+
+pub(crate) use caller::{Answer, Caller, initialize};
+pub(crate) use config::{Config, Entry, config};
+pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, script, tool};
+pub(crate) use gateway::{MASTER_KEY, TestGateway};
+pub(crate) use http::Reply;
+pub(crate) use peers::{PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client};
+pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
+pub(crate) use rmcp_client::rmcp_client;
+
+use std::time::Duration;
+
+/// How long a test waits for anything that must happen; only a failing test ever waits so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for `future`, at most [`PATIENCE`]; `what` is said when it does not end.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} took longer than {PATIENCE:?}"),
+    }
+}

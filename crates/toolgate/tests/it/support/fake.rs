@@ -1,0 +1,330 @@
+//! An MCP server over Streamable HTTP that answers what the test says, and keeps every request it was sent.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::config::Entry;
+use super::soon;
+
+/// What a request is answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum Scripted {
+    /// This text as `result`, in a JSON body.
+    Result(String),
+    /// The string in the call's argument `result`, as the `result`; in a stream if asked for.
+    Mirror { streamed: bool },
+    /// A JSON-RPC error.
+    Error(i32, &'static str),
+    /// Pages of a list: the key, and the items of each page.
+    Pages(&'static str, Vec<Vec<Value>>),
+    /// Any HTTP answer: status, content type, body.
+    Http(u16, &'static str, String),
+    /// The headers of an answer with this content type, then bytes without a line's end, for ever.
+    Endless(&'static str),
+    /// Nothing; the connection stays open.
+    Silence,
+}
+
+impl Scripted {
+    /// A page that a proxy or a login form would send.
+    pub(crate) fn html() -> Self {
+        Self::Http(200, "text/html", "<!doctype html><title>Sign in</title>".to_owned())
+    }
+
+    /// A tool's result of one text.
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Result(json!({"content": [{"type": "text", "text": text}]}).to_string())
+    }
+}
+
+/// What a [`FakeMcp`] does; methods that are not scripted have plain answers.
+pub(crate) fn script() -> Script {
+    Script { answers: HashMap::new(), sessions: true }
+}
+
+/// See [`script`].
+#[derive(Debug)]
+pub(crate) struct Script {
+    answers: HashMap<&'static str, Scripted>,
+    sessions: bool,
+}
+
+impl Script {
+    /// Answers `method` so. `"GET"` and `"DELETE"` stand for those HTTP methods.
+    pub(crate) fn on(mut self, method: &'static str, answer: Scripted) -> Self {
+        self.answers.insert(method, answer);
+        self
+    }
+
+    /// Has these tools; a call answers its own name and arguments as text.
+    pub(crate) fn tools(self, names: &[&str]) -> Self {
+        let tools = names.iter().map(|name| tool(name)).collect();
+        self.on("tools/list", Scripted::Pages("tools", vec![tools]))
+    }
+
+    /// Has these resources; reading one answers its own URI as text.
+    pub(crate) fn resources(self, uris: &[&str]) -> Self {
+        let resources = uris.iter().map(|uri| json!({"uri": uri, "name": uri})).collect();
+        self.on("resources/list", Scripted::Pages("resources", vec![resources]))
+    }
+
+    /// Gives no session id and asks for none.
+    pub(crate) fn without_sessions(mut self) -> Self {
+        self.sessions = false;
+        self
+    }
+}
+
+/// A tool that takes anything.
+pub(crate) fn tool(name: &str) -> Value {
+    json!({"name": name, "description": format!("does {name}"), "inputSchema": {"type": "object"}})
+}
+
+/// One request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) verb: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) message: Value,
+}
+
+impl Seen {
+    /// The JSON-RPC method; the HTTP method when there is no message.
+    pub(crate) fn method(&self) -> &str {
+        self.message["method"].as_str().unwrap_or(self.verb.as_str())
+    }
+
+    /// A header as text, if it is there.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// The running server; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct FakeMcp {
+    address: SocketAddr,
+    state: Arc<Played>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Played {
+    script: Script,
+    seen: Mutex<Vec<Seen>>,
+    count: watch::Sender<usize>,
+    generation: AtomicU64,
+    endless_bytes: AtomicU64,
+}
+
+impl FakeMcp {
+    pub(crate) async fn start(script: Script) -> Self {
+        let state = Arc::new(Played {
+            script,
+            seen: Mutex::default(),
+            count: watch::Sender::new(0),
+            generation: AtomicU64::new(1),
+            endless_bytes: AtomicU64::new(0),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = axum::Router::new().fallback(answer).with_state(state.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { address, state, task }
+    }
+
+    /// Its endpoint.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// Its entry in `mcp_servers`.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::http(&self.url())
+    }
+
+    /// Everything it was sent so far, in order.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().unwrap().clone()
+    }
+
+    /// The requests of one method.
+    pub(crate) fn seen_of(&self, method: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.method() == method).collect()
+    }
+
+    /// The only request of one method.
+    pub(crate) fn only(&self, method: &str) -> Seen {
+        let mut seen = self.seen_of(method);
+        assert_eq!(seen.len(), 1, "{method} came once: {:#?}", self.seen());
+        seen.remove(0)
+    }
+
+    /// Waits until `method` has come `times` times.
+    pub(crate) async fn came(&self, method: &str, times: usize) {
+        let mut count = self.state.count.subscribe();
+        let enough = count.wait_for(|_| self.seen_of(method).len() >= times);
+        soon(&format!("{method} reaching the upstream"), enough).await.unwrap();
+    }
+
+    /// Forgets every session, as a server does that was restarted.
+    pub(crate) fn restart(&self) {
+        self.state.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many bytes of endless answers were taken from it.
+    pub(crate) fn endless_bytes(&self) -> u64 {
+        self.state.endless_bytes.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for FakeMcp {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let message = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let seen = Seen { verb: parts.method, headers: parts.headers, body, message };
+    played.seen.lock().unwrap().push(seen.clone());
+    played.count.send_modify(|count| *count += 1);
+    if played.forgot(&seen) {
+        return (StatusCode::NOT_FOUND, "no such session").into_response();
+    }
+    match played.script.answers.get(seen.method()) {
+        Some(scripted) => played.clone().scripted(&seen, scripted).await,
+        None => played.plain(&seen),
+    }
+}
+
+impl Played {
+    fn session(&self) -> String {
+        format!("session-{}", self.generation.load(Ordering::SeqCst))
+    }
+
+    fn forgot(&self, seen: &Seen) -> bool {
+        self.script.sessions
+            && seen.method() != "initialize"
+            && seen.header("mcp-session-id").is_some_and(|id| id != self.session())
+    }
+
+    async fn scripted(self: Arc<Self>, seen: &Seen, scripted: &Scripted) -> Response {
+        match scripted {
+            Scripted::Result(result) => self.result(seen, result),
+            Scripted::Mirror { streamed: false } => self.result(seen, mirrored(seen)),
+            Scripted::Mirror { streamed: true } => streamed(seen, mirrored(seen)),
+            Scripted::Error(code, message) => {
+                let error =
+                    json!({"jsonrpc": "2.0", "id": seen.message["id"], "error": {"code": code, "message": message}});
+                ([("content-type", "application/json")], error.to_string()).into_response()
+            }
+            Scripted::Pages(key, pages) => self.result(seen, &page(seen, key, pages)),
+            Scripted::Http(status, content_type, body) => {
+                (StatusCode::from_u16(*status).unwrap(), [("content-type", *content_type)], body.clone())
+                    .into_response()
+            }
+            Scripted::Endless(content_type) => {
+                let start = if *content_type == "text/event-stream" { "data: {\"" } else { "{\"" };
+                let body = stream::unfold(Bytes::from(start), move |chunk| {
+                    let played = self.clone();
+                    async move {
+                        played.endless_bytes.fetch_add(chunk.len() as u64, Ordering::SeqCst);
+                        Some((Ok::<_, std::io::Error>(chunk), Bytes::from_static(&[b'x'; 16 * 1024])))
+                    }
+                });
+                ([("content-type", *content_type)], Body::from_stream(body)).into_response()
+            }
+            Scripted::Silence => std::future::pending().await,
+        }
+    }
+
+    /// What a well-behaved server answers.
+    fn plain(&self, seen: &Seen) -> Response {
+        if seen.verb == Method::DELETE {
+            return StatusCode::OK.into_response();
+        }
+        if seen.verb != Method::POST {
+            return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        }
+        let params = &seen.message["params"];
+        let result = match seen.method() {
+            method if method.starts_with("notifications/") => return StatusCode::ACCEPTED.into_response(),
+            "initialize" => json!({
+                "protocolVersion": agreed(&params["protocolVersion"]),
+                "capabilities": {"tools": {}, "prompts": {}, "resources": {}, "completions": {}},
+                "serverInfo": {"name": "fake", "version": "1"},
+            }),
+            "ping" => json!({}),
+            "tools/list" => json!({"tools": []}),
+            "prompts/list" => json!({"prompts": []}),
+            "resources/list" => json!({"resources": []}),
+            "resources/templates/list" => json!({"resourceTemplates": []}),
+            "tools/call" => {
+                let text = json!({"name": params["name"], "arguments": params["arguments"]}).to_string();
+                json!({"content": [{"type": "text", "text": text}]})
+            }
+            "resources/read" => json!({"contents": [{"uri": params["uri"], "text": self.session()}]}),
+            _ => {
+                let error = json!({"code": -32601, "message": "Method not found"});
+                let message = json!({"jsonrpc": "2.0", "id": seen.message["id"], "error": error});
+                return ([("content-type", "application/json")], message.to_string()).into_response();
+            }
+        };
+        self.result(seen, &result.to_string())
+    }
+
+    fn result(&self, seen: &Seen, result: &str) -> Response {
+        let mut response = ([("content-type", "application/json")], envelope(seen, result)).into_response();
+        if self.script.sessions && seen.method() == "initialize" {
+            response.headers_mut().insert("mcp-session-id", self.session().parse().unwrap());
+        }
+        response
+    }
+}
+
+/// The revision asked for if a legacy server knows it, else the newest that has a handshake.
+fn agreed(asked: &Value) -> &str {
+    let known = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+    asked.as_str().filter(|asked| known.contains(asked)).unwrap_or("2025-11-25")
+}
+
+fn mirrored(seen: &Seen) -> &str {
+    seen.message["params"]["arguments"]["result"].as_str().expect("the argument `result` is a string")
+}
+
+/// A stream as servers send it: a comment, a notification, then the answer.
+fn streamed(seen: &Seen, result: &str) -> Response {
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#;
+    let answer = envelope(seen, result).replace('\n', "\ndata: ");
+    let text = format!(": hello\n\nevent: message\ndata: {notification}\n\nevent: message\ndata: {answer}\n\n");
+    ([("content-type", "text/event-stream")], text).into_response()
+}
+
+fn envelope(seen: &Seen, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, seen.message["id"])
+}
+
+fn page(seen: &Seen, key: &str, pages: &[Vec<Value>]) -> String {
+    let number: usize = seen.message["params"]["cursor"].as_str().map_or(0, |cursor| cursor.parse().unwrap());
+    let mut result = json!({ key: pages[number] });
+    if number + 1 < pages.len() {
+        result["nextCursor"] = json!((number + 1).to_string());
+    }
+    result.to_string()
+}

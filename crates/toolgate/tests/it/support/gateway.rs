@@ -1,0 +1,58 @@
+//! A gateway in the test's own process, on a port that the system chose.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use toolgate::config::Environment;
+use toolgate::config::settings::Bind;
+use toolgate::lifecycle::{self, Running};
+
+use super::caller::Caller;
+use super::config::Config;
+use super::soon;
+
+/// The master key of every test's gateway.
+pub(crate) const MASTER_KEY: &str = "sk-test-7c1f0a5be2d94c3f8a6b";
+
+/// A running gateway.
+///
+/// It ends with the test's runtime; [`TestGateway::stop`] ends it in order, children included.
+pub(crate) struct TestGateway {
+    running: Running,
+    base: String,
+}
+
+impl TestGateway {
+    /// Starts a gateway; fails the test with every finding if the configuration is wrong.
+    pub(crate) async fn start(config: Config) -> Self {
+        let yaml = config.yaml();
+        let environment: Environment = config.environment().into_iter().collect();
+        let loaded = toolgate::config::parse(&yaml, "config.yaml", &environment);
+        let Some(settings) = loaded.settings else {
+            panic!("the configuration is wrong: {:#?}\n{yaml}", loaded.findings);
+        };
+        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let running = soon("starting the gateway", lifecycle::start(settings, bind)).await.unwrap();
+        let base = format!("http://{}", running.address());
+        Self { running, base }
+    }
+
+    /// `http://127.0.0.1:PORT` and `path`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A caller without a key.
+    pub(crate) fn anonymous(&self) -> Caller {
+        Caller::new(&self.base)
+    }
+
+    /// A caller with the master key.
+    pub(crate) fn admin(&self) -> Caller {
+        self.anonymous().with("x-litellm-api-key", &format!("Bearer {MASTER_KEY}"))
+    }
+
+    /// Stops the gateway and waits until everything it started has ended.
+    pub(crate) async fn stop(self) {
+        soon("stopping the gateway", self.running.stop()).await;
+    }
+}

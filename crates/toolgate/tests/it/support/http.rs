@@ -1,0 +1,133 @@
+//! A plain HTTP client: it sends what the test says and hides nothing of the answer.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use super::soon;
+
+/// Connections to one or more servers.
+#[derive(Debug, Clone)]
+pub(crate) struct Http(Client<HttpConnector, Full<Bytes>>);
+
+impl Http {
+    pub(crate) fn new() -> Self {
+        Self(Client::builder(TokioExecutor::new()).build_http())
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(crate) async fn send(&self, method: Method, url: &str, headers: &HeaderMap, body: impl Into<Bytes>) -> Reply {
+        let response = self.open(method, url, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let body = soon("reading an answer", body.collect()).await.expect("the answer ends as it should").to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends one request; the answer's body is still to be read.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &HeaderMap,
+        body: impl Into<Bytes>,
+    ) -> http::Response<Incoming> {
+        let mut request = Request::builder().method(method).uri(url).body(Full::new(body.into())).unwrap();
+        *request.headers_mut() = headers.clone();
+        soon("an answer", self.0.request(request)).await.expect("the server answers")
+    }
+}
+
+/// A whole HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// A header as text; empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the body is text")
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
+    }
+
+    /// The JSON-RPC message in the body, as it stood on the wire: the body itself, or the last event of a stream.
+    pub(crate) fn message_text(&self) -> String {
+        if !self.header("content-type").starts_with("text/event-stream") {
+            return self.text().to_owned();
+        }
+        let mut events = Events::default();
+        events.push(self.text());
+        events.ready.pop().unwrap_or_else(|| panic!("no event in {:?}", self.text())).data
+    }
+}
+
+/// One event of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) data: String,
+}
+
+/// An event stream that is read as it comes.
+#[derive(Debug)]
+pub(crate) struct EventStream {
+    body: Incoming,
+    events: Events,
+}
+
+impl EventStream {
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self { body, events: Events::default() }
+    }
+
+    /// The next event; `None` at the stream's end.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        while self.events.ready.is_empty() {
+            let frame = soon("an event", self.body.frame()).await?.expect("the stream is not broken off");
+            if let Ok(data) = frame.into_data() {
+                self.events.push(std::str::from_utf8(&data).expect("events are text"));
+            }
+        }
+        Some(self.events.ready.remove(0))
+    }
+}
+
+/// A small reader of event streams, written apart from the product's own so that it can find fault with it.
+#[derive(Debug, Default)]
+struct Events {
+    rest: String,
+    ready: Vec<Event>,
+}
+
+impl Events {
+    fn push(&mut self, text: &str) {
+        self.rest.push_str(&text.replace("\r\n", "\n"));
+        while let Some(end) = self.rest.find("\n\n") {
+            let block: String = self.rest.drain(..end + 2).collect();
+            let fields = |name: &str| {
+                let values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
+            };
+            let data = fields("data");
+            if !data.is_empty() {
+                self.ready.push(Event { name: fields("event"), data });
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The real MCP servers and clients that `make setup` installs into `.setup`.
+//!
+//! Each runs in a process group of its own, which ends with the value that stands for it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::config::Entry;
+use super::plan::{Plan, Target};
+use super::soon;
+
+/// Which release of the Python SDK.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PythonSdk {
+    /// The last 1.x: revisions up to 2025-11-25.
+    One,
+    /// 2.x: revision 2026-07-28 too.
+    Two,
+}
+
+/// Runs `plan` with the Python SDK. With `probe` it asks for revision 2026-07-28 first, as 2.x does by default.
+pub(crate) async fn python_client(sdk: PythonSdk, target: &Target, plan: &Plan, probe: bool) -> Value {
+    let environment = match sdk {
+        PythonSdk::One => "py-mcp1",
+        PythonSdk::Two => "py-mcp2",
+    };
+    let mut command = Command::new(installed(&format!("{environment}/bin/python")));
+    let mode = if probe { "auto" } else { "legacy" };
+    command.arg(source("python_client.py")).arg(plan.task(target, mode).to_string()).stdin(Stdio::null());
+    run_client(command).await
+}
+
+/// Runs `plan` with the TypeScript SDK.
+pub(crate) async fn node_client(target: &Target, plan: &Plan) -> Value {
+    let mut command = Command::new("node");
+    // A module that comes on standard input finds its packages from the working directory.
+    let module = std::fs::File::open(source("node_client.mjs")).unwrap();
+    command.current_dir(installed("node")).args(["--input-type=module", "-"]);
+    command.arg(plan.task(target, "legacy").to_string()).stdin(module);
+    run_client(command).await
+}
+
+async fn run_client(mut command: Command) -> Value {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    let output = soon("a client", command.output()).await.unwrap();
+    assert!(
+        output.status.success(),
+        "the client failed, {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    serde_json::from_slice(&output.stdout).expect("a client prints JSON")
+}
+
+/// The npm server-everything over a transport: how the gateway is told of it, and how a client reaches it directly.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) entry: Entry,
+    pub(crate) direct: Target,
+    _process: Option<Group>,
+}
+
+/// Ways in which server-everything can be reached.
+pub(crate) mod everything {
+    use super::{Entry, Group, Server, Target, start_everything, stdio_server};
+
+    /// As a child process.
+    pub(crate) fn stdio() -> Server {
+        stdio_server("node", &[&super::everything_script(), "stdio"])
+    }
+
+    /// Over HTTP+SSE.
+    pub(crate) async fn sse() -> Server {
+        let (process, port) = start_everything("sse").await;
+        let url = format!("http://127.0.0.1:{port}/sse");
+        served(Entry::sse(&url), Target::sse(&url), process)
+    }
+
+    /// Over Streamable HTTP.
+    pub(crate) async fn streamable() -> Server {
+        let (process, port) = start_everything("streamableHttp").await;
+        let url = format!("http://127.0.0.1:{port}/mcp");
+        served(Entry::http(&url), Target::streamable(&url), process)
+    }
+
+    fn served(entry: Entry, direct: Target, process: Group) -> Server {
+        Server { entry, direct, _process: Some(process) }
+    }
+}
+
+/// PyPI's mcp-server-time as a child process.
+pub(crate) fn mcp_server_time() -> Server {
+    stdio_server(&installed("py-mcp2/bin/mcp-server-time").display().to_string(), &["--local-timezone", "Etc/UTC"])
+}
+
+/// PyPI's mcp-server-git as a child process.
+pub(crate) fn mcp_server_git() -> Server {
+    stdio_server(&installed("py-mcp2/bin/mcp-server-git").display().to_string(), &[])
+}
+
+fn stdio_server(command: &str, args: &[&str]) -> Server {
+    Server { entry: Entry::stdio(command, args), direct: Target::stdio(command, args), _process: None }
+}
+
+fn everything_script() -> String {
+    installed("node/node_modules/@modelcontextprotocol/server-everything/dist/index.js").display().to_string()
+}
+
+async fn start_everything(transport: &str) -> (Group, u16) {
+    let mut command = Command::new("node");
+    command.arg("--import").arg(source("report_port.mjs")).args([&everything_script(), transport]).env("PORT", "0");
+    let mut process = Group::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    let stderr = process.child.stderr.take().expect("stderr is a pipe");
+    let mut lines = BufReader::new(stderr).lines();
+    let port = soon("server-everything listening", async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some(port) = line.strip_prefix("listening on port ") {
+                return port.parse().unwrap();
+            }
+        }
+        panic!("server-everything ended before it listened")
+    });
+    let port = port.await;
+    // Nobody wants to read the rest, but a full pipe would stop the server.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (process, port)
+}
+
+/// A process that leads a group; all of the group is killed when this is dropped.
+#[derive(Debug)]
+struct Group {
+    child: Child,
+}
+
+impl Group {
+    fn start(command: &mut Command) -> Self {
+        Self { child: command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn().unwrap() }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let leader = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(leader) = leader {
+            // An error means that it ended by itself.
+            let _already_gone = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+/// A file that `make setup` installs.
+fn installed(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.setup").join(path);
+    assert!(path.exists(), "{} is not there: run `make setup`", path.display());
+    // Not canonicalized whole: an environment's `python` is a link that must stay one.
+    let folder = path.parent().unwrap().canonicalize().unwrap();
+    folder.join(path.file_name().unwrap())
+}
+
+/// A client script of ours.
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+}
