@@ -2,7 +2,7 @@
 
 use crate::report::cell::{Numbers, Target};
 use crate::report::medians::{Medians, Read, difference, ratio};
-use crate::report::scenario::{CALLS_16, IDLE, LIST, START};
+use crate::report::scenario::{CALLS_16, CALLS_20_MIB, IDLE, LIST, START};
 
 /// What is measured against a limit.
 pub(crate) struct Goal {
@@ -46,6 +46,13 @@ pub(crate) const GOALS: &[Goal] = &[
         measure: Measure::Of(START, resident_mib),
     },
     Goal { name: "10,000 idle sessions add", limit: 40.0, unit: "MiB", measure: Measure::Of(IDLE, idle_added_mib) },
+    // What an idle gateway may have, and a few buffers: an answer that is held whole does not fit.
+    Goal {
+        name: "most resident memory with answers of 20 MiB",
+        limit: 28.0,
+        unit: "MiB",
+        measure: Measure::Of(CALLS_20_MIB, peak_mib),
+    },
     Goal {
         name: "`tools/list` p50 at low load, over one server's own",
         limit: 2.0,
@@ -55,13 +62,12 @@ pub(crate) const GOALS: &[Goal] = &[
 ];
 
 impl Goal {
-    /// The number as measured; `None` when a part of it was not.
-    pub(crate) fn measured(&self, medians: Medians<'_>) -> Option<f64> {
+    /// The number as measured on `target`; `None` when a part of it was not.
+    pub(crate) fn measured(&self, medians: Medians<'_>, target: Target) -> Option<f64> {
         match self.measure {
-            Measure::Of(scenario, read) => medians.of(scenario, Target::Toolgate, read),
-            Measure::Over(other, scenario, read, combine) => {
-                medians.of_pairs(scenario, (Target::Toolgate, other), read, combine)
-            }
+            Measure::Of(scenario, read) => medians.of(scenario, target, read),
+            Measure::Over(other, ..) if other == target => None,
+            Measure::Over(other, scenario, read, combine) => medians.of_pairs(scenario, (target, other), read, combine),
         }
     }
 }

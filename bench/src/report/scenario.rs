@@ -70,6 +70,8 @@ const fn calls(answer_bytes: usize, sessions: u32, low_rate_per_s: u32) -> Work 
 
 /// The scenario that the goals for calls are about.
 pub(crate) const CALLS_16: &str = "tools/call 256 B, 16 sessions";
+/// The scenario that the goal for large answers is about.
+pub(crate) const CALLS_20_MIB: &str = "tools/call 20 MiB, 1 session";
 /// The scenario that the goal for lists is about.
 pub(crate) const LIST: &str = "tools/list 10 servers x 50 tools, 4 sessions";
 /// The scenario that the goal for idle sessions is about.
@@ -92,7 +94,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         }),
     },
     Scenario { name: "tools/call 64 KiB, 16 sessions", work: calls(64 << 10, 16, 200) },
-    Scenario { name: "tools/call 8 MiB, 1 session", work: calls(8 << 20, 1, 4) },
+    Scenario { name: CALLS_20_MIB, work: calls(20 << 20, 1, 2) },
     Scenario {
         name: LIST,
         work: Work::Load(Load {
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_the_goals_find_theirs() {
         let mut names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-        for needed in [CALLS_16, LIST, IDLE, START] {
+        for needed in [CALLS_16, CALLS_20_MIB, LIST, IDLE, START] {
             assert!(names.contains(&needed));
         }
         names.sort_unstable();

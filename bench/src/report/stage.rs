@@ -66,7 +66,7 @@ impl Drop for Running {
                 drop(self.child.wait());
                 return;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            pause(Duration::from_millis(2));
         }
     }
 }
@@ -167,7 +167,7 @@ fn start_gateway(
         running.ensure_running().with_context(|| name.to_owned())?;
         let complaint = || format!("{name} was not ready within {READY_WITHIN:?}: {}", running.complaint());
         ensure!(start.elapsed() < READY_WITHIN, complaint());
-        std::thread::sleep(Duration::from_micros(500));
+        pause(Duration::from_micros(500));
     }
     Ok(Gateway { running, port, ready_after: start.elapsed() })
 }
@@ -250,6 +250,12 @@ fn read_line<T: DeserializeOwned>(out: &mut impl std::io::BufRead) -> anyhow::Re
     let mut line = String::new();
     out.read_line(&mut line).context("it said nothing")?;
     serde_json::from_str(&line).context("it ended early")
+}
+
+/// Waits between two looks at a child.
+#[expect(clippy::disallowed_methods, reason = "the report has no runtime: it starts programs and waits for them")]
+fn pause(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 /// A port that was free a moment ago, for programs that cannot tell which one the system chose for them.

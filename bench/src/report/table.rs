@@ -122,15 +122,16 @@ fn ratios(medians: Medians<'_>, scenarios: &[&str]) -> String {
 }
 
 fn goals(medians: Medians<'_>) -> String {
-    let mut rows = vec![["goal", "at most", "measured", "held"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["goal", "at most", "toolgate", "held", "nginx, to compare"].map(str::to_owned).to_vec()];
     for goal in GOALS {
-        if let Some(measured) = goal.measured(medians) {
-            let held = if measured <= goal.limit { "yes" } else { "NO" };
+        if let Some(measured) = goal.measured(medians, Target::Toolgate) {
+            let unit = format!(" {}", goal.unit);
             rows.push(vec![
                 goal.name.to_owned(),
-                format!("{} {}", goal.limit, goal.unit),
-                format!("{measured:.2} {}", goal.unit),
-                held.to_owned(),
+                format!("{}{unit}", goal.limit),
+                shown(Some(measured), 2, &unit),
+                if measured <= goal.limit { "yes" } else { "NO" }.to_owned(),
+                shown(goal.measured(medians, Target::Nginx), 2, &unit),
             ]);
         }
     }

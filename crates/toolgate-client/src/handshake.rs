@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::version::Revision;
+use toolgate_mcp::views::Initialized;
 
 use crate::answer::{Answer, AnswerOutcome, RpcError};
 use crate::error::Problem;
@@ -64,19 +64,6 @@ pub(crate) fn params(options: &Options) -> String {
     )
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Initialized<'a> {
-    #[serde(borrow)]
-    protocol_version: Cow<'a, str>,
-    #[serde(borrow)]
-    capabilities: Option<&'a RawValue>,
-    #[serde(borrow)]
-    server_info: Option<&'a RawValue>,
-    #[serde(borrow)]
-    instructions: Option<Cow<'a, str>>,
-}
-
 /// Reads the answer to `initialize`.
 pub(crate) fn read(answer: &Answer, transport: Transport, has_session_id: bool) -> Result<ServerFacts, Problem> {
     let result = match answer.outcome() {
@@ -85,8 +72,7 @@ pub(crate) fn read(answer: &Answer, transport: Transport, has_session_id: bool) 
             return Err(Problem::Refused { method: "initialize".into(), error: RpcError::read(error) });
         }
     };
-    let initialized: Initialized<'_> =
-        serde_json::from_str(result).map_err(|error| Problem::BadHandshake(error.to_string()))?;
+    let initialized = Initialized::read(result).map_err(|error| Problem::BadHandshake(error.to_string()))?;
     let revision = Revision::parse(&initialized.protocol_version)
         .filter(|revision| revision.has_handshake())
         .ok_or_else(|| Problem::UnknownRevision(crate::error::excerpt(initialized.protocol_version.as_bytes())))?;

@@ -21,6 +21,27 @@
 //! # }
 //! ```
 //!
+//! For programs that put a model between the tools and the user, [`load_mcp_tools`] lists all tools in the shape that the
+//! model's API wants, and [`call_openai_tool`] carries out what the model answers:
+//!
+//! ```no_run
+//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, load_mcp_tools};
+//!
+//! # async fn run(tool_call: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
+//! let target = Target::Stdio(StdioTarget {
+//!     command: "toolgate".to_owned(),
+//!     args: vec!["demo-server".to_owned()],
+//!     env: vec![("PATH".to_owned(), std::env::var("PATH")?)],
+//!     cwd: None,
+//! });
+//! let session = Session::connect(target, Options::default()).await?;
+//! let tools = load_mcp_tools(&session, Format::OpenAi).await?; // goes to the model as `tools`
+//! let result = call_openai_tool(&session, &tool_call).await?; // one of the model's `tool_calls`
+//! # drop((tools, result));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A session does not heal by itself: [`Error::session_lost`] says that a new one is needed, and [`Error::delivery`]
 //! whether the failed request may be sent again on it.
 //!
@@ -41,6 +62,7 @@ mod pending;
 mod session;
 mod stdio;
 mod target;
+mod tools;
 
 pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
@@ -50,3 +72,4 @@ pub use options::{Call, Events, Limits, Options};
 pub use session::Session;
 pub use stdio::become_subreaper;
 pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
+pub use tools::{CallError, Format, call_openai_tool, load_mcp_tools};

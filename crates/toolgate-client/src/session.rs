@@ -149,6 +149,16 @@ impl Session {
         }
     }
 
+    /// The server as errors name it: the URL without its secrets, or the command.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.core.server()
+    }
+
+    pub(crate) fn error(&self, delivery: Delivery, problem: Problem) -> Error {
+        Error::new(self.core.server(), delivery, problem)
+    }
+
     /// The last lines that a child wrote to stderr, oldest first; empty for HTTP.
     #[must_use]
     pub fn stderr_tail(&self) -> Vec<String> {

@@ -1,3 +1,105 @@
-//! The command line: `toolgate serve`, `check`, `tools`, `demo-server` and the rest.
+//! The command line: `toolgate serve`, `demo-server` and the rest.
+//!
+//! Standard output carries data, standard error everything else; exit codes are those of [`Exit`]. LiteLLM's way to
+//! start, `--config FILE --port 4000` without a command, means `serve`.
 
+pub mod completion;
 pub mod demo_server;
+pub mod failure;
+pub mod output;
+pub mod runtime;
+pub mod serve;
+pub mod version;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use self::failure::{Exit, Failure};
+use self::output::Output;
+pub use self::serve::ServeOptions;
+
+/// An MCP gateway: one endpoint and one key in front, every tool behind it
+#[derive(Debug, Parser)]
+#[command(name = "toolgate", version, arg_required_else_help = true)]
+#[command(after_help = "Without a command, `toolgate --config FILE --port PORT` means `toolgate serve`.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(Box<serve::ServeArgs>),
+    /// Run a small MCP server to try things with
+    DemoServer(demo_server::DemoServerArgs),
+    /// Print a completion script for a shell
+    Completion(completion::CompletionArgs),
+    /// Print the version
+    Version(version::VersionArgs),
+}
+
+impl Command {
+    /// Whether the caller is a program, which wants failures as JSON.
+    fn wants_json(&self) -> bool {
+        false
+    }
+}
+
+/// Runs the program with these arguments, its own name first. `gateway` is what `serve` runs.
+#[must_use]
+pub fn run<G, F>(arguments: Vec<OsString>, gateway: G) -> ExitCode
+where
+    G: FnOnce(ServeOptions) -> F,
+    F: Future<Output = anyhow::Result<ExitCode>>,
+{
+    let output = Output::of_process();
+    let cli = match parse(arguments, output.colors()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is nobody's to be told.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let json = cli.command.wants_json();
+    dispatch(cli.command, &output, gateway).unwrap_or_else(|failure| {
+        output.failure(&failure, json);
+        failure.exit.into()
+    })
+}
+
+fn parse(arguments: Vec<OsString>, colors: bool) -> Result<Cli, clap::Error> {
+    let command = Cli::command().color(if colors { ColorChoice::Auto } else { ColorChoice::Never });
+    Cli::from_arg_matches(&command.try_get_matches_from(with_command(arguments))?)
+}
+
+/// `toolgate --port 4000` is `toolgate serve --port 4000`.
+///
+/// Done here and not by clap, so that a wrong `PORT` in the environment concerns nobody but `serve`.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).and_then(|first| first.to_str()).unwrap_or_default();
+    if first.starts_with('-') && !matches!(first, "-h" | "--help" | "-V" | "--version") {
+        arguments.insert(1, "serve".into());
+    }
+    arguments
+}
+
+fn dispatch<G, F>(command: Command, output: &Output, gateway: G) -> Result<ExitCode, Failure>
+where
+    G: FnOnce(ServeOptions) -> F,
+    F: Future<Output = anyhow::Result<ExitCode>>,
+{
+    match command {
+        Command::Serve(args) => serve::run(*args, output, gateway),
+        Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
+        Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),
+        Command::Version(args) => version::run(&args, output).map(ExitCode::from),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,110 @@
-//! What the gateway was told: `config.yaml`, the environment and the command line, checked.
+//! What the gateway was told: `config.yaml` and the environment, checked.
+//!
+//! Two steps: [`file`] mirrors the YAML key for key (LiteLLM's keys are ours), and the check turns it into
+//! [`settings`], values that cannot be wrong. All problems are reported at once as [`Finding`]s, with file, line,
+//! column and a suggestion. [`parse`] writes nothing and starts nothing; what makes a master key is
+//! [`master_key::settle`].
 
+pub mod environment;
+pub mod file;
+pub mod finding;
+pub mod master_key;
 pub mod settings;
 
+mod check;
+mod expand;
+mod keys;
+mod read;
+mod report;
+mod suggest;
+mod tree;
+
+use std::path::Path;
+
+pub use environment::Environment;
+pub use finding::{Finding, Paint, Place, Severity};
 pub use settings::Settings;
+
+use report::{At, Report, Source};
+
+/// What came of reading a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings; `None` when there are errors.
+    pub settings: Option<Settings>,
+    /// Errors, warnings and notes, in the order of the file.
+    pub findings: Vec<Finding>,
+}
+
+impl Loaded {
+    /// Whether there is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.has(Severity::Error)
+    }
+
+    /// Whether there is a finding at least as bad as `severity`.
+    #[must_use]
+    pub fn has(&self, severity: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity >= severity)
+    }
+
+    /// All findings as people read them, and a line that counts them.
+    #[must_use]
+    pub fn render(&self, paint: Paint) -> String {
+        let mut out: String = self.findings.iter().map(|finding| finding.render(paint) + "\n").collect();
+        out.push_str(&finding::summary(&self.findings));
+        out.push('\n');
+        out
+    }
+}
+
+/// Reads and checks the file at `path`.
+///
+/// A file that cannot be read is a finding with the code `config.unreadable`.
+#[must_use]
+pub fn load(path: &Path, environment: &Environment) -> Loaded {
+    let name = path.to_string_lossy();
+    match read_file(path) {
+        Ok(text) => parse(&text, &name, environment),
+        Err(message) => {
+            let mut report = Report::new(Source::new(&name, ""));
+            report.error("config.unreadable", &At::variable(&name), message).help("give the file with --config");
+            Loaded { settings: None, findings: report.into_findings() }
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let too_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > tree::MAX_BYTES as u64);
+    if too_large {
+        return Err(format!("the file is larger than {} bytes", tree::MAX_BYTES));
+    }
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read the file: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| format!("the file is not UTF-8 text: {error}"))
+}
+
+/// Checks `text`, the content of the file called `name`.
+///
+/// Files that the settings name (certificates, key files, programs) are looked at; nothing is written.
+#[must_use]
+pub fn parse(text: &str, name: &str, environment: &Environment) -> Loaded {
+    let mut source = Source::new(name, text);
+    let mut root = match tree::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            let mut report = Report::new(source);
+            report.syntax_error(&error);
+            return Loaded { settings: None, findings: report.into_findings() };
+        }
+    };
+    source.cover_secrets(&root, false);
+    let environment = environment.with(expand::variables_of_file(&root, environment));
+    expand::expand(&mut root, &environment);
+    let mut report = Report::new(source);
+    let settings = check::check(&root, &environment, &mut report);
+    Loaded { settings, findings: report.into_findings() }
+}
+
+#[cfg(test)]
+mod tests;

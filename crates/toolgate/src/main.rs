@@ -1,3 +1,16 @@
-//! The `toolgate` binary.
+//! The `toolgate` binary: see [`toolgate::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+/// Builds fast, and holds less memory than the system's under many small allocations from several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    toolgate::cli::run(std::env::args_os().collect(), serve)
+}
+
+/// `toolgate serve` has no gateway to run in this build.
+async fn serve(_: toolgate::cli::ServeOptions) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("this build of toolgate has no gateway yet; `toolgate demo-server` works")
+}

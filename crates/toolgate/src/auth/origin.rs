@@ -125,7 +125,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<Site, Refused> {
 }
 
 fn is_served(host: &Site, general: &General, bind: &Bind) -> bool {
-    if host.is_loopback() || general.allowed_hosts.iter().any(|allowed| *allowed == host.name) {
+    if host.is_loopback() || general.allowed_hosts.contains(&host.name) {
         return true;
     }
     let is_bind_address = host.name.parse::<IpAddr>().is_ok_and(|address| address == bind.host);
@@ -136,7 +136,7 @@ fn is_served(host: &Site, general: &General, bind: &Bind) -> bool {
 fn may_call(origin: &HeaderValue, host: &Site, listed: &[String]) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let lower = origin.to_ascii_lowercase();
-    if listed.iter().any(|allowed| *allowed == lower) {
+    if listed.contains(&lower) {
         return true;
     }
     let Some((scheme, rest)) = lower.split_once("://") else { return false };

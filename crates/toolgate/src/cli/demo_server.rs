@@ -11,6 +11,9 @@ mod tools;
 
 use std::net::SocketAddr;
 
+use super::output::Output;
+use super::{Exit, Failure, runtime};
+
 /// Options of `toolgate demo-server`.
 #[derive(Debug, clap::Args)]
 pub struct DemoServerArgs {
@@ -23,18 +26,28 @@ pub struct DemoServerArgs {
     pub stateless: bool,
 }
 
-/// Serves until standard input ends, or until a signal to stop comes.
+/// Serves until standard input ends, or until a signal to stop comes. Over HTTP the URL is printed first.
 ///
 /// # Errors
 /// When the address cannot be listened on, or standard input or output breaks.
-pub async fn run(args: &DemoServerArgs) -> anyhow::Result<()> {
-    let Some(address) = args.http else {
-        return Ok(stdio::serve(tokio::io::stdin(), tokio::io::stdout()).await?);
-    };
-    let options = http::Options { sessions: !args.stateless };
-    let server = http::start(address, options).await?;
-    tracing::info!(url = %server.url(), "the demo server is ready: http://{}/mcp", server.address());
-    tokio::signal::ctrl_c().await?;
+pub fn run(args: &DemoServerArgs, output: &Output) -> Result<Exit, Failure> {
+    runtime::block_on(async {
+        match args.http {
+            Some(address) => serve_http(address, args.stateless, output).await?,
+            None => stdio::serve(tokio::io::stdin(), tokio::io::stdout()).await?,
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+async fn serve_http(address: SocketAddr, stateless: bool, output: &Output) -> Result<(), Failure> {
+    let options = http::Options { sessions: !stateless };
+    let server = http::start(address, options).await.map_err(|error| {
+        Failure::new(Exit::Unexpected, "listen", format!("cannot listen on {address}: {error}"))
+            .hint("give another address: --http 127.0.0.1:PORT; port 0 takes a free one")
+    })?;
+    output.line(&server.url())?;
+    runtime::stop_signal().await?;
     server.stop().await;
     Ok(())
 }

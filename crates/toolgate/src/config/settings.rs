@@ -38,8 +38,14 @@ pub struct Settings {
 /// `general_settings`, as far as this gateway acts on it.
 #[derive(Debug)]
 pub struct General {
-    /// The key that may do everything. Always there: `check` fails, or one is made at first start.
+    /// The key that may do everything. Always there: where nobody gave one it is random and known to nobody, until
+    /// [`super::master_key::settle`] puts the one from the data directory in its place.
     pub master_key: SecretString,
+    /// Who gave the master key.
+    pub master_key_origin: MasterKeyOrigin,
+    /// The master key is well known or short, and accepted on loopback addresses only; see
+    /// [`super::master_key::check_for_bind`].
+    pub weak_master_key: bool,
     /// `litellm_key_header_name`: one more header that carries the gateway's key.
     pub key_header: Option<HeaderName>,
     /// `mcp_client_side_auth_header_name`: carries one credential for all upstreams. Default `x-mcp-auth`.
@@ -56,6 +62,19 @@ pub struct General {
     pub allowed_origins: AllowedOrigins,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
+}
+
+/// Where the master key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterKeyOrigin {
+    /// `general_settings.master_key`.
+    File,
+    /// `LITELLM_MASTER_KEY`, or the file that `LITELLM_MASTER_KEY_FILE` names.
+    Environment,
+    /// The file in the data directory.
+    DataDirectory(PathBuf),
+    /// Nowhere yet.
+    NotGiven,
 }
 
 /// Origins that browsers may call from.
@@ -166,7 +185,7 @@ pub struct ServerSettings {
     pub id: ServerId,
     /// Other ids that lead here: LiteLLM derives a different one when `transport` is absent than when it is `http`.
     pub other_ids: Vec<ServerId>,
-    /// The key in `mcp_servers`, or the alias where `mcp_aliases` names one (LiteLLM replaces both).
+    /// The key in `mcp_servers`: LiteLLM's `server_name`.
     pub name: String,
     /// `alias`, or the first of `mcp_aliases` for this server.
     pub alias: Option<String>,
@@ -297,7 +316,7 @@ pub enum UpstreamAuth {
     },
     /// One of LiteLLM's types whose part is not active yet: such a server is listed as unavailable, saying so.
     NotActiveYet {
-        /// The `auth_type` as written.
+        /// What is not active: the `auth_type` as written, or `env_vars with scope user`.
         auth_type: String,
     },
 }
@@ -320,7 +339,8 @@ pub enum AuthScheme {
 /// What may be listed and called on one server. Keys and entries are bare tool names, or carry a known prefix.
 #[derive(Debug, Default)]
 pub struct ToolRules {
-    /// `allowed_tools`; `None` means all. An empty list means all too, unless `mcp_info.tool_allowlist_enforced`.
+    /// `allowed_tools`; `None` means all, an empty list none. (In the file an empty list means all, unless
+    /// `mcp_info.tool_allowlist_enforced`; that is settled here.)
     pub allowed: Option<Vec<String>>,
     /// `disallowed_tools`; wins over `allowed`.
     pub disallowed: Vec<String>,

@@ -107,7 +107,7 @@ pub struct ServerOperation<'a> {
 
 /// One request as `toolgate_requests_total` counts it.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct RequestCount<'a> {
     /// The configured server's name; `None` when the request reached none.
     pub server: Option<&'a str>,
     /// The tool's listed name, only when the catalog knows it.
@@ -174,7 +174,7 @@ impl Metrics {
     }
 
     /// Counts a request.
-    pub fn request(&self, request: Request<'_>) {
+    pub fn request(&self, request: RequestCount<'_>) {
         let mut digits = [0u8; 11];
         let code = decimal(request.code, &mut digits);
         let labels =

@@ -20,8 +20,8 @@ fn names_and_labels_are_those_that_dashboards_know() {
     let metrics = Metrics::new();
     metrics.server_operation(call("github-list_issues"), Duration::from_millis(15));
     metrics.client_operation("github", "tools/call", Some("-32602"), Duration::from_millis(300));
-    metrics.request(Request { server: Some("github"), tool: Some("x"), status: Status::Error, code: -32602 });
-    metrics.request(Request { server: None, tool: None, status: Status::Ok, code: 0 });
+    metrics.request(RequestCount { server: Some("github"), tool: Some("x"), status: Status::Error, code: -32602 });
+    metrics.request(RequestCount { server: None, tool: None, status: Status::Ok, code: 0 });
     metrics.upstream_up("github", true);
     metrics.overhead(Duration::from_micros(60));
     metrics.dropped_frames("github", "no_such_request");
@@ -67,7 +67,7 @@ fn a_hundred_thousand_names_of_any_kind_keep_the_page_under_a_mebibyte() {
         let strange = ServerOperation { method: &name, error_type: Some(&code), version: &name, ..call(&name) };
         metrics.server_operation(strange, took);
         metrics.client_operation(&name, &name, Some(&code), took);
-        metrics.request(Request { server: Some(&name), tool: Some(&name), status: Status::Error, code: n as i32 });
+        metrics.request(RequestCount { server: Some(&name), tool: Some(&name), status: Status::Error, code: n as i32 });
         metrics.upstream_up(&name, true);
         metrics.dropped_frames(&name, "late");
     }

@@ -1,0 +1,42 @@
+//! Carries out one tool call as an OpenAI model answers it.
+//!
+//! ```text
+//! cargo run -p toolgate-client --example openai_tool_call -- http://127.0.0.1:4000/mcp add '{"a": 1, "b": 2}'
+//! ```
+
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
+
+use anyhow::Context as _;
+use http::HeaderMap;
+use serde_json::json;
+use toolgate_client::{
+    Format, HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions, call_openai_tool, load_mcp_tools,
+};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let [url, name, arguments] = std::env::args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()
+        .context("give the URL of a server, the name of a tool, and its arguments as JSON")?;
+    let target = Target::Http(HttpTarget {
+        url: url.parse()?,
+        headers: HeaderMap::new(),
+        kind: HttpKind::Detect,
+        client: HttpClient::new(&TlsOptions::default())?,
+    });
+    let session = Session::connect(target, Options::default()).await?;
+
+    // This list is what a chat completion takes as `tools`.
+    let tools = load_mcp_tools(&session, Format::OpenAi).await?;
+    println!("{} tools for the model", tools.len());
+
+    // And this is how the model asks for one of them, in `choices[0].message.tool_calls`.
+    let tool_call = json!({"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}});
+    let result = call_openai_tool(&session, &tool_call).await?;
+    println!("{}", serde_json::to_string_pretty(&result)?);
+    session.close().await;
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! From what was written to what holds: the tree of the file and the environment become [`Settings`].
+//!
+//! Every problem is reported, not the first alone. A setting that is wrong is taken as absent so that the rest can be
+//! checked too; the settings are given only when there was no error.
+
+mod auth;
+mod environment;
+mod general;
+mod headers;
+mod ids;
+mod names;
+mod sections;
+mod server;
+mod stdio;
+mod tls;
+mod tools;
+
+use std::sync::Arc;
+
+use super::environment::Environment;
+use super::file::{LitellmSection, ServerEntry};
+use super::keys::Keys;
+use super::read::{UnknownKeys, read};
+use super::report::{At, Report};
+use super::settings::{Settings, TlsSettings};
+use super::tree::{Node, Value};
+
+/// What the checks of a server need to know besides its entry.
+struct Common<'c> {
+    environment: &'c Environment,
+    litellm: &'c LitellmSection,
+    separator: &'c str,
+    tls: &'c TlsSettings,
+    master_key: &'c secrecy::SecretString,
+}
+
+/// Checks the whole file. `None` when there was an error.
+pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report) -> Option<Settings> {
+    let root = At::root(root);
+    if !is_mapping(&root, report) {
+        return None;
+    }
+    sections::check(&root, report);
+
+    let litellm_at = root.key("litellm_settings");
+    let litellm: LitellmSection = read(&litellm_at, report, UnknownKeys::WarnIfClose);
+    let general = general::check(&root.key("general_settings"), environment, report);
+    let tls = tls::general(&litellm, &litellm_at, environment, report);
+    let naming = environment::naming(general.prefix, environment, report);
+    let common = Common {
+        environment,
+        litellm: &litellm,
+        separator: &naming.separator,
+        tls: &tls,
+        master_key: &general.settings.master_key,
+    };
+    let servers = servers(&root.key("mcp_servers"), &common, report);
+    names::check_aliases(&litellm, &litellm_at, &root.key("mcp_servers"), report);
+    let timeouts = environment::timeouts(environment, report);
+    let limits = environment::limits(environment, report);
+    let identity = environment::identity(environment);
+    let general = general.settings;
+    (!report.has_errors()).then_some(Settings { general, servers, naming, timeouts, tls, limits, identity })
+}
+
+fn is_mapping(root: &At<'_>, report: &mut Report) -> bool {
+    let ok = root.node.is_none_or(|node| node.is_null() || matches!(node.value, Value::Map(_)));
+    if !ok {
+        let _ = report.error("config.wrong_type", root, "the file must be a mapping such as `mcp_servers: ...`");
+    }
+    ok
+}
+
+fn servers(at: &At<'_>, common: &Common<'_>, report: &mut Report) -> Vec<Arc<super::settings::ServerSettings>> {
+    let Some(node) = at.node.filter(|node| !node.is_null()) else {
+        report.note("config.no_servers", at, "no `mcp_servers`: clients will see no tools").help(
+            "add an entry such as `mcp_servers: {demo: {transport: stdio, command: toolgate, args: [demo-server]}}`",
+        );
+        return Vec::new();
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        report
+            .error("config.wrong_type", at, format!("expected a mapping, found {}", node.value.describe()))
+            .help("write each server as `name: {url: ...}`");
+        return Vec::new();
+    }
+    let keys = Keys::of::<ServerEntry>();
+    let mut checked = Vec::new();
+    for name in names::of(node) {
+        let at = at.key(name);
+        sections::not_active_yet(&at, &keys, report);
+        let is_entry = at.node.is_none_or(|node| node.is_null() || matches!(node.value, Value::Map(_)));
+        let entry: ServerEntry = read(&at, report, UnknownKeys::Warn);
+        if is_entry && let Some(server) = server::check(name, &entry, &at, common, report) {
+            checked.push(server);
+        }
+    }
+    ids::assign_short_prefixes(&mut checked, common.environment);
+    names::check_collisions(&checked, at, common.separator, report);
+    checked.into_iter().map(Arc::new).collect()
+}

@@ -1,0 +1,101 @@
+//! `auth_type` and its value.
+
+use secrecy::ExposeSecret;
+
+use super::super::file::ServerEntry;
+use super::super::file::server::{AuthType, OauthFlow};
+use super::super::report::{At, Report};
+use super::super::settings::{AuthScheme, UpstreamAuth};
+use super::{Common, headers};
+
+/// Checks how the gateway authenticates to a server.
+pub(super) fn check(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut Report) -> UpstreamAuth {
+    let value = entry.authentication_token.as_ref().or(entry.auth_value.as_ref());
+    let value_key = if entry.authentication_token.is_some() { "authentication_token" } else { "auth_value" };
+    let value_at = at.key(value_key);
+    if let Some(value) = value {
+        check_value(value.expose_secret(), &value_at, common, report);
+    }
+    let Some(scheme) = entry.auth_type.and_then(scheme) else {
+        return without_static_value(entry, at, &value_at, report);
+    };
+    let header_at = at.key("upstream_token_header");
+    let header = entry.upstream_token_header.as_deref().and_then(|name| headers::name(name, &header_at, report));
+    if value.is_none() {
+        let kind = entry.auth_type.map_or("none", AuthType::as_str);
+        let _ = report.note(
+            "config.no_auth_value",
+            &at.key("auth_type"),
+            format!("`{kind}` without `auth_value`: only a caller's own credential is sent"),
+        );
+    }
+    UpstreamAuth::Static { scheme, value: value.cloned(), header }
+}
+
+fn scheme(auth_type: AuthType) -> Option<AuthScheme> {
+    match auth_type {
+        AuthType::ApiKey => Some(AuthScheme::ApiKey),
+        AuthType::BearerToken => Some(AuthScheme::BearerToken),
+        AuthType::Basic => Some(AuthScheme::Basic),
+        AuthType::Authorization => Some(AuthScheme::Authorization),
+        AuthType::Token => Some(AuthScheme::Token),
+        AuthType::None
+        | AuthType::Oauth2
+        | AuthType::AwsSigv4
+        | AuthType::Oauth2TokenExchange
+        | AuthType::Oauth2IdJag
+        | AuthType::TruePassthrough
+        | AuthType::OauthDelegate => None,
+    }
+}
+
+fn without_static_value(entry: &ServerEntry, at: &At<'_>, value_at: &At<'_>, report: &mut Report) -> UpstreamAuth {
+    match entry.auth_type {
+        None | Some(AuthType::None) => {
+            if value_at.is_set() {
+                report
+                    .warning("config.auth_value_unused", value_at, "a credential without `auth_type` is not sent")
+                    .help("add `auth_type: bearer_token`, `api_key`, `basic`, `authorization` or `token`");
+            }
+            UpstreamAuth::None
+        }
+        Some(auth_type) => {
+            let kind = auth_type.as_str();
+            let flow = if auth_type == AuthType::Oauth2 { oauth2_flow(entry) } else { "" };
+            report
+                .note("config.not_active_yet", &at.key("auth_type"), format!("`{kind}` is not active yet{flow}"))
+                .help("the server is listed as unavailable; until then a static credential or `extra_headers: [Authorization]` works");
+            UpstreamAuth::NotActiveYet { auth_type: kind.to_owned() }
+        }
+    }
+}
+
+/// Which flow is meant. LiteLLM 1.109 refuses its own documented example, which leaves `oauth2_flow` out.
+fn oauth2_flow(entry: &ServerEntry) -> &'static str {
+    let machine = entry.client_id.is_some()
+        && entry.client_secret.is_some()
+        && entry.token_url.is_some()
+        && entry.authorization_url.is_none();
+    match entry.oauth2_flow {
+        Some(OauthFlow::ClientCredentials) => " (flow: client_credentials)",
+        Some(OauthFlow::AuthorizationCode) => " (flow: authorization_code)",
+        None if machine => " (flow, as `oauth2_flow` is absent: client_credentials)",
+        None => " (flow, as `oauth2_flow` is absent: authorization_code)",
+    }
+}
+
+fn check_value(value: &str, at: &At<'_>, common: &Common<'_>, report: &mut Report) {
+    if value.contains(common.master_key.expose_secret()) {
+        report
+            .error("config.master_key_leaves", at, "the value contains the gateway's master key")
+            .help("the master key is for this gateway alone; give the server a key of its own");
+    } else if value.is_empty() || value.len() > 16 * 1024 || value.chars().any(char::is_control) {
+        report
+            .error(
+                "config.bad_header_value",
+                at,
+                "the credential is empty, has control characters or is longer than 16 KiB",
+            )
+            .help("a trailing line break in an environment variable is the usual cause");
+    }
+}

@@ -1,0 +1,219 @@
+//! `general_settings`.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use secrecy::{ExposeSecret, SecretString};
+use toolgate_mcp::version::Revision;
+use url::Url;
+
+use super::super::environment::Environment;
+use super::super::file::GeneralSection;
+use super::super::file::general::{Capability, PrefixName};
+use super::super::file::server_later::OneOrMany;
+use super::super::master_key;
+use super::super::read::{UnknownKeys, read};
+use super::super::report::{At, Report};
+use super::super::settings::{AllowedOrigins, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode};
+use super::headers;
+
+/// The section's settings, and the one that belongs to the naming of tools.
+pub(super) struct Checked {
+    pub(super) settings: General,
+    pub(super) prefix: PrefixMode,
+}
+
+/// Checks the section.
+pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report) -> Checked {
+    let section: GeneralSection = read(at, report, UnknownKeys::WarnIfClose);
+    let (master_key, master_key_origin) = key(&section, at, environment, report);
+    let weak_master_key = master_key::is_weak(&master_key);
+    if weak_master_key {
+        let key_at = match master_key_origin {
+            MasterKeyOrigin::File => at.key("master_key"),
+            _ => At::variable("LITELLM_MASTER_KEY"),
+        };
+        report
+            .warning("config.weak_master_key", &key_at, "the master key is well known or shorter than 32 characters")
+            .help("it is accepted on loopback addresses only; make one with: echo sk-$(openssl rand -hex 32)");
+    }
+    let disabled = section.mcp_disabled_capabilities.as_deref().unwrap_or_default();
+    let settings = General {
+        master_key,
+        master_key_origin,
+        weak_master_key,
+        key_header: key_header(&section, at, report),
+        client_auth_header: client_auth_header(&section, at, environment, report),
+        advertised_versions: advertised_versions(&section, at, report),
+        disabled: DisabledCapabilities {
+            prompts: disabled.contains(&Capability::Prompts),
+            resources: disabled.contains(&Capability::Resources),
+        },
+        require_explicit_scope: section.mcp_require_explicit_server_scope.unwrap_or(false),
+        allowed_hosts: allowed_hosts(&section, at, report),
+        allowed_origins: allowed_origins(&section, at, report),
+        shutdown_grace: shutdown_grace(&section, at, report),
+    };
+    let prefix = match section.mcp_tool_prefix {
+        None | Some(PrefixName::Always) => PrefixMode::Always,
+        Some(PrefixName::WhenAmbiguous) => PrefixMode::WhenAmbiguous,
+        Some(PrefixName::Never) => PrefixMode::Never,
+    };
+    Checked { settings, prefix }
+}
+
+fn key(
+    section: &GeneralSection,
+    at: &At<'_>,
+    environment: &Environment,
+    report: &mut Report,
+) -> (SecretString, MasterKeyOrigin) {
+    let (given, origin, at) = if let Some(key) = &section.master_key {
+        (key.clone(), MasterKeyOrigin::File, at.key("master_key"))
+    } else if let Some(key) = environment.get("LITELLM_MASTER_KEY") {
+        (key.into(), MasterKeyOrigin::Environment, At::variable("LITELLM_MASTER_KEY"))
+    } else if let Some(path) = environment.get("LITELLM_MASTER_KEY_FILE") {
+        let at = At::variable("LITELLM_MASTER_KEY_FILE");
+        match std::fs::read_to_string(path) {
+            Ok(text) => (text.trim_end().into(), MasterKeyOrigin::Environment, at),
+            Err(error) => {
+                let _ = report.error("config.unreadable_file", &at, format!("cannot read `{path}`: {error}"));
+                return (master_key::generate(), MasterKeyOrigin::NotGiven);
+            }
+        }
+    } else {
+        return (master_key::generate(), MasterKeyOrigin::NotGiven);
+    };
+    if given.expose_secret().is_empty() || !given.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+        report
+            .error("config.bad_master_key", &at, "the master key is empty, or has blanks or characters outside ASCII")
+            .help("make one with: echo sk-$(openssl rand -hex 32)");
+    }
+    (given, origin)
+}
+
+fn key_header(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Option<HeaderName> {
+    let name = section.litellm_key_header_name.as_deref()?;
+    headers::name(name, &at.key("litellm_key_header_name"), report)
+}
+
+fn client_auth_header(
+    section: &GeneralSection,
+    at: &At<'_>,
+    environment: &Environment,
+    report: &mut Report,
+) -> HeaderName {
+    const VARIABLE: &str = "LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME";
+    let checked = if let Some(name) = environment.get(VARIABLE) {
+        headers::name(name, &At::variable(VARIABLE), report)
+    } else if let Some(name) = section.mcp_client_side_auth_header_name.as_deref() {
+        headers::name(name, &at.key("mcp_client_side_auth_header_name"), report)
+    } else {
+        None
+    };
+    checked.unwrap_or(HeaderName::from_static("x-mcp-auth"))
+}
+
+/// The revisions with a handshake, or those of them that are listed; oldest first.
+fn advertised_versions(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Vec<Revision> {
+    let served: Vec<Revision> = Revision::ALL.into_iter().filter(|revision| revision.has_handshake()).collect();
+    let Some(names) = &section.mcp_advertised_versions else { return served };
+    let at = at.key("mcp_advertised_versions");
+    let mut listed = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        match Revision::parse(name) {
+            Some(revision) if served.contains(&revision) => listed.push(revision),
+            Some(_) => {
+                let _ = report.note(
+                    "config.not_active_yet",
+                    &at.index(index),
+                    format!("revision {name} is not active yet"),
+                );
+            }
+            None => {
+                let known: Vec<&str> = served.iter().map(|revision| revision.name()).collect();
+                report
+                    .error("config.unknown_value", &at.index(index), format!("unknown revision `{name}`"))
+                    .help(format!("possible: {}", known.join(", ")));
+            }
+        }
+    }
+    if listed.is_empty() && !report.has_errors() {
+        report
+            .error("config.empty", &at, "no revision is left that clients could use")
+            .help(format!("add {}, or remove the key for all revisions", Revision::NEWEST_WITH_HANDSHAKE));
+    }
+    listed.sort_unstable();
+    listed.dedup();
+    listed
+}
+
+fn many(value: Option<&OneOrMany>) -> Vec<(Option<usize>, &str)> {
+    match value {
+        None => Vec::new(),
+        Some(OneOrMany::One(text)) => vec![(None, text)],
+        Some(OneOrMany::Many(texts)) => {
+            texts.iter().enumerate().map(|(index, text)| (Some(index), text.as_str())).collect()
+        }
+    }
+}
+
+fn item<'t>(at: &At<'t>, index: Option<usize>) -> At<'t> {
+    index.map_or_else(|| at.clone(), |index| at.index(index))
+}
+
+fn allowed_hosts(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Vec<String> {
+    let at = at.key("allowed_hosts");
+    let mut hosts = Vec::new();
+    for (index, text) in many(section.allowed_hosts.as_ref()) {
+        // A URL with the host in it understands ports and the brackets of IPv6 addresses.
+        match Url::parse(&format!("http://{text}/")).ok().filter(|url| url.path() == "/" && url.username().is_empty()) {
+            Some(url) => hosts.push(url.host_str().unwrap_or_default().to_owned()),
+            None => report
+                .error("config.not_a_host", &item(&at, index), format!("`{text}` is not a host name"))
+                .help("write the name alone, such as `tools.example.com`"),
+        }
+    }
+    hosts
+}
+
+fn allowed_origins(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> AllowedOrigins {
+    let at = at.key("allowed_origins");
+    let texts = many(section.allowed_origins.as_ref());
+    if texts.iter().any(|(_, text)| *text == "*") {
+        return AllowedOrigins::Any;
+    }
+    let mut origins = Vec::new();
+    for (index, text) in texts {
+        match origin(text) {
+            Some(origin) => origins.push(origin),
+            None => report
+                .error("config.not_an_origin", &item(&at, index), format!("`{text}` is not an origin"))
+                .help("write scheme and host, such as `https://app.example.com`, without a path"),
+        }
+    }
+    AllowedOrigins::Listed(origins)
+}
+
+/// `scheme://host[:port]` as browsers send it: lower case, without the scheme's own port.
+fn origin(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let bare = matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
+    let host = url.host_str().filter(|host| bare && !host.is_empty())?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}://{}{port}", url.scheme(), host.to_ascii_lowercase()))
+}
+
+fn shutdown_grace(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Duration {
+    const DEFAULT: f64 = 30.0;
+    let seconds = section.shutdown_grace_seconds.unwrap_or(DEFAULT);
+    if (0.0..=3600.0).contains(&seconds) {
+        return Duration::from_secs_f64(seconds);
+    }
+    let at = at.key("shutdown_grace_seconds");
+    let _ = report.error("config.out_of_range", &at, format!("{seconds} s is not between 0 and 3600 s"));
+    Duration::from_secs_f64(DEFAULT)
+}

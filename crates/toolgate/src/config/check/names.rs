@@ -1,0 +1,135 @@
+//! Names of servers: what they may look like, and that no two servers answer to the same one.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::file::LitellmSection;
+use super::super::report::{At, Report};
+use super::super::settings::ServerSettings;
+use super::super::suggest::nearest;
+use super::super::tree::Node;
+
+/// The names in `mcp_servers`, each once, in the file's order.
+pub(super) fn of(servers: &Node) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    servers.entries().iter().map(|entry| entry.key.as_str()).filter(|name| seen.insert(*name)).collect()
+}
+
+/// The alias: the entry's own, else the first of `mcp_aliases` for the server. `alias: ""` means none.
+pub(super) fn alias(name: &str, own: Option<&str>, litellm: &LitellmSection) -> Option<String> {
+    let mapped = || litellm.mcp_aliases.iter().flatten().find(|(_, server)| *server == name);
+    match own {
+        Some(alias) => Some(alias.to_owned()).filter(|alias| !alias.is_empty()),
+        None => mapped().map(|(alias, _)| alias.clone()),
+    }
+}
+
+/// Checks the name and alias of one server.
+pub(super) fn check(
+    name: &str,
+    alias: Option<&str>,
+    separator: &str,
+    at: &At<'_>,
+    key_at: &At<'_>,
+    report: &mut Report,
+) {
+    let alias_at = at.key("alias");
+    let alias_at = if alias_at.is_set() { &alias_at } else { key_at };
+    if name.is_empty() || name.chars().any(char::is_control) {
+        let _ = report.error("config.bad_name", key_at, "a server's name may not be empty or have control characters");
+    }
+    if alias.is_some_and(|alias| alias.chars().any(char::is_control)) {
+        let _ = report.error("config.bad_name", alias_at, "an alias may not have control characters");
+    }
+    if alias.is_none() && name.contains(separator) {
+        let better = name.replace(separator, "_");
+        report
+            .error(
+                "config.separator_in_name",
+                key_at,
+                format!("the name has `{separator}` in it, which separates servers from tools in listed names"),
+            )
+            .help(format!("call the server `{better}`, or give it an `alias`"));
+        return;
+    }
+    let (shown, shown_at) = alias.map_or((name, key_at), |alias| (alias, alias_at));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if shown.contains(' ') {
+        let listed = shown.replace(' ', "_");
+        report
+            .warning(
+                "config.sep986",
+                shown_at,
+                format!("blanks are not allowed in tool names; tools are listed as `{listed}{separator}...`"),
+            )
+            .help(format!("call it `{listed}`"));
+    } else if !shown.chars().all(plain) || shown.len() > 64 {
+        report
+            .warning("config.sep986", shown_at, "tool names made from it violate SEP-986, and clients may refuse them")
+            .help("use at most 64 letters, digits, `_`, `-` and `.`");
+    }
+}
+
+/// No two servers may share an id, a name, an alias or a prefix: a grant or a call would mean both.
+pub(super) fn check_collisions(servers: &[ServerSettings], at: &At<'_>, separator: &str, report: &mut Report) {
+    let mut owners: HashMap<&str, &ServerSettings> = HashMap::new();
+    for server in servers {
+        let mut own: Vec<&str> = server.names().collect();
+        own.sort_unstable();
+        own.dedup();
+        for name in own {
+            if let Some(other) = owners.insert(name, server) {
+                let place = collision_place(server, name, at);
+                report
+                    .error(
+                        "config.name_taken",
+                        &place,
+                        format!("`{name}` is also a name of the server `{}`", other.name),
+                    )
+                    .help("names, aliases and ids share one space; change one of the two");
+            }
+        }
+    }
+    for server in servers {
+        let start = format!("{}{separator}", server.prefix);
+        if let Some(other) = servers.iter().find(|other| other.prefix.starts_with(&start)) {
+            report
+                .warning(
+                    "config.ambiguous_prefix",
+                    &at.key_itself(&other.name),
+                    format!("tools of `{}` could be taken for tools of `{}`", other.prefix, server.prefix),
+                )
+                .help("calls are routed by the list, so both work; but a different alias is clearer");
+        }
+    }
+}
+
+fn collision_place<'t>(server: &ServerSettings, name: &str, at: &At<'t>) -> At<'t> {
+    let entry = at.key(&server.name);
+    let pinned = entry.key("server_id");
+    let alias = entry.key("alias");
+    if pinned.node.and_then(Node::text).is_some_and(|id| id.trim() == name) {
+        pinned
+    } else if alias.node.and_then(Node::text) == Some(name) {
+        alias
+    } else {
+        at.key_itself(&server.name)
+    }
+}
+
+/// `mcp_aliases` must lead to servers that are there.
+pub(super) fn check_aliases(litellm: &LitellmSection, litellm_at: &At<'_>, servers: &At<'_>, report: &mut Report) {
+    let at = litellm_at.key("mcp_aliases");
+    let names = servers.node.map(of).unwrap_or_default();
+    for (alias, server) in litellm.mcp_aliases.iter().flatten() {
+        let at = at.key(alias);
+        if !names.contains(&server.as_str()) {
+            let finding = report.warning("config.unknown_server", &at, format!("no server is called `{server}`"));
+            if let Some(near) = nearest(server, names.iter().copied()) {
+                finding.help(format!("did you mean `{near}`?"));
+            }
+        } else if servers.key(server).key("alias").is_set() {
+            let _ =
+                report.warning("config.alias_unused", &at, format!("`{server}` has an `alias` of its own, which wins"));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One entry of `mcp_servers`.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::super::file::ServerEntry;
+use super::super::file::server::TransportName;
+use super::super::report::{At, Report};
+use super::super::settings::{HttpKind, ServerSettings, TlsSettings, Transport, UpstreamAuth};
+use super::super::tree::Node;
+use super::environment::{MAX_SECONDS, in_range};
+use super::{Common, auth, headers, ids, names, stdio, tls, tools};
+
+/// Checks one entry. `None` when it has no way to be reached.
+pub(super) fn check(
+    name: &str,
+    entry: &ServerEntry,
+    at: &At<'_>,
+    common: &Common<'_>,
+    report: &mut Report,
+) -> Option<ServerSettings> {
+    if !at.is_set() {
+        report
+            .error("config.missing_key", at, "the entry is empty")
+            .help("give it a `url`, or `transport: stdio` and a `command`");
+        return None;
+    }
+    let alias = names::alias(name, entry.alias.as_deref(), common.litellm);
+    names::check(name, alias.as_deref(), common.separator, at, at, report);
+    let (id, other_ids) = ids::of(name, alias.as_deref(), entry, at, report);
+    let transport = transport(entry, at, common, report);
+    let mut auth = auth::check(entry, at, common, report);
+    let (static_headers, needs_user) = headers::fixed(entry, at, common, report);
+    if needs_user {
+        auth = UpstreamAuth::NotActiveYet { auth_type: "env_vars with scope user".to_owned() };
+        report
+            .note("config.not_active_yet", &at.key("env_vars"), "values of users' own are not active yet")
+            .help("the server is listed as unavailable; have callers send `x-mcp-{alias}-{header}` instead");
+    }
+    let tls = tls::apply(entry.ssl_verify.as_ref(), common.tls, &at.key("ssl_verify"), report);
+    let prefix = alias.as_deref().unwrap_or(name).replace(' ', "_");
+    let fingerprint = fingerprint(name, alias.as_deref(), at.node, &tls);
+    Some(ServerSettings {
+        id,
+        other_ids,
+        name: name.to_owned(),
+        alias,
+        prefix,
+        transport: transport?,
+        description: entry.description.clone(),
+        instructions: entry.instructions.clone(),
+        mcp_info: mcp_info(name, entry),
+        auth,
+        static_headers,
+        extra_headers: headers::forwarded(entry, at, report),
+        tools: tools::check(entry, at, report),
+        access_groups: entry.access_groups.clone().unwrap_or_default(),
+        allow_all_keys: entry.allow_all_keys.unwrap_or(false),
+        timeout: timeout(entry, at, report),
+        max_concurrent_requests: max_concurrent(entry),
+        tls,
+        fingerprint,
+    })
+}
+
+fn transport(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut Report) -> Option<Transport> {
+    if let Some(spec) = entry.spec_path.as_ref().filter(|spec| !spec.is_empty()) {
+        let given = entry.url.as_deref().filter(|url| !url.is_empty());
+        let base_url = given.and_then(|url| http_url(url, &at.key("url"), report));
+        return Some(Transport::OpenApi { spec: spec.clone(), base_url });
+    }
+    let has_url = entry.url.as_deref().is_some_and(|url| !url.is_empty());
+    match entry.transport {
+        Some(TransportName::Stdio) => {
+            if has_url {
+                let _ =
+                    report.warning("config.unused_key", &at.key("url"), "a stdio server has no URL; it has no effect");
+            }
+            Some(Transport::Stdio(stdio::check(entry, at, common, report)?))
+        }
+        None if !has_url && entry.command.is_some() => {
+            report
+                .warning(
+                    "config.transport_assumed",
+                    &at.key("command"),
+                    "`transport: stdio` is assumed, as there is a `command` and no `url`",
+                )
+                .help("write `transport: stdio`; LiteLLM would take the entry for an HTTP server");
+            Some(Transport::Stdio(stdio::check(entry, at, common, report)?))
+        }
+        transport => {
+            warn_of_stdio_keys(entry, at, report);
+            let kind = match transport {
+                Some(TransportName::Http) => HttpKind::Streamable,
+                Some(TransportName::Sse) => HttpKind::Sse,
+                Some(TransportName::Stdio) | None => HttpKind::Detect,
+            };
+            let Some(url) = entry.url.as_deref().filter(|url| !url.is_empty()) else {
+                // A variable that is not set, or a value of the wrong type, was reported already.
+                if at.key("url").node.is_none() {
+                    report
+                        .error("config.missing_key", at, "the entry has no `url`")
+                        .help("add `url: https://...`, or `transport: stdio` with a `command`");
+                }
+                return None;
+            };
+            Some(Transport::Http { url: http_url(url, &at.key("url"), report)?, kind })
+        }
+    }
+}
+
+fn warn_of_stdio_keys(entry: &ServerEntry, at: &At<'_>, report: &mut Report) {
+    for (key, given) in
+        [("command", entry.command.is_some()), ("args", entry.args.is_some()), ("env", entry.env.is_some())]
+    {
+        if given {
+            report
+                .warning("config.unused_key", &at.key_itself(key), "belongs to stdio servers; it has no effect here")
+                .help("remove it, or write `transport: stdio` and remove `url`");
+        }
+    }
+}
+
+fn http_url(text: &str, at: &At<'_>, report: &mut Report) -> Option<Url> {
+    let problem = match Url::parse(text.trim()) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") && !text.contains("://") => "not a URL: it has no scheme",
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "only http and https URLs can be reached",
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            report
+                .error("config.credentials_in_url", at, "a URL may not hold a user name or password")
+                .help("use `auth_type: basic` with `auth_value: os.environ/NAME`, holding user:password");
+            return None;
+        }
+        Ok(url) => return Some(url),
+        Err(url::ParseError::RelativeUrlWithoutBase) => "not a URL: it has no scheme",
+        Err(url::ParseError::EmptyHost) => "not a URL: it has no host",
+        Err(url::ParseError::InvalidPort) => "not a URL: the port is not a number up to 65535",
+        Err(_) => "not a URL",
+    };
+    report.error("config.not_a_url", at, problem).help("write it as `https://host[:port]/path`");
+    None
+}
+
+/// `mcp_info` completed as LiteLLM does.
+fn mcp_info(name: &str, entry: &ServerEntry) -> Map<String, Value> {
+    let mut info = entry.mcp_info.clone().unwrap_or_default();
+    info.entry("server_name").or_insert_with(|| name.into());
+    if let Some(description) = entry.description.as_deref().filter(|description| !description.is_empty()) {
+        info.entry("description").or_insert_with(|| description.into());
+    }
+    info
+}
+
+fn timeout(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> Option<Duration> {
+    let seconds = entry.timeout?;
+    let duration = in_range(seconds, false);
+    if duration.is_none() {
+        report
+            .error(
+                "config.out_of_range",
+                &at.key("timeout"),
+                format!("{seconds} s is not above 0 and at most {MAX_SECONDS} s"),
+            )
+            .help("the value is in seconds");
+    }
+    duration
+}
+
+/// Nothing, 0 and negative numbers mean no limit, as in LiteLLM.
+fn max_concurrent(entry: &ServerEntry) -> Option<NonZeroUsize> {
+    entry.max_concurrent_requests.and_then(|limit| usize::try_from(limit).ok()).and_then(NonZeroUsize::new)
+}
+
+/// SHA-256 over all that makes the server what it is.
+fn fingerprint(name: &str, alias: Option<&str>, entry: Option<&Node>, tls: &TlsSettings) -> [u8; 32] {
+    let entry = entry.map(Node::to_json).unwrap_or_default();
+    let ca_file = tls.ca_file.as_ref().map(|path| path.to_string_lossy());
+    let whole = serde_json::json!([name, alias, entry, tls.verify, ca_file]);
+    let mut context = Context::new(&SHA256);
+    context.update(whole.to_string().as_bytes());
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(context.finish().as_ref());
+    fingerprint
+}

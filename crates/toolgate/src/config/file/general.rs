@@ -1,0 +1,148 @@
+//! `general_settings`: the keys that touch MCP. LiteLLM has hundreds of others, which are let be.
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::server_later::OneOrMany;
+
+/// `general_settings`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GeneralSection {
+    /// The key that may do everything. Default: `LITELLM_MASTER_KEY`, then the file `LITELLM_MASTER_KEY_FILE`, then one
+    /// that is made at first start and kept in the data directory.
+    #[schemars(with = "Option<String>")]
+    pub master_key: Option<SecretString>,
+    /// One more header that may carry the gateway's key.
+    pub litellm_key_header_name: Option<String>,
+    /// The header with one credential for all servers. `LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME` wins over it.
+    #[schemars(extend("default" = "x-mcp-auth"))]
+    pub mcp_client_side_auth_header_name: Option<String>,
+    /// The revisions of MCP that clients are offered.
+    #[schemars(extend("default" = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]))]
+    pub mcp_advertised_versions: Option<Vec<String>>,
+    /// Capabilities that are switched off: `prompts`, `resources`.
+    #[schemars(extend("default" = []))]
+    pub mcp_disabled_capabilities: Option<Vec<Capability>>,
+    /// Requests to all servers at once are refused: a path, toolset or `x-mcp-servers` must name some.
+    #[schemars(extend("default" = false))]
+    pub mcp_require_explicit_server_scope: Option<bool>,
+    /// When the server's name is put before its tools' names.
+    #[schemars(extend("default" = "always"))]
+    pub mcp_tool_prefix: Option<PrefixName>,
+    /// Values of `Host` that are accepted beside loopback names and the bind address.
+    #[schemars(extend("default" = []))]
+    pub allowed_hosts: Option<OneOrMany>,
+    /// Web pages that may call from a browser, as `https://host[:port]`; `"*"` accepts all.
+    #[schemars(extend("default" = []))]
+    pub allowed_origins: Option<OneOrMany>,
+    /// How long running calls may go on after the gateway was told to stop.
+    #[schemars(extend("default" = 30))]
+    pub shutdown_grace_seconds: Option<f64>,
+
+    // What follows is read but not acted on yet.
+    /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.
+    #[schemars(with = "Option<String>", extend("x-status" = "not active yet"))]
+    pub database_url: Option<SecretString>,
+    /// Whether servers, keys and teams may be kept in the database.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub store_model_in_db: Option<bool>,
+    /// Which kinds of things are read from the database; absent: all.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub supported_db_objects: Option<Vec<String>>,
+    /// Callers may sign in with JWTs.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub enable_jwt_auth: Option<bool>,
+    /// How JWTs are read.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub litellm_jwtauth: Option<Map<String, Value>>,
+    /// The only MCP clients that may connect.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_allowed_clients: Option<Vec<AllowedClient>>,
+    /// The header by which clients name themselves for `mcp_allowed_clients`.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_client_id_header: Option<String>,
+    /// A key without grants of its own does not inherit its team's.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub require_key_mcp_access_defined: Option<bool>,
+    /// An end user without grants sees no servers.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub require_end_user_mcp_access_defined: Option<bool>,
+    /// `allow_all_keys` does not widen a key that is limited to certain servers.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub mcp_allow_all_keys_respects_mcp_scope: Option<bool>,
+    /// Addresses that count as internal.
+    #[schemars(extend(
+        "default" = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7"],
+        "x-status" = "not active yet"
+    ))]
+    pub mcp_internal_ip_ranges: Option<Vec<String>>,
+    /// The client's address is taken from `X-Forwarded-For`.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub use_x_forwarded_for: Option<bool>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_trusted_proxy_ranges: Option<Vec<String>>,
+    /// How many proxies stand before the gateway.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_xff_num_trusted_hops: Option<u64>,
+    /// OAuth: a client id metadata document is preferred to registration.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub mcp_prefer_client_id_metadata_document: Option<bool>,
+    /// What a submitted server must have.
+    #[schemars(extend("default" = [], "x-status" = "not active yet"))]
+    pub mcp_required_fields: Option<Vec<String>>,
+    /// Offers `/v1/mcp/registry.json`.
+    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    pub enable_mcp_registry: Option<bool>,
+    /// Whether users see all servers in the dashboard.
+    #[schemars(extend("default" = "restricted", "x-status" = "not active yet"))]
+    pub user_mcp_management_mode: Option<ManagementMode>,
+    /// The header that names the end user.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub user_header_name: Option<String>,
+}
+
+/// `mcp_disabled_capabilities[]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// Prompts.
+    Prompts,
+    /// Resources.
+    Resources,
+}
+
+/// `mcp_tool_prefix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixName {
+    /// Before every name, as LiteLLM does.
+    Always,
+    /// Only where two servers have the same name.
+    WhenAmbiguous,
+    /// Never.
+    Never,
+}
+
+/// One of `mcp_allowed_clients`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AllowedClient {
+    /// What people call it.
+    pub alias: Option<String>,
+    /// The name it sends.
+    pub value: Option<String>,
+}
+
+/// `user_mcp_management_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagementMode {
+    /// Only what the user may use.
+    Restricted,
+    /// All of them.
+    ViewAll,
+}

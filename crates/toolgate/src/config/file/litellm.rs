@@ -1,0 +1,79 @@
+//! `litellm_settings`: the keys that touch MCP. LiteLLM has hundreds of others, which are let be.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::server::SslVerify;
+use super::server_later::OneOrMany;
+
+/// `litellm_settings`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LitellmSection {
+    /// Aliases for servers, as `alias: server name`. Only the first of a server counts, and only when its entry has no
+    /// `alias`.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub mcp_aliases: Option<IndexMap<String, String>>,
+    /// Certificates of all servers: `false` does not check them, a path names a PEM file with more roots. The variable
+    /// `SSL_VERIFY` wins over it.
+    #[schemars(extend("default" = true))]
+    pub ssl_verify: Option<SslVerify>,
+    /// Python callbacks of LiteLLM. Those that name a Python object are warned about; others are let be.
+    pub callbacks: Option<OneOrMany>,
+    /// As `callbacks`, after a success.
+    pub success_callback: Option<OneOrMany>,
+    /// As `callbacks`, after a failure.
+    pub failure_callback: Option<OneOrMany>,
+
+    // What follows is read but not acted on yet.
+    /// Ids of the servers that the public hub shows.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub public_mcp_servers: Option<Vec<String>>,
+    /// Whether the public hub shows nothing else.
+    #[schemars(extend("default" = true, "x-status" = "not active yet"))]
+    pub public_mcp_hub_strict_whitelist: Option<bool>,
+    /// Clients search for tools instead of listing them.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_tool_search: Option<ToolSearch>,
+    /// Only tools that fit the request are given to the model.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_semantic_tool_filter: Option<SemanticToolFilter>,
+}
+
+/// `mcp_tool_search`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ToolSearch {
+    /// The model that embeds descriptions.
+    pub embedding_model: Option<String>,
+    /// How many tools a search finds, 1 to 100.
+    #[schemars(extend("default" = 5))]
+    pub top_k: Option<u64>,
+    /// How near a tool must be.
+    #[schemars(extend("default" = 0.0))]
+    pub similarity_threshold: Option<f64>,
+    /// Tools that are always listed.
+    #[schemars(extend("default" = []))]
+    pub core_tools: Option<Vec<String>>,
+}
+
+/// `mcp_semantic_tool_filter`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SemanticToolFilter {
+    /// Whether it is on.
+    #[schemars(extend("default" = false))]
+    pub enabled: Option<bool>,
+    /// The model that embeds descriptions.
+    #[schemars(extend("default" = "text-embedding-3-small"))]
+    pub embedding_model: Option<String>,
+    /// How many tools are given.
+    #[schemars(extend("default" = 10))]
+    pub top_k: Option<u64>,
+    /// How near a tool must be.
+    #[schemars(extend("default" = 0.3))]
+    pub similarity_threshold: Option<f64>,
+}

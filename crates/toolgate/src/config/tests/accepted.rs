@@ -1,0 +1,324 @@
+//! Files that load, and the settings they mean.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use secrecy::ExposeSecret;
+
+use super::super::settings::{
+    AllowedOrigins, AuthScheme, EnvValue, HttpKind, MasterKeyOrigin, PrefixMode, Transport, UpstreamAuth,
+};
+use super::super::{Paint, Severity, parse};
+use super::{environment, load, settings, settings_in, with};
+
+#[test]
+fn an_http_server_with_everything() {
+    let text = r"
+mcp_servers:
+  github:
+    url: https://api.githubcopilot.com/mcp
+    transport: http
+    alias: gh
+    auth_type: bearer_token
+    auth_value: ghp_default_token
+    extra_headers: [custom_key, x-custom-header, Authorization]
+    static_headers: {X-Tenant: '${TENANT}-1'}
+    env_vars: [{name: TENANT, value: acme}]
+    description: GitHub
+    allowed_tools: [list_issues]
+    allowed_params: {list_issues: [owner]}
+    timeout: 2.5
+    max_concurrent_requests: 4
+    allow_all_keys: yes
+    access_groups: [dev]
+";
+    let settings = settings(text);
+    let server = &settings.servers[0];
+    let Transport::Http { url, kind } = &server.transport else { panic!("HTTP") };
+    assert_eq!((url.as_str(), *kind), ("https://api.githubcopilot.com/mcp", HttpKind::Streamable));
+    let UpstreamAuth::Static { scheme, value, header } = &server.auth else { panic!("static") };
+    assert_eq!((*scheme, header), (AuthScheme::BearerToken, &None));
+    assert_eq!(value.as_ref().unwrap().expose_secret(), "ghp_default_token");
+    assert_eq!((server.name.as_str(), server.alias.as_deref(), server.prefix.as_str()), ("github", Some("gh"), "gh"));
+    assert_eq!(server.static_headers[0].0, "x-tenant");
+    assert_eq!(server.static_headers[0].1, "acme-1");
+    assert!(server.static_headers[0].1.is_sensitive());
+    assert_eq!(server.extra_headers, ["custom_key", "x-custom-header", "authorization"].map(HeaderName::from_static));
+    assert_eq!(server.timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(server.max_concurrent_requests.map(std::num::NonZero::get), Some(4));
+    assert!(server.allow_all_keys);
+    assert_eq!(server.mcp_info["server_name"], "github");
+    assert_eq!(server.mcp_info["description"], "GitHub");
+}
+
+#[test]
+fn a_stdio_server_gets_a_small_environment_and_header_driven_values() {
+    let text = r"
+mcp_servers:
+  github:
+    transport: stdio
+    command: sh
+    args: [-c, exit]
+    env:
+      FIXED: '1'
+      GITHUB_PERSONAL_ACCESS_TOKEN: ${X-GITHUB_PERSONAL_ACCESS_TOKEN}
+      REGION: ${X-REGION:-eu}
+";
+    let environment = with(&[("DATABASE_URL", "postgres://secret"), ("LANG", "C.UTF-8")]);
+    let settings = settings_in(text, &environment);
+    let Transport::Stdio(command) = &settings.servers[0].transport else { panic!("stdio") };
+    let names: Vec<&str> = command.env.keys().map(String::as_str).collect();
+    assert_eq!(names, ["FIXED", "GITHUB_PERSONAL_ACCESS_TOKEN", "HOME", "LANG", "PATH", "REGION"]);
+    let EnvValue::Header { name, default: None } = &command.env["GITHUB_PERSONAL_ACCESS_TOKEN"] else {
+        panic!("header")
+    };
+    assert_eq!(name, "x-github_personal_access_token");
+    let EnvValue::Header { default: Some(default), .. } = &command.env["REGION"] else { panic!("header") };
+    assert_eq!(default.expose_secret(), "eu");
+}
+
+#[test]
+fn the_npm_cache_is_passed_on() {
+    let text = "mcp_servers: {a: {transport: stdio, command: sh}}";
+    let npm_cache = |environment| {
+        let settings = settings_in(text, &environment);
+        let Transport::Stdio(command) = &settings.servers[0].transport else { panic!("stdio") };
+        match command.env.get("NPM_CONFIG_CACHE") {
+            Some(EnvValue::Fixed(value)) => Some(value.expose_secret().to_owned()),
+            _ => None,
+        }
+    };
+    assert_eq!(npm_cache(environment()), None);
+    assert_eq!(npm_cache(with(&[("MCP_NPM_CACHE_DIR", "/cache")])), Some("/cache".to_owned()));
+    assert_eq!(npm_cache(with(&[("HOME", "")])), Some("/tmp/.npm_mcp_cache".to_owned()));
+}
+
+#[test]
+fn values_out_of_the_environment_have_any_type() {
+    let text = r"
+environment_variables: {INNER: from-file, NUMBER: 7}
+mcp_servers:
+  a:
+    url: os.environ/URL
+    timeout: os.environ/SECONDS
+    allow_all_keys: os.environ/YES
+    max_concurrent_requests: os.environ/NUMBER
+    auth_type: token
+    auth_value: os.environ/INNER
+";
+    let environment = with(&[("URL", "http://127.0.0.1:9/mcp"), ("SECONDS", "3"), ("YES", "True")]);
+    let settings = settings_in(text, &environment);
+    let server = &settings.servers[0];
+    assert_eq!(server.timeout, Some(Duration::from_secs(3)));
+    assert!(server.allow_all_keys);
+    assert_eq!(server.max_concurrent_requests.map(std::num::NonZero::get), Some(7));
+    let UpstreamAuth::Static { value: Some(value), .. } = &server.auth else { panic!("static") };
+    assert_eq!(value.expose_secret(), "from-file");
+}
+
+#[test]
+fn ids_aliases_and_prefixes_are_those_of_litellm() {
+    let text = r"
+litellm_settings: {mcp_aliases: {gh: github_server, second: github_server}}
+mcp_servers:
+  a: {url: http://127.0.0.1:9/mcp}
+  github_server: {url: http://127.0.0.1:10/mcp, transport: http}
+  pinned: {url: http://127.0.0.1:11/mcp, server_id: ' mine '}
+  two words: {url: http://127.0.0.1:12/mcp}
+";
+    let settings = settings(text);
+    let [a, github, pinned, spaced] = &settings.servers[..] else { panic!("four servers") };
+    assert_eq!(&*a.id.0, "79c087dcdbdfef94fac40e917cbbbb6a");
+    assert_eq!(&*a.other_ids[0].0, "79b233456bc2fc6ae82ac1c9286ee684");
+    assert_eq!(
+        (github.name.as_str(), github.alias.as_deref(), github.prefix.as_str()),
+        ("github_server", Some("gh"), "gh")
+    );
+    assert!(github.names().any(|name| name == "gh") && github.names().any(|name| name == "github_server"));
+    assert_eq!((&*pinned.id.0, pinned.other_ids.len()), ("mine", 0));
+    assert_eq!(spaced.prefix, "two_words");
+
+    let short = settings_in(
+        "mcp_servers: {x: {url: 'http://h/', server_id: abc}}",
+        &with(&[("LITELLM_USE_SHORT_MCP_TOOL_PREFIX", "true")]),
+    );
+    assert_eq!(short.servers[0].prefix, "uPa");
+}
+
+/// The configuration of the recorded LiteLLM 1.109.1, whose answers show the ids it derived.
+#[test]
+fn the_recorded_configuration_has_the_recorded_ids() {
+    let text = r"
+mcp_servers:
+  ev: {url: http://127.0.0.1:3001/mcp, transport: http, description: everything, allow_all_keys: true}
+  clock: {transport: stdio, command: python3, args: [-m, mcp_server_time], alias: zeit, allowed_tools: [get_current_time]}
+  pets: {url: http://127.0.0.1:3001, spec_path: spec.json, auth_type: none}
+  dead: {url: http://127.0.0.1:9/mcp, transport: http, timeout: 3}
+";
+    let settings = settings(text);
+    // The other two ran on ports that the recording does not show.
+    assert_eq!(&*settings.servers[1].id.0, "ce5d7ca3a5b0d8e9c68caadd433f2e43");
+    assert_eq!(&*settings.servers[3].id.0, "c1a065c69565126ad05d337630b1d427");
+    assert!(matches!(settings.servers[2].transport, Transport::OpenApi { .. }));
+}
+
+#[test]
+fn every_example_of_litellms_overview_page_loads() {
+    let examples = [
+        "general_settings:\n  store_model_in_db: true\n",
+        r#"
+general_settings:
+  store_model_in_db: true
+  supported_db_objects: ["mcp"] # Only store MCP servers in DB
+model_list:
+  - model_name: gpt-4o
+    litellm_params:
+      model: openai/gpt-4o
+      api_key: sk-xxxxxxx
+"#,
+        r#"
+model_list:
+  - model_name: gpt-4o
+    litellm_params:
+      model: openai/gpt-4o
+      api_key: sk-xxxxxxx
+mcp_servers:
+  petstore_mcp:
+    url: "https://petstore.swagger.io/v2"
+    spec_path: "/path/to/openapi.json"
+    auth_type: "none"
+  my_api_mcp:
+    url: "http://0.0.0.0:8090"
+    spec_path: "/path/to/openapi.json"
+    auth_type: "api_key"
+    auth_value: "your-api-key-here"
+  secured_api_mcp:
+    url: "https://api.example.com"
+    spec_path: "/path/to/openapi.json"
+    auth_type: "bearer_token"
+    auth_value: "your-bearer-token"
+"#,
+        r#"
+mcp_servers:
+  github_mcp:
+    url: "https://api.githubcopilot.com/mcp"
+    auth_type: oauth2
+    client_id: os.environ/GITHUB_OAUTH_CLIENT_ID
+    client_secret: os.environ/GITHUB_OAUTH_CLIENT_SECRET
+"#,
+        r#"
+mcp_servers:
+  github_mcp:
+    url: "https://api.githubcopilot.com/mcp"
+    auth_type: "bearer_token"
+    auth_value: "ghp_default_token"
+    extra_headers: ["custom_key", "x-custom-header", "Authorization"]
+    description: "GitHub MCP server with custom header forwarding"
+"#,
+        r#"
+model_list:
+  - model_name: gpt-4o
+    litellm_params:
+      model: openai/gpt-4o
+      api_key: sk-xxxxxxx
+general_settings:
+  mcp_client_side_auth_header_name: "authorization"
+"#,
+    ];
+    let environment = with(&[("GITHUB_OAUTH_CLIENT_ID", "id"), ("GITHUB_OAUTH_CLIENT_SECRET", "secret")]);
+    for text in examples {
+        let loaded = parse(text, "config.yaml", &environment);
+        assert!(!loaded.has(Severity::Warning), "{text}\n{}", loaded.render(Paint::Plain));
+        assert!(loaded.settings.is_some());
+    }
+}
+
+#[test]
+fn oauth_without_its_variables_still_loads_with_a_warning() {
+    let loaded = load("mcp_servers: {g: {url: 'https://h/mcp', auth_type: oauth2, client_id: os.environ/NOT_THERE}}");
+    assert!(loaded.has(Severity::Warning));
+    let settings = loaded.settings.unwrap();
+    assert!(matches!(&settings.servers[0].auth, UpstreamAuth::NotActiveYet { auth_type } if auth_type == "oauth2"));
+}
+
+#[test]
+fn sections_and_keys_of_litellm_that_have_nothing_to_do_with_mcp_pass_in_silence() {
+    let text = r"
+model_list: [{model_name: x, litellm_params: {model: openai/x, api_key: os.environ/NOT_THERE}}]
+router_settings: {routing_strategy: simple-shuffle}
+guardrails: [{guardrail_name: g}]
+litellm_settings: {drop_params: true, num_retries: 3, cache: true, success_callback: [langfuse]}
+general_settings: {alerting: [slack], health_check_interval: 300, ui_access_mode: all}
+mcp_servers: {a: {url: 'http://h/mcp'}}
+";
+    let loaded = load(text);
+    assert!(loaded.findings.is_empty(), "{}", loaded.render(Paint::Plain));
+}
+
+#[test]
+fn general_settings_are_taken_over() {
+    let text = r#"
+general_settings:
+  litellm_key_header_name: X-My-Key
+  mcp_client_side_auth_header_name: x-theirs
+  mcp_advertised_versions: [2025-11-25, 2025-06-18]
+  mcp_disabled_capabilities: [prompts]
+  mcp_require_explicit_server_scope: on
+  mcp_tool_prefix: when_ambiguous
+  allowed_hosts: [Tools.Example.com, "10.0.0.1:4000", "[::1]:80"]
+  allowed_origins: ["https://App.example.com", "http://localhost:3000"]
+  shutdown_grace_seconds: 5
+"#;
+    let environment =
+        with(&[("LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME", "x-ours"), ("LITELLM_MCP_CLIENT_TIMEOUT", "7.5")]);
+    let settings = settings_in(text, &environment);
+    let general = &settings.general;
+    assert_eq!(general.key_header, Some(HeaderName::from_static("x-my-key")));
+    assert_eq!(general.client_auth_header, "x-ours");
+    let versions: Vec<&str> = general.advertised_versions.iter().map(|revision| revision.name()).collect();
+    assert_eq!(versions, ["2025-06-18", "2025-11-25"]);
+    assert!(general.disabled.prompts && !general.disabled.resources && general.require_explicit_scope);
+    assert_eq!(general.allowed_hosts, ["tools.example.com", "10.0.0.1", "[::1]"]);
+    let origins = ["https://app.example.com", "http://localhost:3000"].map(str::to_owned).to_vec();
+    assert_eq!(general.allowed_origins, AllowedOrigins::Listed(origins));
+    assert_eq!(general.shutdown_grace, Duration::from_secs(5));
+    assert_eq!(settings.naming.prefix, PrefixMode::WhenAmbiguous);
+    assert_eq!(settings.timeouts.call, Duration::from_millis(7500));
+    assert_eq!(general.master_key_origin, MasterKeyOrigin::Environment);
+}
+
+#[test]
+fn an_empty_file_is_a_gateway_without_servers() {
+    for text in ["", "# nothing yet\n", "mcp_servers:\n", "general_settings:\n"] {
+        let settings = settings(text);
+        assert!(settings.servers.is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn equal_entries_have_equal_fingerprints_and_changed_ones_do_not() {
+    let print = |text: &str, environment| settings_in(text, &environment).servers[0].fingerprint;
+    let text = "mcp_servers: {a: {url: 'http://h/mcp', auth_type: token, auth_value: os.environ/T}}";
+    let one = print(text, with(&[("T", "1")]));
+    assert_eq!(one, print(&format!("# moved\n{text}"), with(&[("T", "1")])));
+    assert_ne!(one, print(text, with(&[("T", "2")])));
+    assert_ne!(one, print(text, with(&[("T", "1"), ("SSL_VERIFY", "false")])));
+}
+
+#[test]
+fn an_empty_list_of_allowed_tools_means_all_unless_enforced() {
+    let allowed = |info: &str| {
+        let text = format!("mcp_servers: {{a: {{url: 'http://h/', allowed_tools: [], mcp_info: {{{info}}}}}}}");
+        settings(&text).servers[0].tools.allowed.clone()
+    };
+    assert_eq!(allowed(""), None);
+    assert_eq!(allowed("tool_allowlist_enforced: true"), Some(Vec::new()));
+}
+
+#[test]
+fn no_or_a_negative_number_of_concurrent_requests_is_no_limit() {
+    for limit in ["0", "-3", "null"] {
+        let text = format!("mcp_servers: {{a: {{url: 'http://h/', max_concurrent_requests: {limit}}}}}");
+        assert_eq!(settings(&text).servers[0].max_concurrent_requests, None);
+    }
+}

@@ -1,0 +1,96 @@
+//! One live MCP session with an upstream, and the right to use it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use toolgate_client::{ServerFacts, Session};
+
+use super::shared::Place;
+
+/// How long a session that is given up waits for what is still running on it.
+const LAST_REQUESTS: Duration = Duration::from_secs(30);
+
+/// One live session.
+pub(super) struct Connection {
+    pub(super) session: Session,
+    /// Tells it from an earlier or later one of the same lane.
+    pub(super) number: u64,
+    pub(super) opened: Instant,
+    /// In milliseconds after `opened`.
+    last_used_ms: AtomicU64,
+    in_use: AtomicUsize,
+    unused: Notify,
+    facts: OnceLock<Arc<ServerFacts>>,
+    /// Given back when the session is closed and forgotten.
+    _places: Vec<Place>,
+}
+
+impl Connection {
+    pub(super) fn new(session: Session, number: u64, places: Vec<Place>) -> Arc<Self> {
+        Arc::new(Self {
+            session,
+            number,
+            opened: Instant::now(),
+            last_used_ms: AtomicU64::new(0),
+            in_use: AtomicUsize::new(0),
+            unused: Notify::new(),
+            facts: OnceLock::new(),
+            _places: places,
+        })
+    }
+
+    /// What the server said of itself, to be kept beyond the session.
+    pub(super) fn facts(&self) -> Arc<ServerFacts> {
+        Arc::clone(self.facts.get_or_init(|| Arc::new(self.session.server().clone())))
+    }
+
+    /// When it was last used; `None` while it is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let idle = self.in_use.load(Ordering::Acquire) == 0;
+        idle.then(|| self.opened + Duration::from_millis(self.last_used_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Closes the session when what runs on it has ended, or after a while.
+    pub(super) async fn close_when_unused(&self) {
+        let unused = async {
+            loop {
+                let notified = self.unused.notified();
+                if self.in_use.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        if tokio::time::timeout(LAST_REQUESTS, unused).await.is_err() {
+            tracing::debug!("a session with an upstream is closed while requests are still running on it");
+        }
+        self.session.close().await;
+    }
+}
+
+/// The right to send one request; while it is held, the session counts as in use.
+pub(super) struct Lease(Arc<Connection>);
+
+impl Lease {
+    pub(super) fn new(connection: &Arc<Connection>) -> Self {
+        connection.in_use.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(connection))
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let lived = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_used_ms.store(lived, Ordering::Relaxed);
+        if self.0.in_use.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.unused.notify_waiters();
+        }
+    }
+}

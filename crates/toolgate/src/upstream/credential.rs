@@ -1,0 +1,89 @@
+//! Checks on values from a caller's request that are about to become somebody's credential, and what to say when they
+//! fail. The texts name the header, never the value.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// A longer value is no credential.
+pub(super) const LONGEST_VALUE_BYTES: usize = 4096;
+
+/// Why the headers or the environment for a server cannot be made from this request. The caller's to mend, but for
+/// [`CredentialError::Configured`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// A child's environment needs it.
+    #[error("server `{server}` needs the header `{header}`; send it with the request")]
+    Missing {
+        /// The server.
+        server: String,
+        /// The header.
+        header: HeaderName,
+    },
+    /// It is there, without a value.
+    #[error("server `{server}` needs a value in the header `{header}`, which is empty")]
+    Empty {
+        /// The server.
+        server: String,
+        /// The header.
+        header: HeaderName,
+    },
+    /// Two values, and no rule says which one counts.
+    #[error("header `{header}`, for server `{server}`, was sent more than once; send it once")]
+    Duplicate {
+        /// The server.
+        server: String,
+        /// The header.
+        header: HeaderName,
+    },
+    /// Control characters, or for an environment anything that is not printable ASCII.
+    #[error("header `{header}`, for server `{server}`, holds characters that may not be in it; send printable ASCII")]
+    Unclean {
+        /// The server.
+        server: String,
+        /// The header.
+        header: HeaderName,
+    },
+    /// Over [`LONGEST_VALUE_BYTES`].
+    #[error("header `{header}`, for server `{server}`, is longer than {LONGEST_VALUE_BYTES} bytes")]
+    TooLong {
+        /// The server.
+        server: String,
+        /// The header.
+        header: HeaderName,
+    },
+    /// The configured value cannot be sent.
+    #[error(
+        "the configured credential of server `{server}` cannot be sent in the header `{header}`; check it for line breaks"
+    )]
+    Configured {
+        /// The server.
+        server: String,
+        /// The header that it would be in.
+        header: HeaderName,
+    },
+}
+
+/// The value of a header that may be there once. An empty one counts as absent.
+pub(super) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    server: &str,
+) -> Result<Option<&'a HeaderValue>, CredentialError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(CredentialError::Duplicate { server: server.to_owned(), header: name.clone() });
+    }
+    Ok(Some(value).filter(|value| !value.as_bytes().trim_ascii().is_empty()))
+}
+
+/// Refuses what no header of ours may hold. HTTP lets tabs through, which are control characters all the same.
+pub(super) fn check_value(value: &HeaderValue, name: &HeaderName, server: &str) -> Result<(), CredentialError> {
+    let bytes = value.as_bytes();
+    if bytes.len() > LONGEST_VALUE_BYTES {
+        return Err(CredentialError::TooLong { server: server.to_owned(), header: name.clone() });
+    }
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err(CredentialError::Unclean { server: server.to_owned(), header: name.clone() });
+    }
+    Ok(())
+}

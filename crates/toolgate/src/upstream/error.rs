@@ -1,0 +1,238 @@
+//! Why a request to an upstream got no answer.
+//!
+//! The texts are one line that a person can act on, the cause included, because they end in front of whoever asked and
+//! in the status of the server.
+
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode};
+use toolgate_client::Delivery;
+
+use super::credential::CredentialError;
+
+/// Why a request to an upstream got no answer. Cheap to clone: callers that wait for one connection share it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UpstreamError {
+    /// The server's kind or `auth_type` is known, and comes with a later version.
+    #[error("server `{server}` cannot be used yet: {what} is not active in this version")]
+    NotActiveYet {
+        /// The server.
+        server: String,
+        /// The setting, such as ``auth_type `oauth2` ``.
+        what: String,
+    },
+    /// The caller's request does not hold what the server needs.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// No connection came about. The request was not sent.
+    #[error("server `{server}` cannot be reached: {cause}{}", retry(*retry_in))]
+    Unavailable {
+        /// The server.
+        server: String,
+        /// What happened when it was last tried.
+        cause: toolgate_client::Error,
+        /// When it is tried again; `None` if with the next request.
+        retry_in: Option<Duration>,
+    },
+    /// Time is up.
+    #[error("server `{server}` did not {} within {after:?}", wait.verb())]
+    TimedOut {
+        /// The server.
+        server: String,
+        /// What was waited for.
+        wait: Wait,
+        /// How long.
+        after: Duration,
+    },
+    /// The server wants other credentials than it was given.
+    #[error("server `{server}` refused the credentials (HTTP {}); send yours as `x-mcp-{server}-authorization`", status.as_u16())]
+    AuthRequired {
+        /// The server.
+        server: String,
+        /// 401 or 403.
+        status: StatusCode,
+        /// How to log in, in the server's words.
+        www_authenticate: Option<HeaderValue>,
+    },
+    /// A limit of the gateway's is reached and nothing became free in time. The request was not sent.
+    #[error("server `{server}` is busy: {limit}; try again later")]
+    Busy {
+        /// The server.
+        server: String,
+        /// Which limit.
+        limit: String,
+    },
+    /// The server was taken out of the configuration, or the gateway is stopping. The request was not sent.
+    #[error("server `{server}` is no longer connected: the gateway is stopping or its configuration has changed")]
+    Closed {
+        /// The server.
+        server: String,
+    },
+    /// The connection was there, and the request failed on it.
+    #[error("server `{server}` failed: {cause}")]
+    Failed {
+        /// The server.
+        server: String,
+        /// What happened.
+        cause: toolgate_client::Error,
+    },
+}
+
+/// What a request was waiting for when its time was up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// One of `max_concurrent_requests` places.
+    Turn,
+    /// The connection and the handshake.
+    Connection,
+    /// The answer.
+    Answer,
+}
+
+impl Wait {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Turn => "become free",
+            Self::Connection => "complete the connection",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Who asked.
+    Caller,
+    /// The server behind the gateway.
+    Upstream,
+    /// The gateway or its configuration.
+    Gateway,
+}
+
+impl UpstreamError {
+    /// Whose fault this is.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Credential(CredentialError::Configured { .. }) | Self::NotActiveYet { .. } => Blame::Gateway,
+            Self::Busy { .. } | Self::Closed { .. } => Blame::Gateway,
+            Self::Credential(_) | Self::AuthRequired { .. } => Blame::Caller,
+            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
+        }
+    }
+
+    /// Whether the server may have acted on the request, so that sending it again may do the deed twice.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        match self {
+            Self::NotActiveYet { .. }
+            | Self::Credential(_)
+            | Self::Unavailable { .. }
+            | Self::AuthRequired { .. }
+            | Self::Busy { .. }
+            | Self::Closed { .. } => false,
+            Self::TimedOut { wait, .. } => *wait == Wait::Answer,
+            Self::Failed { cause, .. } => match cause.delivery() {
+                Delivery::NotSent => false,
+                Delivery::Unknown => true,
+                // A 4xx says that the request was turned away; anything else may have come after the deed.
+                Delivery::Answered => !cause.status().is_some_and(|status| status.is_client_error()),
+            },
+        }
+    }
+
+    /// LiteLLM's word for it in `_meta["litellm.ai/server_outcomes"]`.
+    #[must_use]
+    pub fn outcome_label(&self) -> &'static str {
+        match self {
+            Self::NotActiveYet { .. } | Self::Closed { .. } => "internal",
+            Self::Credential(CredentialError::Configured { .. }) => "internal",
+            Self::Credential(_) => "auth_required",
+            Self::AuthRequired { status, .. } if *status == StatusCode::FORBIDDEN => "forbidden",
+            Self::AuthRequired { .. } => "auth_required",
+            Self::TimedOut { .. } => "timeout",
+            Self::Busy { .. } => "rate_limited",
+            Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
+        }
+    }
+
+    /// The HTTP status that the server answered, if that is what went wrong.
+    #[must_use]
+    pub fn http_status(&self) -> Option<StatusCode> {
+        match self {
+            Self::AuthRequired { status, .. } => Some(*status),
+            Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => cause.status(),
+            Self::NotActiveYet { .. }
+            | Self::Credential(_)
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::Closed { .. } => None,
+        }
+    }
+
+    /// A failure of the client while connecting.
+    pub(super) fn connecting(server: &str, cause: toolgate_client::Error, limit: Duration) -> Self {
+        let server = server.to_owned();
+        if cause.is_timeout() {
+            return Self::TimedOut { server, wait: Wait::Connection, after: limit };
+        }
+        Self::refusal(&server, &cause).unwrap_or(Self::Unavailable { server, cause, retry_in: None })
+    }
+
+    /// A failure of the client on a connection that was there.
+    pub(super) fn asking(server: &str, cause: toolgate_client::Error, limit: Duration) -> Self {
+        let server = server.to_owned();
+        if cause.is_timeout() {
+            return Self::TimedOut { server, wait: Wait::Answer, after: limit };
+        }
+        if let Some(refusal) = Self::refusal(&server, &cause) {
+            return refusal;
+        }
+        if cause.is_connect() && cause.delivery() == Delivery::NotSent {
+            return Self::Unavailable { server, cause, retry_in: None };
+        }
+        Self::Failed { server, cause }
+    }
+
+    fn refusal(server: &str, cause: &toolgate_client::Error) -> Option<Self> {
+        let status = cause.status()?;
+        (status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN).then(|| Self::AuthRequired {
+            server: server.to_owned(),
+            status,
+            www_authenticate: cause.www_authenticate().cloned(),
+        })
+    }
+}
+
+/// An answer that is wrong is another matter than none.
+fn label(cause: &toolgate_client::Error) -> &'static str {
+    use toolgate_client::Problem;
+    if cause.is_timeout() {
+        return "timeout";
+    }
+    match cause.status() {
+        Some(StatusCode::TOO_MANY_REQUESTS) => return "rate_limited",
+        Some(_) => return "upstream_error",
+        None => {}
+    }
+    match cause.problem() {
+        Problem::InvalidTarget(_) | Problem::CaFile { .. } => "internal",
+        Problem::Busy => "rate_limited",
+        Problem::NotMcp { .. }
+        | Problem::BadMessage { .. }
+        | Problem::Encoded(_)
+        | Problem::TooLarge { .. }
+        | Problem::UnknownRevision(_)
+        | Problem::BadHandshake(_)
+        | Problem::Refused { .. }
+        | Problem::Endpoint(_)
+        | Problem::NoTransport { .. }
+        | Problem::EndlessList { .. } => "upstream_error",
+        _ => "unreachable",
+    }
+}
+
+fn retry(retry_in: Option<Duration>) -> String {
+    retry_in.map_or_else(String::new, |wait| format!("; it is tried again in {:.1} s", wait.as_secs_f64()))
+}

@@ -1,0 +1,114 @@
+//! How one server is doing, learnt from real traffic.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::SystemTime;
+
+/// How one server is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What is known now.
+    pub state: State,
+    /// Since when.
+    pub since: SystemTime,
+    /// The last failure, also when all is well again.
+    pub last_failure: Option<Failure>,
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing: it has not been asked yet, or all its connections were closed for want of use.
+    Idle,
+    /// The last request, or the last handshake, worked.
+    Up,
+    /// The last attempt to connect failed, or the last connection broke.
+    Down,
+}
+
+impl State {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// One failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened, in one line.
+    pub message: String,
+    /// When in the life of the connection.
+    pub stage: Stage,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// When in the life of a connection a failure came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// While it was opened: name, network, TLS, start of the child, handshake.
+    Connect,
+    /// While it was used.
+    Request,
+    /// While nothing was asked: a child process went away.
+    Idle,
+}
+
+impl Stage {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Request => "request",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Keeps the status. The state is kept beside the lock as well, since every request confirms it.
+pub(super) struct Watch {
+    state: AtomicU8,
+    /// Guards the whole status; held for a few lines only.
+    status: Mutex<Status>,
+}
+
+impl Watch {
+    pub(super) fn new(now: SystemTime) -> Self {
+        let status = Status { state: State::Idle, since: now, last_failure: None };
+        Self { state: AtomicU8::new(State::Idle as u8), status: Mutex::new(status) }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.lock().clone()
+    }
+
+    /// Moves to `state`; true if that is news.
+    pub(super) fn is(&self, state: State) -> bool {
+        if self.state.load(Ordering::Relaxed) == state as u8 {
+            return false;
+        }
+        let mut status = self.lock();
+        if status.state == state {
+            return false;
+        }
+        self.state.store(state as u8, Ordering::Relaxed);
+        status.state = state;
+        status.since = SystemTime::now();
+        true
+    }
+
+    pub(super) fn failed(&self, message: String, stage: Stage) {
+        self.lock().last_failure = Some(Failure { message, stage, at: SystemTime::now() });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
