@@ -47,6 +47,12 @@ impl fmt::Debug for Caller {
 pub struct CallerId(Arc<str>);
 
 impl CallerId {
+    /// Any caller, for tests.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The holder of the master key.
     pub(crate) fn master() -> Self {
         Self("master".into())

@@ -54,7 +54,8 @@ fn the_key_is_found_in_every_header_that_litellm_reads() {
 fn one_header_decides_and_what_is_wrong_is_refused() {
     let key = KEY.as_bytes();
     let long = vec![b'a'; 64 * 1024];
-    let cases: Vec<(&str, Vec<(&str, &[u8])>, Result<&str, AuthError>)> = vec![
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a [u8])>, Result<&'a str, AuthError>);
+    let cases: Vec<Case<'_>> = vec![
         ("nothing", vec![], Err(AuthError::Missing)),
         (
             "nothing but blanks",
