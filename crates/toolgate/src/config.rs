@@ -9,7 +9,9 @@ pub mod environment;
 pub mod file;
 pub mod finding;
 pub mod master_key;
+pub mod schema;
 pub mod settings;
+pub mod watch;
 
 mod check;
 mod expand;
@@ -23,7 +25,9 @@ use std::path::Path;
 
 pub use environment::Environment;
 pub use finding::{Finding, Paint, Place, Severity};
+pub use master_key::{MasterKeyOrigin, NewMasterKey};
 pub use settings::Settings;
+pub use watch::{Loader, Watcher};
 
 use report::{At, Report, Source};
 
@@ -34,9 +38,17 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// Errors, warnings and notes, in the order of the file.
     pub findings: Vec<Finding>,
+    /// Who gave the master key.
+    pub master_key_origin: MasterKeyOrigin,
+    /// A master key that was just made, to be shown once; see [`master_key::settle`].
+    pub new_master_key: Option<NewMasterKey>,
 }
 
 impl Loaded {
+    fn new(settings: Option<Settings>, report: Report, master_key_origin: MasterKeyOrigin) -> Self {
+        Self { settings, findings: report.into_findings(), master_key_origin, new_master_key: None }
+    }
+
     /// Whether there is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -64,13 +76,17 @@ impl Loaded {
 /// A file that cannot be read is a finding with the code `config.unreadable`.
 #[must_use]
 pub fn load(path: &Path, environment: &Environment) -> Loaded {
+    load_text(path, read_file(path).as_deref(), environment)
+}
+
+fn load_text(path: &Path, text: Result<&str, &String>, environment: &Environment) -> Loaded {
     let name = path.to_string_lossy();
-    match read_file(path) {
-        Ok(text) => parse(&text, &name, environment),
+    match text {
+        Ok(text) => parse(text, &name, environment),
         Err(message) => {
             let mut report = Report::new(Source::new(&name, ""));
             report.error("config.unreadable", &At::variable(&name), message).help("give the file with --config");
-            Loaded { settings: None, findings: report.into_findings() }
+            Loaded::new(None, report, MasterKeyOrigin::NotGiven)
         }
     }
 }
@@ -95,15 +111,15 @@ pub fn parse(text: &str, name: &str, environment: &Environment) -> Loaded {
         Err(error) => {
             let mut report = Report::new(source);
             report.syntax_error(&error);
-            return Loaded { settings: None, findings: report.into_findings() };
+            return Loaded::new(None, report, MasterKeyOrigin::NotGiven);
         }
     };
     source.cover_secrets(&root, false);
     let environment = environment.with(expand::variables_of_file(&root, environment));
     expand::expand(&mut root, &environment);
     let mut report = Report::new(source);
-    let settings = check::check(&root, &environment, &mut report);
-    Loaded { settings, findings: report.into_findings() }
+    let (settings, origin) = check::check(&root, &environment, &mut report);
+    Loaded::new(settings, report, origin)
 }
 
 #[cfg(test)]

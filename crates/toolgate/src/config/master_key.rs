@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Loaded;
 use super::environment::Environment;
-use super::settings::{General, MasterKeyOrigin};
+use super::finding::{Finding, Severity};
+use super::settings::General;
 
 /// The key's file in the data directory.
 const FILE_NAME: &str = "master_key";
@@ -29,14 +31,27 @@ pub struct NewMasterKey {
     pub file: PathBuf,
 }
 
+/// Where the master key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterKeyOrigin {
+    /// `general_settings.master_key`.
+    File,
+    /// `LITELLM_MASTER_KEY`, or the file that `LITELLM_MASTER_KEY_FILE` names.
+    Environment,
+    /// This file in the data directory.
+    DataDirectory(PathBuf),
+    /// Nowhere yet: the key in the settings is random and known to nobody.
+    NotGiven,
+}
+
 /// Why there is no master key, or not one that may be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// Nothing says where the data directory is.
-    #[error("no data directory: set --data-dir, TOOLGATE_DATA_DIR or HOME, or give a master key as LITELLM_MASTER_KEY")]
+    #[error("no master key is given, and no data directory in which one could be kept")]
     NoDataDirectory,
     /// The file cannot be read or written.
-    #[error("cannot keep the master key in `{}`: set --data-dir to a directory that can be written, or give a key as LITELLM_MASTER_KEY", file.display())]
+    #[error("cannot keep the master key in `{}`", file.display())]
     Io {
         /// The key's file.
         file: PathBuf,
@@ -51,6 +66,22 @@ pub enum MasterKeyError {
         "the master key is well known or shorter than {SHORTEST_STRONG} characters, and `{0}` can be reached by others: use a longer key, bind to 127.0.0.1, or pass --allow-weak-master-key"
     )]
     Weak(IpAddr),
+}
+
+impl MasterKeyError {
+    fn finding(&self) -> Finding {
+        let cause = std::error::Error::source(self).map(|source| format!(": {source}")).unwrap_or_default();
+        Finding {
+            severity: Severity::Error,
+            code: "config.no_master_key",
+            path: "general_settings.master_key".to_owned(),
+            place: None,
+            message: format!("{self}{cause}"),
+            help: Some(
+                "give a key as LITELLM_MASTER_KEY, or a data directory that can be written as --data-dir".to_owned(),
+            ),
+        }
+    }
 }
 
 /// The directory for the embedded database and made keys: `flag`, `TOOLGATE_DATA_DIR`, `$XDG_DATA_HOME/toolgate` or
@@ -69,35 +100,25 @@ pub fn data_directory(flag: Option<&Path>, environment: &Environment) -> Result<
 
 /// Puts the key of the data directory in place where the configuration gave none, making it if need be.
 ///
-/// The key that was made is returned, to be shown to the person who started the gateway. Safe when several processes
-/// start at once: one makes the key, the others read it.
-///
-/// # Errors
-/// When the key can be neither read nor kept.
-pub fn settle(
-    general: &mut General,
-    data_dir: Option<&Path>,
-    environment: &Environment,
-) -> Result<Option<NewMasterKey>, MasterKeyError> {
-    if general.master_key_origin != MasterKeyOrigin::NotGiven {
-        return Ok(None);
+/// A key that was just made is left in `loaded.new_master_key`, to be shown to the person who started the gateway.
+/// Safe when several processes start at once: one makes the key, the others read it. A failure becomes an error among
+/// the findings, and there are no settings then.
+pub fn settle(loaded: &mut Loaded, data_dir: Option<&Path>, environment: &Environment) {
+    let Some(settings) = loaded.settings.as_mut().filter(|_| loaded.master_key_origin == MasterKeyOrigin::NotGiven)
+    else {
+        return;
+    };
+    match of_directory(data_dir, environment) {
+        Ok((key, file, is_new)) => {
+            settings.general.master_key = key.clone();
+            loaded.master_key_origin = MasterKeyOrigin::DataDirectory(file.clone());
+            loaded.new_master_key = is_new.then_some(NewMasterKey { key, file });
+        }
+        Err(error) => {
+            loaded.settings = None;
+            loaded.findings.push(error.finding());
+        }
     }
-    let directory = data_directory(data_dir, environment)?;
-    let file = directory.join(FILE_NAME);
-    let io = |source| MasterKeyError::Io { file: file.clone(), source };
-    if let Some(key) = read(&file)? {
-        adopt(general, key, &file);
-        return Ok(None);
-    }
-    create_directory(&directory).map_err(io)?;
-    let made = generate();
-    if create(&file, &made).map_err(io)? {
-        adopt(general, made.clone(), &file);
-        return Ok(Some(NewMasterKey { key: made, file }));
-    }
-    let key = read(&file)?.ok_or_else(|| MasterKeyError::NotAKey(file.clone()))?;
-    adopt(general, key, &file);
-    Ok(None)
 }
 
 /// Refuses a weak key on an address that is not loopback, unless `allow_weak`.
@@ -105,14 +126,15 @@ pub fn settle(
 /// # Errors
 /// [`MasterKeyError::Weak`].
 pub fn check_for_bind(general: &General, host: IpAddr, allow_weak: bool) -> Result<(), MasterKeyError> {
-    if general.weak_master_key && !allow_weak && !host.is_loopback() {
+    if is_weak(&general.master_key) && !allow_weak && !host.is_loopback() {
         return Err(MasterKeyError::Weak(host));
     }
     Ok(())
 }
 
 /// Whether a key is well known or short.
-pub(crate) fn is_weak(key: &SecretString) -> bool {
+#[must_use]
+pub fn is_weak(key: &SecretString) -> bool {
     let key = key.expose_secret();
     key.len() < SHORTEST_STRONG || WELL_KNOWN.contains(&key)
 }
@@ -124,10 +146,24 @@ pub(crate) fn generate() -> SecretString {
     format!("sk-{}", URL_SAFE_NO_PAD.encode(bytes)).into()
 }
 
-fn adopt(general: &mut General, key: SecretString, file: &Path) {
-    general.weak_master_key = is_weak(&key);
-    general.master_key = key;
-    general.master_key_origin = MasterKeyOrigin::DataDirectory(file.to_owned());
+/// The key in the data directory, its file, and whether it was just made.
+fn of_directory(
+    data_dir: Option<&Path>,
+    environment: &Environment,
+) -> Result<(SecretString, PathBuf, bool), MasterKeyError> {
+    let directory = data_directory(data_dir, environment)?;
+    let file = directory.join(FILE_NAME);
+    if let Some(key) = read(&file)? {
+        return Ok((key, file, false));
+    }
+    let io = |source| MasterKeyError::Io { file: file.clone(), source };
+    create_directory(&directory).map_err(io)?;
+    let made = generate();
+    if create(&file, &made).map_err(io)? {
+        return Ok((made, file, true));
+    }
+    let key = read(&file)?.ok_or_else(|| MasterKeyError::NotAKey(file.clone()))?;
+    Ok((key, file, false))
 }
 
 fn read(file: &Path) -> Result<Option<SecretString>, MasterKeyError> {
