@@ -25,9 +25,8 @@ use std::path::Path;
 
 pub use environment::Environment;
 pub use finding::{Finding, Paint, Place, Severity};
-pub use master_key::{MasterKeyOrigin, NewMasterKey};
 pub use settings::Settings;
-pub use watch::{Loader, Watcher};
+pub use watch::Watcher;
 
 use report::{At, Report, Source};
 
@@ -38,17 +37,9 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// Errors, warnings and notes, in the order of the file.
     pub findings: Vec<Finding>,
-    /// Who gave the master key.
-    pub master_key_origin: MasterKeyOrigin,
-    /// A master key that was just made, to be shown once; see [`master_key::settle`].
-    pub new_master_key: Option<NewMasterKey>,
 }
 
 impl Loaded {
-    fn new(settings: Option<Settings>, report: Report, master_key_origin: MasterKeyOrigin) -> Self {
-        Self { settings, findings: report.into_findings(), master_key_origin, new_master_key: None }
-    }
-
     /// Whether there is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -64,10 +55,7 @@ impl Loaded {
     /// All findings as people read them, and a line that counts them.
     #[must_use]
     pub fn render(&self, paint: Paint) -> String {
-        let mut out: String = self.findings.iter().map(|finding| finding.render(paint) + "\n").collect();
-        out.push_str(&finding::summary(&self.findings));
-        out.push('\n');
-        out
+        finding::render_all(&self.findings, paint)
     }
 }
 
@@ -86,7 +74,7 @@ fn load_text(path: &Path, text: Result<&str, &String>, environment: &Environment
         Err(message) => {
             let mut report = Report::new(Source::new(&name, ""));
             report.error("config.unreadable", &At::variable(&name), message).help("give the file with --config");
-            Loaded::new(None, report, MasterKeyOrigin::NotGiven)
+            Loaded { settings: None, findings: report.into_findings() }
         }
     }
 }
@@ -111,15 +99,15 @@ pub fn parse(text: &str, name: &str, environment: &Environment) -> Loaded {
         Err(error) => {
             let mut report = Report::new(source);
             report.syntax_error(&error);
-            return Loaded::new(None, report, MasterKeyOrigin::NotGiven);
+            return Loaded { settings: None, findings: report.into_findings() };
         }
     };
     source.cover_secrets(&root, false);
     let environment = environment.with(expand::variables_of_file(&root, environment));
     expand::expand(&mut root, &environment);
     let mut report = Report::new(source);
-    let (settings, origin) = check::check(&root, &environment, &mut report);
-    Loaded::new(settings, report, origin)
+    let settings = check::check(&root, &environment, &mut report);
+    Loaded { settings, findings: report.into_findings() }
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use super::environment::Environment;
 use super::file::{LitellmSection, ServerEntry};
 use super::keys::Keys;
-use super::master_key::MasterKeyOrigin;
 use super::read::{UnknownKeys, read};
 use super::report::{At, Report};
 use super::settings::{Settings, TlsSettings};
@@ -35,15 +34,11 @@ struct Common<'c> {
     master_key: &'c secrecy::SecretString,
 }
 
-/// Checks the whole file. No settings when there was an error.
-pub(crate) fn check(
-    root: &Node,
-    environment: &Environment,
-    report: &mut Report,
-) -> (Option<Settings>, MasterKeyOrigin) {
+/// Checks the whole file. `None` when there was an error.
+pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report) -> Option<Settings> {
     let root = At::root(root);
     if !is_mapping(&root, report) {
-        return (None, MasterKeyOrigin::NotGiven);
+        return None;
     }
     sections::check(&root, report);
 
@@ -64,9 +59,8 @@ pub(crate) fn check(
     let timeouts = environment::timeouts(environment, report);
     let limits = environment::limits(environment, report);
     let identity = environment::identity(environment);
-    let origin = general.master_key_origin;
-    let settings = Settings { general: general.settings, servers, naming, timeouts, tls, limits, identity };
-    ((!report.has_errors()).then_some(settings), origin)
+    let general = general.settings;
+    (!report.has_errors()).then_some(Settings { general, servers, naming, timeouts, tls, limits, identity })
 }
 
 fn is_mapping(root: &At<'_>, report: &mut Report) -> bool {

@@ -10,10 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Loaded;
 use super::environment::Environment;
-use super::finding::{Finding, Severity};
-use super::settings::General;
+use super::settings::{General, MasterKeyOrigin};
 
 /// The key's file in the data directory.
 const FILE_NAME: &str = "master_key";
@@ -31,27 +29,14 @@ pub struct NewMasterKey {
     pub file: PathBuf,
 }
 
-/// Where the master key comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MasterKeyOrigin {
-    /// `general_settings.master_key`.
-    File,
-    /// `LITELLM_MASTER_KEY`, or the file that `LITELLM_MASTER_KEY_FILE` names.
-    Environment,
-    /// This file in the data directory.
-    DataDirectory(PathBuf),
-    /// Nowhere yet: the key in the settings is random and known to nobody.
-    NotGiven,
-}
-
 /// Why there is no master key, or not one that may be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// Nothing says where the data directory is.
-    #[error("no master key is given, and no data directory in which one could be kept")]
+    #[error("no data directory: set --data-dir, TOOLGATE_DATA_DIR or HOME, or give a master key as LITELLM_MASTER_KEY")]
     NoDataDirectory,
     /// The file cannot be read or written.
-    #[error("cannot keep the master key in `{}`", file.display())]
+    #[error("cannot keep the master key in `{}`: set --data-dir to a directory that can be written, or give a key as LITELLM_MASTER_KEY", file.display())]
     Io {
         /// The key's file.
         file: PathBuf,
@@ -66,22 +51,6 @@ pub enum MasterKeyError {
         "the master key is well known or shorter than {SHORTEST_STRONG} characters, and `{0}` can be reached by others: use a longer key, bind to 127.0.0.1, or pass --allow-weak-master-key"
     )]
     Weak(IpAddr),
-}
-
-impl MasterKeyError {
-    fn finding(&self) -> Finding {
-        let cause = std::error::Error::source(self).map(|source| format!(": {source}")).unwrap_or_default();
-        Finding {
-            severity: Severity::Error,
-            code: "config.no_master_key",
-            path: "general_settings.master_key".to_owned(),
-            place: None,
-            message: format!("{self}{cause}"),
-            help: Some(
-                "give a key as LITELLM_MASTER_KEY, or a data directory that can be written as --data-dir".to_owned(),
-            ),
-        }
-    }
 }
 
 /// The directory for the embedded database and made keys: `flag`, `TOOLGATE_DATA_DIR`, `$XDG_DATA_HOME/toolgate` or
@@ -100,25 +69,35 @@ pub fn data_directory(flag: Option<&Path>, environment: &Environment) -> Result<
 
 /// Puts the key of the data directory in place where the configuration gave none, making it if need be.
 ///
-/// A key that was just made is left in `loaded.new_master_key`, to be shown to the person who started the gateway.
-/// Safe when several processes start at once: one makes the key, the others read it. A failure becomes an error among
-/// the findings, and there are no settings then.
-pub fn settle(loaded: &mut Loaded, data_dir: Option<&Path>, environment: &Environment) {
-    let Some(settings) = loaded.settings.as_mut().filter(|_| loaded.master_key_origin == MasterKeyOrigin::NotGiven)
-    else {
-        return;
-    };
-    match of_directory(data_dir, environment) {
-        Ok((key, file, is_new)) => {
-            settings.general.master_key = key.clone();
-            loaded.master_key_origin = MasterKeyOrigin::DataDirectory(file.clone());
-            loaded.new_master_key = is_new.then_some(NewMasterKey { key, file });
-        }
-        Err(error) => {
-            loaded.settings = None;
-            loaded.findings.push(error.finding());
-        }
+/// The key that was made is returned, to be shown to the person who started the gateway. Safe when several processes
+/// start at once: one makes the key, the others read it.
+///
+/// # Errors
+/// When the key can be neither read nor kept.
+pub fn settle(
+    general: &mut General,
+    data_dir: Option<&Path>,
+    environment: &Environment,
+) -> Result<Option<NewMasterKey>, MasterKeyError> {
+    if general.master_key_origin != MasterKeyOrigin::NotGiven {
+        return Ok(None);
     }
+    let directory = data_directory(data_dir, environment)?;
+    let file = directory.join(FILE_NAME);
+    let io = |source| MasterKeyError::Io { file: file.clone(), source };
+    if let Some(key) = read(&file)? {
+        adopt(general, key, &file);
+        return Ok(None);
+    }
+    create_directory(&directory).map_err(io)?;
+    let made = generate();
+    if create(&file, &made).map_err(io)? {
+        adopt(general, made.clone(), &file);
+        return Ok(Some(NewMasterKey { key: made, file }));
+    }
+    let key = read(&file)?.ok_or_else(|| MasterKeyError::NotAKey(file.clone()))?;
+    adopt(general, key, &file);
+    Ok(None)
 }
 
 /// Refuses a weak key on an address that is not loopback, unless `allow_weak`.
@@ -126,7 +105,7 @@ pub fn settle(loaded: &mut Loaded, data_dir: Option<&Path>, environment: &Enviro
 /// # Errors
 /// [`MasterKeyError::Weak`].
 pub fn check_for_bind(general: &General, host: IpAddr, allow_weak: bool) -> Result<(), MasterKeyError> {
-    if is_weak(&general.master_key) && !allow_weak && !host.is_loopback() {
+    if general.weak_master_key && !allow_weak && !host.is_loopback() {
         return Err(MasterKeyError::Weak(host));
     }
     Ok(())
@@ -146,24 +125,10 @@ pub(crate) fn generate() -> SecretString {
     format!("sk-{}", URL_SAFE_NO_PAD.encode(bytes)).into()
 }
 
-/// The key in the data directory, its file, and whether it was just made.
-fn of_directory(
-    data_dir: Option<&Path>,
-    environment: &Environment,
-) -> Result<(SecretString, PathBuf, bool), MasterKeyError> {
-    let directory = data_directory(data_dir, environment)?;
-    let file = directory.join(FILE_NAME);
-    if let Some(key) = read(&file)? {
-        return Ok((key, file, false));
-    }
-    let io = |source| MasterKeyError::Io { file: file.clone(), source };
-    create_directory(&directory).map_err(io)?;
-    let made = generate();
-    if create(&file, &made).map_err(io)? {
-        return Ok((made, file, true));
-    }
-    let key = read(&file)?.ok_or_else(|| MasterKeyError::NotAKey(file.clone()))?;
-    Ok((key, file, false))
+fn adopt(general: &mut General, key: SecretString, file: &Path) {
+    general.weak_master_key = is_weak(&key);
+    general.master_key = key;
+    general.master_key_origin = MasterKeyOrigin::DataDirectory(file.to_owned());
 }
 
 fn read(file: &Path) -> Result<Option<SecretString>, MasterKeyError> {
@@ -189,9 +154,11 @@ fn create_directory(directory: &Path) -> io::Result<()> {
 /// Writes the key beside its place and links it there, so that nobody ever sees half a key. `false` when another
 /// process was quicker.
 fn create(file: &Path, key: &SecretString) -> io::Result<bool> {
-    let scratch = file.with_extension(format!("new-{}", std::process::id()));
+    let mut tag = [0_u8; 8];
+    aws_lc_rs::rand::fill(&mut tag).map_err(io::Error::other)?;
+    let scratch = file.with_extension(format!("new-{}", URL_SAFE_NO_PAD.encode(tag)));
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&scratch).and_then(|mut out| {
@@ -204,7 +171,7 @@ fn create(file: &Path, key: &SecretString) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     });
-    // A scratch file that stays behind is overwritten next time; it must not hide why linking failed.
+    // Why linking failed matters more than why the scratch file stays.
     let removed = std::fs::remove_file(&scratch);
     linked.and_then(|linked| removed.map(|()| linked))
 }

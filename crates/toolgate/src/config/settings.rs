@@ -41,6 +41,11 @@ pub struct General {
     /// The key that may do everything. Always there: where nobody gave one it is random and known to nobody, until
     /// [`super::master_key::settle`] puts the one from the data directory in its place.
     pub master_key: SecretString,
+    /// Who gave the master key.
+    pub master_key_origin: MasterKeyOrigin,
+    /// The master key is well known or short, and accepted on loopback addresses only; see
+    /// [`super::master_key::check_for_bind`].
+    pub weak_master_key: bool,
     /// `litellm_key_header_name`: one more header that carries the gateway's key.
     pub key_header: Option<HeaderName>,
     /// `mcp_client_side_auth_header_name`: carries one credential for all upstreams. Default `x-mcp-auth`.
@@ -57,6 +62,19 @@ pub struct General {
     pub allowed_origins: AllowedOrigins,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
+}
+
+/// Where the master key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterKeyOrigin {
+    /// `general_settings.master_key`.
+    File,
+    /// `LITELLM_MASTER_KEY`, or the file that `LITELLM_MASTER_KEY_FILE` names.
+    Environment,
+    /// The file in the data directory.
+    DataDirectory(PathBuf),
+    /// Nowhere yet.
+    NotGiven,
 }
 
 /// Origins that browsers may call from.

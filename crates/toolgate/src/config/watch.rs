@@ -17,48 +17,21 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::Notify;
 
 use super::environment::Environment;
-use super::{Loaded, load_text, master_key, read_file};
+use super::{Loaded, load_text, read_file};
 
 /// Changes that follow each other this fast are taken as one: an editor's rename, or a copy being written.
 const SETTLE: Duration = Duration::from_millis(150);
 
-/// Loads one file with one environment, again and again.
-#[derive(Debug, Clone)]
-pub struct Loader {
-    path: PathBuf,
-    environment: Environment,
-    data_dir: Option<PathBuf>,
-    seen: Option<[u8; 32]>,
+fn load_if_changed(path: &Path, environment: &Environment, seen: [u8; 32], asked: bool) -> Option<([u8; 32], Loaded)> {
+    let text = read_file(path);
+    let now = print(&text);
+    (asked || now != seen).then(|| (now, load_text(path, text.as_deref(), environment)))
 }
 
-impl Loader {
-    /// A loader of the file at `path`. `data_dir` is the command line's `--data-dir`.
-    #[must_use]
-    pub fn new(path: PathBuf, environment: Environment, data_dir: Option<PathBuf>) -> Self {
-        Self { path, environment, data_dir, seen: None }
-    }
-
-    /// Reads and checks the file, and settles the master key: it is made and kept when nobody gave one.
-    ///
-    /// Blocks on the file system.
-    #[must_use]
-    pub fn load(&mut self) -> Loaded {
-        let text = read_file(&self.path);
-        self.seen = Some(print(&text));
-        let mut loaded = load_text(&self.path, text.as_deref(), &self.environment);
-        master_key::settle(&mut loaded, self.data_dir.as_deref(), &self.environment);
-        loaded
-    }
-
-    fn load_if_changed(&mut self) -> Option<Loaded> {
-        (self.seen != Some(print(&read_file(&self.path)))).then(|| self.load())
-    }
-
-    /// The directories in which a change can be a change of the file.
-    fn directories(&self) -> BTreeSet<PathBuf> {
-        let real = std::fs::canonicalize(&self.path).ok();
-        [Some(self.path.clone()), real].into_iter().flatten().filter_map(|path| directory(&path)).collect()
-    }
+/// The directories in which a change can be a change of the file.
+fn directories(path: &Path) -> BTreeSet<PathBuf> {
+    let real = std::fs::canonicalize(path).ok();
+    [Some(path), real.as_deref()].into_iter().flatten().filter_map(directory).collect()
 }
 
 fn directory(path: &Path) -> Option<PathBuf> {
@@ -87,7 +60,11 @@ pub enum WatchError {
 
 /// Hands out what the file says each time it changes.
 pub struct Watcher {
-    loader: Option<Loader>,
+    path: PathBuf,
+    environment: Environment,
+    seen: [u8; 32],
+    /// A call of [`Watcher::next`] was dropped while it read the file: the next one looks at once.
+    unfinished: bool,
     changed: Arc<Notify>,
     watched: BTreeSet<PathBuf>,
     debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
@@ -96,22 +73,27 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Begins to watch. A change since the loader's last [`Loader::load`] counts as one.
+    /// Begins to watch the file at `path`, which is loaded with `environment`. Started before the file is first loaded,
+    /// it misses no change; at worst the first one is handed out although it was loaded already.
     ///
     /// Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// When the system allows no more watches, the directory is gone, or signals cannot be had.
-    pub fn start(loader: Loader) -> Result<Self, WatchError> {
+    /// When the system allows no more watches, the directory is not there, or signals cannot be had.
+    pub fn start(path: PathBuf, environment: Environment) -> Result<Self, WatchError> {
+        let seen = print(&read_file(&path));
         let changed = Arc::new(Notify::new());
         let tell = Arc::clone(&changed);
         let debouncer = new_debouncer(SETTLE, None, move |events: DebounceEventResult| {
-            if events.is_err() || events.is_ok_and(|events| events.iter().any(|event| is_change(event.kind))) {
+            if events.map_or(true, |events| events.iter().any(|event| is_change(event.kind))) {
                 tell.notify_one();
             }
         })?;
         let mut watcher = Self {
-            loader: None,
+            path,
+            environment,
+            seen,
+            unfinished: false,
             changed,
             watched: BTreeSet::new(),
             debouncer,
@@ -119,41 +101,44 @@ impl Watcher {
             hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
                 .map_err(WatchError::Signal)?,
         };
-        watcher.watch_directories(&loader)?;
-        watcher.loader = Some(loader);
+        watcher.watch_directories()?;
+        // A change between the first look and the first watch.
         watcher.changed.notify_one();
         Ok(watcher)
     }
 
     /// Waits for the next change of the file, or SIGHUP, and loads it.
     ///
-    /// Cancel safe but for one thing: dropped while the file is being read, the next call reads it again.
+    /// Cancel safe: a change whose loading was dropped is found again by the next call, though a SIGHUP is not.
     pub async fn next(&mut self) -> Loaded {
         loop {
             let asked = self.wait().await;
-            let Some(mut loader) = self.loader.clone() else { std::future::pending().await };
-            let work = tokio::task::spawn_blocking(move || {
-                let loaded = if asked { Some(loader.load()) } else { loader.load_if_changed() };
-                (loader, loaded)
-            });
-            let (loader, loaded) = match work.await {
-                Ok(done) => done,
+            let (path, environment, seen) = (self.path.clone(), self.environment.clone(), self.seen);
+            self.unfinished = true;
+            let work = tokio::task::spawn_blocking(move || load_if_changed(&path, &environment, seen, asked));
+            let loaded = match work.await {
+                Ok(loaded) => loaded,
                 Err(failure) if failure.is_panic() => std::panic::resume_unwind(failure.into_panic()),
                 // The runtime is shutting down: nobody waits for the answer.
                 Err(_) => std::future::pending().await,
             };
-            if let Err(error) = self.watch_directories(&loader) {
-                tracing::warn!(error = %error, "the new place of the configuration cannot be watched");
+            self.unfinished = false;
+            if let Err(error) = self.watch_directories() {
+                tracing::warn!(%error, "the new place of the configuration cannot be watched");
             }
-            self.loader = Some(loader);
-            if let Some(loaded) = loaded {
-                return loaded;
-            }
+            let Some((seen, loaded)) = loaded else {
+                continue;
+            };
+            self.seen = seen;
+            return loaded;
         }
     }
 
     /// Whether it was SIGHUP: then the file is loaded even if it is the same.
     async fn wait(&mut self) -> bool {
+        if self.unfinished {
+            return false;
+        }
         #[cfg(unix)]
         tokio::select! {
             signal = self.hangup.recv() => signal.is_some(),
@@ -167,8 +152,8 @@ impl Watcher {
     }
 
     /// A symlink may lead to another directory than before.
-    fn watch_directories(&mut self, loader: &Loader) -> Result<(), notify::Error> {
-        let wanted = loader.directories();
+    fn watch_directories(&mut self) -> Result<(), notify::Error> {
+        let wanted = directories(&self.path);
         for gone in self.watched.difference(&wanted) {
             // A directory that was removed is not watched any more either way.
             let _ = self.debouncer.unwatch(gone);

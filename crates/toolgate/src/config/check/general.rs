@@ -11,24 +11,24 @@ use super::super::environment::Environment;
 use super::super::file::GeneralSection;
 use super::super::file::general::{Capability, PrefixName};
 use super::super::file::server_later::OneOrMany;
-use super::super::master_key::{self, MasterKeyOrigin};
+use super::super::master_key;
 use super::super::read::{UnknownKeys, read};
 use super::super::report::{At, Report};
-use super::super::settings::{AllowedOrigins, DisabledCapabilities, General, PrefixMode};
+use super::super::settings::{AllowedOrigins, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode};
 use super::headers;
 
-/// The section's settings, the one that belongs to the naming of tools, and who gave the master key.
+/// The section's settings, and the one that belongs to the naming of tools.
 pub(super) struct Checked {
     pub(super) settings: General,
     pub(super) prefix: PrefixMode,
-    pub(super) master_key_origin: MasterKeyOrigin,
 }
 
 /// Checks the section.
 pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report) -> Checked {
     let section: GeneralSection = read(at, report, UnknownKeys::WarnIfClose);
     let (master_key, master_key_origin) = key(&section, at, environment, report);
-    if master_key::is_weak(&master_key) {
+    let weak_master_key = master_key::is_weak(&master_key);
+    if weak_master_key {
         let key_at = match master_key_origin {
             MasterKeyOrigin::File => at.key("master_key"),
             _ => At::variable("LITELLM_MASTER_KEY"),
@@ -40,6 +40,8 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
     let disabled = section.mcp_disabled_capabilities.as_deref().unwrap_or_default();
     let settings = General {
         master_key,
+        master_key_origin,
+        weak_master_key,
         key_header: key_header(&section, at, report),
         client_auth_header: client_auth_header(&section, at, environment, report),
         advertised_versions: advertised_versions(&section, at, report),
@@ -57,7 +59,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         Some(PrefixName::WhenAmbiguous) => PrefixMode::WhenAmbiguous,
         Some(PrefixName::Never) => PrefixMode::Never,
     };
-    Checked { settings, prefix, master_key_origin }
+    Checked { settings, prefix }
 }
 
 fn key(

@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::HeaderName;
 use secrecy::ExposeSecret;
 
-use super::super::settings::{AllowedOrigins, AuthScheme, EnvValue, HttpKind, PrefixMode, Transport, UpstreamAuth};
+use super::super::settings::{
+    AllowedOrigins, AuthScheme, EnvValue, HttpKind, MasterKeyOrigin, PrefixMode, Transport, UpstreamAuth,
+};
 use super::super::{Paint, Severity, parse};
 use super::{environment, load, settings, settings_in, with};
 
@@ -282,6 +284,7 @@ general_settings:
     assert_eq!(general.shutdown_grace, Duration::from_secs(5));
     assert_eq!(settings.naming.prefix, PrefixMode::WhenAmbiguous);
     assert_eq!(settings.timeouts.call, Duration::from_millis(7500));
+    assert_eq!(general.master_key_origin, MasterKeyOrigin::Environment);
 }
 
 #[test]

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 use secrecy::ExposeSecret;
 
-use super::super::master_key::{check_for_bind, data_directory, settle};
-use super::super::{Environment, Loaded, MasterKeyOrigin, parse};
-use super::{environment, load, settings};
+use super::super::master_key::{MasterKeyError, check_for_bind, data_directory, settle};
+use super::super::settings::{General, MasterKeyOrigin};
+use super::super::{Environment, parse};
+use super::{environment, load, settings, settings_in};
 
-fn without_key(variables: &[(&str, &str)]) -> (Loaded, Environment) {
-    let environment: Environment = variables.iter().copied().collect();
-    (parse("", "config.yaml", &environment), environment)
+fn without_key() -> General {
+    settings_in("", &Environment::default()).general
 }
 
-fn key(loaded: &Loaded) -> &str {
-    loaded.settings.as_ref().unwrap().general.master_key.expose_secret()
+fn key(general: &General) -> &str {
+    general.master_key.expose_secret()
 }
 
 #[test]
@@ -24,27 +24,28 @@ fn the_file_wins_over_the_variable_and_the_variable_over_the_key_file() {
     std::fs::write(&file, "sk-from-the-key-file-0123456789abcdef\n").unwrap();
     let file = file.to_str().unwrap();
 
-    let loaded = load("general_settings: {master_key: sk-from-the-file-0123456789abcdef}");
+    let general = settings("general_settings: {master_key: sk-from-the-file-0123456789abcdef}").general;
     assert_eq!(
-        (key(&loaded), &loaded.master_key_origin),
+        (key(&general), &general.master_key_origin),
         ("sk-from-the-file-0123456789abcdef", &MasterKeyOrigin::File)
     );
 
-    let (loaded, _) = without_key(&[("LITELLM_MASTER_KEY", "sk-x"), ("LITELLM_MASTER_KEY_FILE", file)]);
-    assert_eq!((key(&loaded), &loaded.master_key_origin), ("sk-x", &MasterKeyOrigin::Environment));
+    let both = [("LITELLM_MASTER_KEY", "sk-x"), ("LITELLM_MASTER_KEY_FILE", file)].into_iter().collect();
+    let general = settings_in("", &both).general;
+    assert_eq!((key(&general), &general.master_key_origin), ("sk-x", &MasterKeyOrigin::Environment));
 
-    let (loaded, _) = without_key(&[("LITELLM_MASTER_KEY_FILE", file)]);
-    assert_eq!(key(&loaded), "sk-from-the-key-file-0123456789abcdef");
+    let general = settings_in("", &[("LITELLM_MASTER_KEY_FILE", file)].into_iter().collect()).general;
+    assert_eq!(key(&general), "sk-from-the-key-file-0123456789abcdef");
 
-    let (loaded, _) = without_key(&[("LITELLM_MASTER_KEY_FILE", "/not/there")]);
-    assert!(loaded.has_errors());
+    let missing = [("LITELLM_MASTER_KEY_FILE", "/not/there")].into_iter().collect();
+    assert!(parse("", "config.yaml", &missing).has_errors());
 }
 
 #[test]
 fn parsing_writes_nothing_and_never_leaves_the_gateway_open() {
     let home = tempfile::tempdir().unwrap();
-    let (one, _) = without_key(&[("HOME", home.path().to_str().unwrap())]);
-    let (two, _) = without_key(&[]);
+    let one = settings_in("", &[("HOME", home.path().to_str().unwrap())].into_iter().collect()).general;
+    let two = without_key();
     assert_eq!(one.master_key_origin, MasterKeyOrigin::NotGiven);
     assert_ne!(key(&one), key(&two));
     assert_eq!(key(&one).len(), 46);
@@ -55,15 +56,13 @@ fn parsing_writes_nothing_and_never_leaves_the_gateway_open() {
 fn a_key_is_made_once_and_kept_for_its_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    let (mut first, environment) = without_key(&[]);
-    settle(&mut first, Some(&data), &environment);
-    let made = first.new_master_key.as_ref().unwrap();
+    let mut first = without_key();
+    let made = settle(&mut first, Some(&data), &Environment::default()).unwrap().unwrap();
     assert_eq!(made.key.expose_secret(), key(&first));
     assert_eq!(first.master_key_origin, MasterKeyOrigin::DataDirectory(made.file.clone()));
 
-    let (mut second, environment) = without_key(&[]);
-    settle(&mut second, Some(&data), &environment);
-    assert!(second.new_master_key.is_none());
+    let mut second = without_key();
+    assert!(settle(&mut second, Some(&data), &Environment::default()).unwrap().is_none());
     assert_eq!(key(&second), key(&first));
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1);
     #[cfg(unix)]
@@ -81,9 +80,9 @@ fn of_many_that_start_at_once_all_get_the_same_key() {
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
-                    let (mut loaded, environment) = without_key(&[]);
-                    settle(&mut loaded, Some(directory.path()), &environment);
-                    (key(&loaded).to_owned(), loaded.new_master_key.is_some())
+                    let mut general = without_key();
+                    let made = settle(&mut general, Some(directory.path()), &Environment::default()).unwrap();
+                    (key(&general).to_owned(), made.is_some())
                 })
             })
             .collect();
@@ -98,27 +97,20 @@ fn a_place_that_cannot_be_written_or_a_spoilt_file_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("not-a-directory");
     std::fs::write(&file, "").unwrap();
-    let (mut loaded, environment) = without_key(&[]);
-    settle(&mut loaded, Some(&file), &environment);
-    assert!(loaded.settings.is_none() && loaded.has_errors());
-
+    let settle = |data: Option<&std::path::Path>| settle(&mut without_key(), data, &Environment::default());
+    assert!(matches!(settle(Some(&file)), Err(MasterKeyError::Io { .. })));
     std::fs::write(directory.path().join("master_key"), "\n").unwrap();
-    let (mut loaded, environment) = without_key(&[]);
-    settle(&mut loaded, Some(directory.path()), &environment);
-    assert_eq!(loaded.findings.last().unwrap().code, "config.no_master_key");
-
-    let (mut loaded, environment) = without_key(&[]);
-    settle(&mut loaded, None, &environment);
-    assert!(loaded.has_errors());
+    assert!(matches!(settle(Some(directory.path())), Err(MasterKeyError::NotAKey(_))));
+    assert!(matches!(settle(None), Err(MasterKeyError::NoDataDirectory)));
 }
 
 #[test]
 fn a_given_key_is_never_replaced() {
     let directory = tempfile::tempdir().unwrap();
-    let mut loaded = load("");
-    let before = key(&loaded).to_owned();
-    settle(&mut loaded, Some(directory.path()), &environment());
-    assert_eq!(key(&loaded), before);
+    let mut general = load("").settings.unwrap().general;
+    let before = key(&general).to_owned();
+    assert!(settle(&mut general, Some(directory.path()), &environment()).unwrap().is_none());
+    assert_eq!(key(&general), before);
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none());
 }
 

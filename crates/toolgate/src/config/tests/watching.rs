@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::super::{Loaded, Loader, Watcher};
+use super::super::{Loaded, Watcher, load};
 use super::environment;
 
 /// How long a change may take to be seen on a busy machine.
@@ -35,9 +35,8 @@ fn watched() -> Watched {
 }
 
 fn start(file: &Path) -> Watcher {
-    let mut loader = Loader::new(file.to_owned(), environment(), None);
-    assert_eq!(servers(&loader.load()), Some(vec!["first".to_owned()]));
-    Watcher::start(loader).unwrap()
+    assert_eq!(servers(&load(file, &environment())), Some(vec!["first".to_owned()]));
+    Watcher::start(file.to_owned(), environment()).unwrap()
 }
 
 fn servers(loaded: &Loaded) -> Option<Vec<String>> {
@@ -96,18 +95,6 @@ async fn a_file_that_is_removed_and_made_again_is_seen() {
     assert_eq!(gone.findings[0].code, "config.unreadable");
     write(&watched.file, "second");
     until(&mut watched.watcher, Some("second")).await;
-}
-
-#[tokio::test]
-async fn a_change_between_loading_and_watching_is_seen() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("config.yaml");
-    write(&file, "first");
-    let mut loader = Loader::new(file.clone(), environment(), None);
-    assert!(!loader.load().has_errors());
-    write(&file, "second");
-    let mut watcher = Watcher::start(loader).unwrap();
-    until(&mut watcher, Some("second")).await;
 }
 
 /// Kubernetes mounts `config.yaml -> ..data/config.yaml` and `..data -> ..<time>`, and swaps `..data` by a rename.
