@@ -1,1 +1,59 @@
-//! Placeholder of the first commit.
+//! Many servers as one: whose lists a caller sees, under which names, and which server a name leads to.
+//!
+//! Each server's list is fetched once per credential and kept for a while ([`fetch`]), with the server's own rules
+//! applied ([`list`]). What a caller sees is those lists put together ([`merge`]); a name leads back to its server by
+//! looking it up in the same lists ([`find`]), never by splitting it. So listing and calling cannot disagree.
+
+mod errors;
+mod fetch;
+mod find;
+mod list;
+mod merge;
+mod naming;
+mod operations;
+mod rules;
+mod scope;
+
+pub use errors::{CallError, FetchError, FindError, ListError};
+pub use list::Kind;
+pub use merge::{ListedPage, Outcome, Position};
+pub use operations::{Called, Offer};
+pub use scope::{Scope, ScopeError};
+
+use std::sync::Arc;
+
+use crate::auth::Caller;
+use crate::config::Settings;
+use crate::upstream::{SessionKey, Upstream};
+
+/// The lists of all servers of one configuration.
+pub struct Catalog {
+    settings: Arc<Settings>,
+    lists: fetch::Lists,
+    merged: merge::MergedCache,
+}
+
+impl Catalog {
+    /// An empty catalog for `settings`; lists are fetched when somebody asks.
+    #[must_use]
+    pub fn new(settings: &Arc<Settings>) -> Self {
+        Self { settings: Arc::clone(settings), lists: fetch::Lists::new(settings), merged: merge::MergedCache::new() }
+    }
+}
+
+/// Who asks for what part of the catalog.
+#[derive(Clone, Copy)]
+pub struct Visit<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The client's session, if it has one.
+    pub session: Option<&'a SessionKey>,
+    /// The servers that the path or header selected.
+    pub scope: &'a Scope,
+}
+
+impl Visit<'_> {
+    fn servers(&self) -> &[Arc<Upstream>] {
+        self.scope.servers()
+    }
+}

@@ -13,5 +13,7 @@ pub mod gateway;
 pub mod lifecycle;
 pub mod mcp;
 pub mod rest;
+mod seal;
+pub mod server;
 pub mod telemetry;
 pub mod upstream;

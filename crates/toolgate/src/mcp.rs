@@ -1,1 +1,17 @@
-//! Placeholder of the first commit.
+//! The face to MCP clients: Streamable HTTP at `/mcp` and the older HTTP+SSE at `/sse`.
+//!
+//! [`endpoint`] takes a request apart and frames its answer, [`dispatch`] knows what each method means, [`session`]
+//! keeps what a client told in `initialize` inside the session id itself. The revisions with a handshake (2024-11-05 to
+//! 2025-11-25) are served here. Not there yet: revision 2026-07-28, and what flows from servers to clients
+//! (notifications, sampling, elicitation); a client's standalone stream stays open and quiet.
+
+pub mod dispatch;
+pub mod endpoint;
+mod initialize;
+pub mod legacy_sse;
+mod lists;
+mod refusal;
+mod reply;
+pub(crate) mod scope;
+pub mod session;
+mod stream;

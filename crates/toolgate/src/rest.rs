@@ -1,1 +1,4 @@
-//! Placeholder of the first commit.
+//! The REST faces: LiteLLM's `/mcp-rest` for callers that speak no MCP, health and metrics for operators.
+
+pub mod health;
+pub mod tools;

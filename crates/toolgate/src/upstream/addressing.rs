@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_header_reaches_exactly_the_server_it_names() {
-        let cases: &[(&[(&str, &str)], &str, &[&str])] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (&[("x-mcp-git-authorization", "t")], "git", &["authorization: t"]),
             (&[("x-mcp-git-authorization", "t")], "github", &[]),
             (&[("x-mcp-github-authorization", "t")], "git", &[]),

@@ -1,7 +1,7 @@
 //! One live MCP session with an upstream, and the right to use it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -24,8 +24,8 @@ pub(super) struct Connection {
     in_use: AtomicUsize,
     unused: Notify,
     facts: OnceLock<Arc<ServerFacts>>,
-    /// Given back when the session is closed and forgotten.
-    _places: Vec<Place>,
+    /// Given back when the session is given up.
+    places: Mutex<Vec<Place>>,
 }
 
 impl Connection {
@@ -38,7 +38,7 @@ impl Connection {
             in_use: AtomicUsize::new(0),
             unused: Notify::new(),
             facts: OnceLock::new(),
-            _places: places,
+            places: Mutex::new(places),
         })
     }
 
@@ -51,6 +51,11 @@ impl Connection {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let idle = self.in_use.load(Ordering::Acquire) == 0;
         idle.then(|| self.opened + Duration::from_millis(self.last_used_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Makes room for another session. One that is still being closed does not count.
+    pub(super) fn leave_place(&self) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Closes the session when what runs on it has ended, or after a while.

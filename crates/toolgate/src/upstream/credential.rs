@@ -62,6 +62,21 @@ pub enum CredentialError {
     },
 }
 
+impl CredentialError {
+    /// The server that it is about.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        match self {
+            Self::Missing { server, .. }
+            | Self::Empty { server, .. }
+            | Self::Duplicate { server, .. }
+            | Self::Unclean { server, .. }
+            | Self::TooLong { server, .. }
+            | Self::Configured { server, .. } => server,
+        }
+    }
+}
+
 /// The value of a header that may be there once. An empty one counts as absent.
 pub(super) fn single<'a>(
     headers: &'a HeaderMap,

@@ -83,7 +83,8 @@ mod tests {
         let too_long = || error(|server, header| CredentialError::TooLong { server, header });
         let long = vec![b'a'; 4097];
         let longest = "a".repeat(4096);
-        let cases: Vec<(Vec<&[u8]>, Option<&str>, Result<&str, CredentialError>)> = vec![
+        type Case<'a> = (Vec<&'a [u8]>, Option<&'a str>, Result<&'a str, CredentialError>);
+        let cases: Vec<Case<'_>> = vec![
             (vec![b"abc"], None, Ok("abc")),
             (vec![b"Bearer a b"], None, Ok("Bearer a b")),
             (vec![longest.as_bytes()], None, Ok(&longest)),

@@ -157,6 +157,21 @@ impl UpstreamError {
         }
     }
 
+    /// The server's name.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        match self {
+            Self::NotActiveYet { server, .. }
+            | Self::Unavailable { server, .. }
+            | Self::TimedOut { server, .. }
+            | Self::AuthRequired { server, .. }
+            | Self::Busy { server, .. }
+            | Self::Closed { server }
+            | Self::Failed { server, .. } => server,
+            Self::Credential(error) => error.server(),
+        }
+    }
+
     /// The HTTP status that the server answered, if that is what went wrong.
     #[must_use]
     pub fn http_status(&self) -> Option<StatusCode> {

@@ -396,6 +396,7 @@ impl Pool {
     }
 
     fn give_up(&self, connection: Arc<Connection>) {
+        connection.leave_place();
         self.shared.tasks.spawn(async move { connection.close_when_unused().await });
     }
 

@@ -17,6 +17,9 @@ fn server(auth: Option<(AuthScheme, Option<&str>, Option<&'static str>)>) -> Ser
     server
 }
 
+/// A server, what a caller sent, what arrives, and why.
+type Case<'a> = (ServerSettings, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+
 fn lines(server: ServerSettings, sent: &[(&str, &str)]) -> Result<(Vec<String>, &'static str), CredentialError> {
     let settings = settings(vec![server]);
     let resolved = resolve(&settings.servers[0], &Addressing::new(&settings), &caller(sent).headers)?;
@@ -56,7 +59,7 @@ fn the_callers_own_credential_takes_the_place_of_the_configured_one() {
     let bearer = || server(Some((AuthScheme::BearerToken, Some("ours"), None)));
     let moved = || server(Some((AuthScheme::BearerToken, Some("ours"), Some("x-upstream-token"))));
     let unset = || server(Some((AuthScheme::BearerToken, None, None)));
-    let cases: [(ServerSettings, &[(&str, &str)], &[&str], &str); 9] = [
+    let cases: [Case<'_>; 9] = [
         (bearer(), &[("x-mcp-git-authorization", "Bearer own")], &["authorization: Bearer own"], "per-request-header"),
         (bearer(), &[("x-mcp-git-x-api-key", "own")], &["x-api-key: own"], "per-request-header"),
         (bearer(), &[("x-mcp-auth", "own")], &["authorization: Bearer own"], "per-request-header"),
@@ -96,7 +99,7 @@ fn extra_headers_are_forwarded_and_static_headers_win() {
     };
     let bearer = Some((AuthScheme::BearerToken, Some("ours"), None));
     let moved = Some((AuthScheme::BearerToken, Some("ours"), Some("x-token")));
-    let cases: [(ServerSettings, &[(&str, &str)], &[&str], &str); 8] = [
+    let cases: [Case<'_>; 8] = [
         (with(None, &["x-tenant"], &[]), &[("x-tenant", "a"), ("x-other", "b")], &["x-tenant: a"], "extra-headers"),
         (
             with(None, &["x-tenant"], &[]),

@@ -1,0 +1,141 @@
+//! Why a list, a name or a call came to nothing, in the catalog's terms. `faces` turns these into answers.
+
+use std::sync::Arc;
+
+use toolgate_mcp::views::ViewError;
+
+use super::merge::Outcome;
+use crate::upstream::UpstreamError;
+
+/// Why one server's list is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The server cannot be asked.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// It answered with an error.
+    #[error("server `{server}` refused to list {what}: {error}")]
+    Refused {
+        /// The server's prefix.
+        server: String,
+        /// The kind, in the plural.
+        what: &'static str,
+        /// The JSON-RPC error, raw.
+        error: String,
+    },
+    /// It answered with something that is no list.
+    #[error("server `{server}` listed {what} in a way that cannot be read: {why}")]
+    Unreadable {
+        /// The server's prefix.
+        server: String,
+        /// The kind, in the plural.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl FetchError {
+    /// LiteLLM's word for it in `_meta["litellm.ai/server_outcomes"]`.
+    #[must_use]
+    pub fn outcome_label(&self) -> &'static str {
+        match self {
+            Self::Upstream(error) => error.outcome_label(),
+            Self::Refused { .. } | Self::Unreadable { .. } => "upstream_error",
+        }
+    }
+
+    /// The HTTP status that the server answered, if that is what went wrong.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::Upstream(error) => error.http_status().map(|status| status.as_u16()),
+            Self::Refused { .. } | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+/// Why nothing could be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The cursor is not one of ours, or the list has changed since.
+    #[error("invalid cursor: {0}")]
+    Cursor(&'static str),
+    /// There are servers in scope, and none of them answered.
+    #[error("Every MCP server in scope failed to list {what}")]
+    NoneAnswered {
+        /// The kind, in the plural.
+        what: &'static str,
+        /// What each server said.
+        outcomes: Vec<Outcome>,
+    },
+}
+
+/// Why a name leads nowhere.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// Nobody in scope has it.
+    #[error("Unknown {noun}: {name}")]
+    Unknown {
+        /// Tool, prompt, resource.
+        noun: &'static str,
+        /// As the caller wrote it.
+        name: String,
+    },
+    /// Several have it under this bare name.
+    #[error("{noun} `{name}` is on several servers; use one of: {}", .choices.join(", "))]
+    Ambiguous {
+        /// Tool, prompt.
+        noun: &'static str,
+        /// As the caller wrote it.
+        name: String,
+        /// The listed names.
+        choices: Vec<String>,
+    },
+    /// The server has it, and its configuration withholds it. LiteLLM's words.
+    #[error("Tool {tool} is not allowed for server {server}. Contact proxy admin to allow this tool.")]
+    NotAllowed {
+        /// Bare.
+        tool: String,
+        /// The server's prefix.
+        server: String,
+    },
+    /// The server that would have it cannot be asked.
+    #[error(transparent)]
+    Server(Arc<FetchError>),
+}
+
+/// Why a call brought no answer of the upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The parameters are not what the method takes.
+    #[error("{0}")]
+    BadParams(#[from] ViewError),
+    /// The arguments are not an object, or have a key twice.
+    #[error("`arguments` must be an object without duplicate keys: {0}")]
+    Arguments(String),
+    /// `allowed_params` forbids some of the arguments. LiteLLM's words, lists as Python prints them.
+    #[error(
+        "Parameters {} are not allowed for tool {tool}. Allowed parameters: {}. Contact proxy admin to allow these parameters.",
+        python_list(.refused), python_list(.allowed)
+    )]
+    Params {
+        /// Bare.
+        tool: String,
+        /// What was sent and may not be.
+        refused: Vec<String>,
+        /// What may be sent.
+        allowed: Vec<String>,
+    },
+    /// The name leads nowhere.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The upstream failed.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+fn python_list(items: &[String]) -> String {
+    let quoted: Vec<String> = items.iter().map(|item| format!("'{item}'")).collect();
+    format!("[{}]", quoted.join(", "))
+}

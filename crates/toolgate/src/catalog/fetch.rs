@@ -1,0 +1,143 @@
+//! Fetching and keeping each server's lists.
+//!
+//! A list is kept per server, kind and credential (two callers whose credentials differ never share one), fetched by
+//! one flight however many ask, and fetched again when the server says that it changed or the time is up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::future::Cache;
+use toolgate_mcp::edit::Fields;
+use toolgate_mcp::jsonrpc::quote;
+use toolgate_mcp::views::Page;
+
+use super::errors::FetchError;
+use super::list::{Kind, ServerList};
+use crate::config::Settings;
+use crate::upstream::{Lane, Upstream};
+
+/// Lists kept at once, over all servers and credentials. Beyond it the least used are fetched again.
+const MAX_LISTS: u64 = 10_000;
+
+/// A list younger than this is not fetched again for a name that is not in it, or every misspelt call would cost the
+/// upstream a list.
+const YOUNG: Duration = Duration::from_secs(5);
+
+pub(super) struct Lists {
+    cache: Cache<Key, Arc<ServerList>>,
+    separator: String,
+    listing_timeout: Duration,
+    metadata_timeout: Duration,
+    max_pages: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    server: [u8; 32],
+    kind: Kind,
+    credential: [u8; 32],
+    revision: u64,
+}
+
+impl Lists {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            cache: Cache::builder().max_capacity(MAX_LISTS).time_to_live(settings.timeouts.list_cache).build(),
+            separator: settings.naming.separator.clone(),
+            listing_timeout: settings.timeouts.listing,
+            metadata_timeout: settings.timeouts.metadata,
+            max_pages: settings.limits.pages_per_list,
+        }
+    }
+
+    /// The list that `upstream` gives to the holder of `lane`'s credential.
+    pub(super) async fn get(
+        &self,
+        kind: Kind,
+        upstream: &Upstream,
+        lane: &Lane,
+    ) -> Result<Arc<ServerList>, Arc<FetchError>> {
+        self.cache.try_get_with(key(kind, upstream, lane), self.fetch(kind, upstream, lane)).await
+    }
+
+    /// The list, fetched again unless it is young; for a name that is not in the kept one.
+    pub(super) async fn refreshed(
+        &self,
+        kind: Kind,
+        upstream: &Upstream,
+        lane: &Lane,
+        seen: &ServerList,
+    ) -> Result<Arc<ServerList>, Arc<FetchError>> {
+        if seen.fetched.elapsed() >= YOUNG {
+            self.cache.invalidate(&key(kind, upstream, lane)).await;
+        }
+        self.get(kind, upstream, lane).await
+    }
+
+    async fn fetch(&self, kind: Kind, upstream: &Upstream, lane: &Lane) -> Result<Arc<ServerList>, FetchError> {
+        let timeout = match kind {
+            Kind::Tools => self.listing_timeout,
+            Kind::Prompts | Kind::Resources | Kind::Templates => self.metadata_timeout,
+        };
+        let deadline = Instant::now() + timeout;
+        let facts = upstream.facts(lane, timeout).await?;
+        let offered = Fields::read(facts.capabilities.get()).is_ok_and(|all| all.get(kind.capability()).is_some());
+        let items = if offered { self.pages(kind, upstream, lane, deadline).await? } else { Vec::new() };
+        Ok(Arc::new(ServerList::build(kind, &upstream.settings, &self.separator, &items)))
+    }
+
+    async fn pages(
+        &self,
+        kind: Kind,
+        upstream: &Upstream,
+        lane: &Lane,
+        deadline: Instant,
+    ) -> Result<Vec<Box<str>>, FetchError> {
+        let server = || upstream.settings.prefix.clone();
+        let unreadable = |why: String| FetchError::Unreadable { server: server(), what: kind.field(), why };
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..self.max_pages {
+            let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{}}}", quote(cursor)));
+            let left = deadline.saturating_duration_since(Instant::now());
+            let answer = upstream.request(lane, kind.method(), params.as_deref(), left).await?;
+            let result = match answer.outcome() {
+                toolgate_client::AnswerOutcome::Result(result) => result,
+                toolgate_client::AnswerOutcome::Error(error) if is_method_not_found(error) => return Ok(items),
+                toolgate_client::AnswerOutcome::Error(error) => {
+                    let error = error.to_owned();
+                    return Err(FetchError::Refused { server: server(), what: kind.field(), error });
+                }
+            };
+            let page = Page::read(result, kind.field()).map_err(|error| unreadable(error.to_string()))?;
+            for skipped in &page.skipped {
+                tracing::warn!(server = %upstream.settings.prefix, index = skipped.index, reason = %skipped.why, "an item of {} was left out", kind.method());
+            }
+            items.extend(page.items.iter().map(|item| Box::<str>::from(item.raw)));
+            let next = page.next_cursor.map(std::borrow::Cow::into_owned);
+            if next.is_none() {
+                return Ok(items);
+            }
+            if next == cursor {
+                return Err(unreadable("the same cursor was given twice".to_owned()));
+            }
+            cursor = next;
+        }
+        Err(unreadable(format!("it has more than {} pages", self.max_pages)))
+    }
+}
+
+fn key(kind: Kind, upstream: &Upstream, lane: &Lane) -> Key {
+    Key {
+        server: upstream.settings.fingerprint,
+        kind,
+        credential: lane.fingerprint,
+        revision: upstream.lists_revision(),
+    }
+}
+
+/// A server may have `resources` and no templates; many say so by not knowing the method.
+fn is_method_not_found(error: &str) -> bool {
+    let code = Fields::read(error).ok().and_then(|fields| fields.get("code").map(|code| code.get().to_owned()));
+    code.as_deref() == Some("-32601")
+}

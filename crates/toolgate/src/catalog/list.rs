@@ -1,0 +1,173 @@
+//! One server's list of one kind, as the gateway keeps it: items raw, rules applied, names indexed.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use toolgate_mcp::edit::Edit;
+use toolgate_mcp::jsonrpc::quote;
+use toolgate_mcp::method;
+use toolgate_mcp::views::Item;
+
+use super::rules::{self, Verdict};
+use crate::config::settings::ServerSettings;
+
+/// The four things that servers list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    Templates,
+}
+
+impl Kind {
+    /// The method that lists these.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Tools => method::TOOLS_LIST,
+            Self::Prompts => method::PROMPTS_LIST,
+            Self::Resources => method::RESOURCES_LIST,
+            Self::Templates => method::RESOURCES_TEMPLATES_LIST,
+        }
+    }
+
+    /// The field of the result that holds the items.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The server capability that says these can be listed.
+    #[must_use]
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources | Self::Templates => "resources",
+        }
+    }
+
+    /// What one item is called in a message to a person.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Tools => "tool",
+            Self::Prompts => "prompt",
+            Self::Resources => "resource",
+            Self::Templates => "resource template",
+        }
+    }
+}
+
+/// One server's list, after the server's rules.
+#[derive(Debug)]
+pub(super) struct ServerList {
+    entries: Vec<Entry>,
+    by_name: HashMap<Box<str>, usize>,
+    by_uri: HashMap<Box<str>, usize>,
+    withheld: HashSet<Box<str>>,
+    pub(super) fetched: Instant,
+}
+
+/// One item. `raw` is the server's text, with the rules' changes of description and schema made.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) raw: Box<str>,
+    /// The server's own name for it.
+    pub(super) name: Box<str>,
+    /// `uri` or `uriTemplate`.
+    pub(super) uri: Option<Box<str>>,
+    /// `tool_name_to_display_name`: takes the place of the whole listed name.
+    pub(super) display_name: Option<Box<str>>,
+}
+
+impl ServerList {
+    /// Applies `server`'s rules to the raw items that it listed.
+    pub(super) fn build(kind: Kind, server: &ServerSettings, separator: &str, items: &[Box<str>]) -> Self {
+        let mut list = Self {
+            entries: Vec::with_capacity(items.len()),
+            by_name: HashMap::with_capacity(items.len()),
+            by_uri: HashMap::new(),
+            withheld: HashSet::new(),
+            fetched: Instant::now(),
+        };
+        for raw in items {
+            let entry = Item::read(raw, kind.field()).ok().and_then(|item| list.entry(kind, server, separator, &item));
+            if let Some(entry) = entry {
+                list.push(entry);
+            }
+        }
+        list
+    }
+
+    /// The entry for `item`; `None` when it is withheld.
+    fn entry(&mut self, kind: Kind, server: &ServerSettings, separator: &str, item: &Item<'_>) -> Option<Entry> {
+        let name: Box<str> = item.name.as_deref()?.into();
+        let uri: Option<Box<str>> = item.uri.as_deref().map(Into::into);
+        if kind != Kind::Tools {
+            return Some(Entry { raw: item.raw.into(), name, uri, display_name: None });
+        }
+        if rules::verdict(server, separator, &name) == Verdict::Withheld {
+            self.withheld.insert(name);
+            return None;
+        }
+        let raw = rules::apply_overrides(server, &name, item);
+        let display_name = server.tools.display_names.get(&*name).map(|shown| shown.as_str().into());
+        Some(Entry { raw: raw.into(), name, uri, display_name })
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let at = self.entries.len();
+        // A server that lists a name twice is asked for the first; the second cannot be told apart on the wire.
+        self.by_name.entry(entry.name.clone()).or_insert(at);
+        if let Some(uri) = &entry.uri {
+            self.by_uri.entry(uri.clone()).or_insert(at);
+        }
+        self.entries.push(entry);
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(super) fn by_name(&self, bare: &str) -> Option<&Entry> {
+        self.by_name.get(bare).map(|at| &self.entries[*at])
+    }
+
+    pub(super) fn by_uri(&self, uri: &str) -> Option<&Entry> {
+        self.by_uri.get(uri).map(|at| &self.entries[*at])
+    }
+
+    /// Whether the server has this name, and a rule of its configuration keeps it back.
+    pub(super) fn is_withheld(&self, bare: &str) -> bool {
+        self.withheld.contains(bare)
+    }
+}
+
+impl Entry {
+    /// The item's text with `name` (and `uri`, when given) in place of its own.
+    pub(super) fn listed_as(&self, kind: Kind, name: &str, uri: Option<&str>) -> Cow<'_, str> {
+        let item = Item::read(&self.raw, kind.field()).expect("it was read when the list was built");
+        let mut edit = Edit::new(&self.raw);
+        if let Some(text) = item.name_text
+            && name != &*self.name
+        {
+            edit.replace(text, quote(name));
+        }
+        if let (Some(text), Some(uri)) = (item.uri_text, uri) {
+            edit.replace(text, quote(uri));
+        }
+        edit.finish()
+    }
+}

@@ -1,0 +1,291 @@
+//! The lists of several servers as one list, serialized once and served many times.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use moka::sync::Cache;
+use serde_json::json;
+
+use super::errors::FetchError;
+use super::list::{Entry, Kind, ServerList};
+use crate::config::settings::{Naming, PrefixMode, ServerSettings};
+use crate::upstream::Upstream;
+
+/// Items on one of our pages. Large, because there are clients that never ask for the second.
+const ITEMS_PER_PAGE: usize = 1000;
+
+/// Merged lists kept at once.
+const MAX_MERGED: u64 = 1000;
+
+/// What became of one server when its list was asked for.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The server's prefix.
+    pub server: String,
+    /// How many items it has, or LiteLLM's word for what went wrong.
+    pub result: Result<usize, Failure>,
+}
+
+/// Why a server is missing from a list.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// LiteLLM's word: `timeout`, `unreachable`, `auth_required`, ...
+    pub status: &'static str,
+    /// What the server answered, where that is the reason.
+    pub http_status: Option<u16>,
+    /// For a person.
+    pub message: String,
+}
+
+impl Failure {
+    /// As LiteLLM shows it, with the message besides.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut value = json!({ "status": self.status, "message": self.message });
+        if let Some(status) = self.http_status {
+            value["http_status"] = json!(status);
+        }
+        value
+    }
+}
+
+impl Outcome {
+    pub(super) fn new(upstream: &Upstream, list: Result<usize, &FetchError>) -> Self {
+        let failure = |error: &FetchError| Failure {
+            status: error.outcome_label(),
+            http_status: error.http_status(),
+            message: error.to_string(),
+        };
+        Self { server: upstream.settings.prefix.clone(), result: list.map_err(failure) }
+    }
+}
+
+/// One page of a list over all servers in scope.
+pub struct ListedPage {
+    /// The field that holds the items.
+    pub field: &'static str,
+    /// The items as JSON text, comma separated, without brackets.
+    pub items: Bytes,
+    /// `_meta` as JSON text: what became of each server, under LiteLLM's key.
+    pub meta: Bytes,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Position>,
+}
+
+/// A place in one version of a merged list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Which page.
+    pub page: u32,
+    /// Of which version of the list.
+    pub version: u64,
+}
+
+/// What one listed item leads back to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    /// Index into the sources.
+    pub(super) source: usize,
+    entry: usize,
+}
+
+/// Several servers' lists as one.
+pub(super) struct Merged {
+    sources: Vec<(Arc<Upstream>, Arc<ServerList>)>,
+    by_name: HashMap<String, Origin>,
+    by_uri: HashMap<String, Origin>,
+    pages: Vec<Bytes>,
+    version: u64,
+    meta: Bytes,
+}
+
+pub(super) struct MergedCache(Cache<Vec<usize>, Arc<Merged>>);
+
+impl MergedCache {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_MERGED).build())
+    }
+
+    /// The merged form of `sources`, from the cache when exactly these lists were merged before.
+    pub(super) fn get(
+        &self,
+        kind: Kind,
+        naming: &Naming,
+        sources: Vec<(Arc<Upstream>, Arc<ServerList>)>,
+    ) -> Arc<Merged> {
+        // A list is told by its address: the merged value holds it, so no other can take that address meanwhile.
+        let mut key: Vec<usize> = sources.iter().map(|(_, list)| Arc::as_ptr(list) as usize).collect();
+        key.push(kind as usize);
+        self.0.get_with(key, || Arc::new(Merged::new(kind, naming, sources)))
+    }
+}
+
+impl Merged {
+    fn new(kind: Kind, naming: &Naming, sources: Vec<(Arc<Upstream>, Arc<ServerList>)>) -> Self {
+        let mut index = Index::default();
+        let repeated = repeated_names(&sources);
+        for (source, (upstream, list)) in sources.iter().enumerate() {
+            for (at, entry) in list.entries().iter().enumerate() {
+                let name = listed_name(naming, &upstream.settings, entry, &repeated);
+                index.add(kind, &upstream.settings, entry, name, Origin { source, entry: at });
+            }
+        }
+        drop(repeated);
+        let outcomes: Vec<Outcome> =
+            sources.iter().map(|(upstream, list)| Outcome::new(upstream, Ok(list.entries().len()))).collect();
+        Self {
+            by_name: index.by_name,
+            by_uri: index.by_uri,
+            version: version_of(&index.texts),
+            pages: index.texts.chunks(ITEMS_PER_PAGE).map(|page| Bytes::from(page.join(","))).collect(),
+            meta: meta(kind, &outcomes),
+            sources,
+        }
+    }
+
+    /// The page at `position`; the first without one. `None` when the position belongs to another version.
+    pub(super) fn page(&self, kind: Kind, position: Option<Position>, failures: &[Outcome]) -> Option<ListedPage> {
+        let page = match position {
+            None => 0,
+            Some(position) if position.version == self.version && (position.page as usize) < self.pages.len() => {
+                position.page
+            }
+            Some(_) => return None,
+        };
+        let more = page as usize + 1 < self.pages.len();
+        let meta = if failures.is_empty() { self.meta.clone() } else { self.meta_with(kind, failures) };
+        Some(ListedPage {
+            field: kind.field(),
+            items: self.pages.get(page as usize).cloned().unwrap_or_default(),
+            meta,
+            next: more.then_some(Position { page: page + 1, version: self.version }),
+        })
+    }
+
+    fn meta_with(&self, kind: Kind, failures: &[Outcome]) -> Bytes {
+        let mut outcomes: Vec<Outcome> =
+            self.sources.iter().map(|(upstream, list)| Outcome::new(upstream, Ok(list.entries().len()))).collect();
+        outcomes.extend_from_slice(failures);
+        meta(kind, &outcomes)
+    }
+
+    pub(super) fn is_empty_of_servers(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// What is listed under exactly this name.
+    pub(super) fn by_name(&self, name: &str) -> Option<(&Arc<Upstream>, &Entry)> {
+        self.by_name.get(name).map(|origin| self.entry(*origin))
+    }
+
+    /// What is listed under exactly this URI.
+    pub(super) fn by_uri(&self, uri: &str) -> Option<(&Arc<Upstream>, &Entry)> {
+        self.by_uri.get(uri).map(|origin| self.entry(*origin))
+    }
+
+    fn entry(&self, origin: Origin) -> (&Arc<Upstream>, &Entry) {
+        let (upstream, list) = &self.sources[origin.source];
+        (upstream, &list.entries()[origin.entry])
+    }
+
+    /// Every listed name whose server calls it `bare`.
+    pub(super) fn listed_for(&self, bare: &str) -> Vec<(String, &Arc<Upstream>)> {
+        let mut found: Vec<(String, &Arc<Upstream>)> = self
+            .by_name
+            .iter()
+            .filter(|(_, origin)| &*self.entry(**origin).1.name == bare)
+            .map(|(name, origin)| (name.clone(), self.entry(*origin).0))
+            .collect();
+        found.sort_by(|left, right| left.0.cmp(&right.0));
+        found
+    }
+}
+
+/// What is listed so far.
+#[derive(Default)]
+struct Index {
+    by_name: HashMap<String, Origin>,
+    by_uri: HashMap<String, Origin>,
+    texts: Vec<String>,
+}
+
+impl Index {
+    fn add(&mut self, kind: Kind, server: &ServerSettings, entry: &Entry, name: String, origin: Origin) {
+        match kind {
+            Kind::Tools | Kind::Prompts if self.by_name.contains_key(&name) => {
+                tracing::warn!(name, server = %server.prefix, "this name is listed already; the first one is kept");
+            }
+            Kind::Tools | Kind::Prompts => {
+                self.texts.push(entry.listed_as(kind, &name, None).into_owned());
+                self.by_name.insert(name, origin);
+            }
+            Kind::Resources | Kind::Templates => {
+                let uri = free_uri(&self.by_uri, server, entry);
+                let changed = entry.uri.as_deref() != Some(uri.as_str());
+                self.texts.push(entry.listed_as(kind, &name, changed.then_some(&uri)).into_owned());
+                self.by_uri.insert(uri, origin);
+            }
+        }
+    }
+}
+
+/// Bare names that more than one source has.
+fn repeated_names(sources: &[(Arc<Upstream>, Arc<ServerList>)]) -> HashSet<&str> {
+    let mut seen = HashSet::new();
+    let mut repeated = HashSet::new();
+    for (_, list) in sources {
+        let mut own = HashSet::new();
+        for entry in list.entries() {
+            if own.insert(&*entry.name) && !seen.insert(&*entry.name) {
+                repeated.insert(&*entry.name);
+            }
+        }
+    }
+    repeated
+}
+
+fn listed_name(naming: &Naming, server: &ServerSettings, entry: &Entry, repeated: &HashSet<&str>) -> String {
+    if let Some(shown) = &entry.display_name {
+        return shown.to_string();
+    }
+    match naming.prefix {
+        PrefixMode::Always => naming.prefixed(server, &entry.name),
+        PrefixMode::WhenAmbiguous if repeated.contains(&*entry.name) => naming.prefixed(server, &entry.name),
+        PrefixMode::WhenAmbiguous | PrefixMode::Never => entry.name.to_string(),
+    }
+}
+
+/// The entry's own URI; with the server's prefix and `+` before it where an earlier server has the same.
+fn free_uri(taken: &HashMap<String, Origin>, server: &ServerSettings, entry: &Entry) -> String {
+    let uri = entry.uri.as_deref().unwrap_or_default();
+    if !taken.contains_key(uri) {
+        return uri.to_owned();
+    }
+    format!("{}+{uri}", server.prefix)
+}
+
+fn meta(kind: Kind, outcomes: &[Outcome]) -> Bytes {
+    let count = if kind == Kind::Tools { "tool_count" } else { "count" };
+    let outcomes: serde_json::Map<String, serde_json::Value> = outcomes
+        .iter()
+        .map(|outcome| {
+            let value = match &outcome.result {
+                Ok(items) => json!({ "status": "ok", count: items }),
+                Err(failure) => failure.to_json(),
+            };
+            (outcome.server.clone(), value)
+        })
+        .collect();
+    Bytes::from(json!({ "litellm.ai/server_outcomes": outcomes }).to_string())
+}
+
+/// FNV-1a over the items: the same in every replica, so that a cursor of one is good on another.
+fn version_of(texts: &[String]) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    texts
+        .iter()
+        .flat_map(|text| text.as_bytes().iter().chain(&[0]))
+        .fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
+}

@@ -1,0 +1,259 @@
+//! What callers do with the catalog: list, call, get, read, complete, and learn what is on offer.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use toolgate_client::{Answer, AnswerOutcome};
+use toolgate_mcp::edit::{Edit, Fields};
+use toolgate_mcp::jsonrpc::{self, Id, quote};
+use toolgate_mcp::method;
+use toolgate_mcp::views::{Completion, Located, Named, Reference};
+
+use super::errors::{CallError, FetchError, FindError, ListError};
+use super::find::{self, Found};
+use super::list::{Kind, ServerList};
+use super::merge::{ListedPage, Position};
+use super::{Catalog, Visit, rules};
+use crate::upstream::{Upstream, UpstreamError};
+
+/// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the servers in scope offer together.
+#[derive(Debug, Default)]
+pub struct Offer {
+    /// The capabilities that at least one has: `tools`, `prompts`, `resources`, `completions`.
+    pub capabilities: BTreeSet<&'static str>,
+    /// Each server's prefix with its instructions, where it has any.
+    pub instructions: Vec<(String, String)>,
+}
+
+/// One server's tools, or why it has none to show.
+pub type ToolsOfServer = (Arc<Upstream>, Result<Vec<Box<str>>, Arc<FetchError>>);
+
+/// What was called, for metrics and traces: known names only.
+#[derive(Debug, Clone)]
+pub struct Called {
+    /// The server's prefix.
+    pub server: String,
+    /// The server's own name for the tool or prompt.
+    pub name: String,
+}
+
+/// An answer to `resources/read`.
+pub struct Read {
+    /// What the server said.
+    pub answer: Answer,
+    /// The server's own URI and the one that the client knows, where they differ.
+    renamed: Option<(String, String)>,
+}
+
+impl Read {
+    /// The answer for the client: its id, and the URIs that it knows.
+    #[must_use]
+    pub fn message(&self, id: &Id) -> Vec<u8> {
+        let (Some((own, listed)), AnswerOutcome::Result(result)) = (&self.renamed, self.answer.outcome()) else {
+            return self.answer.with_id(id);
+        };
+        jsonrpc::result(id, &with_uri(result, own, listed))
+    }
+}
+
+/// `result` of a read with `listed` in place of `own` as the URI of its contents.
+fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
+    let mut edit = Edit::new(result);
+    let contents: Vec<&RawValue> = Fields::read(result)
+        .ok()
+        .and_then(|fields| serde_json::from_str(fields.get("contents")?.get()).ok())
+        .unwrap_or_default();
+    for content in contents {
+        let uri = Fields::read(content.get()).ok().and_then(|fields| fields.get("uri"));
+        if let Some(uri) = uri
+            && jsonrpc::string(uri).as_deref() == Some(own)
+        {
+            edit.replace(uri.get(), quote(listed));
+        }
+    }
+    edit.finish()
+}
+
+impl Catalog {
+    /// One page of the list of `kind` over all servers in scope.
+    ///
+    /// Servers that fail or are late are left out and named in the page's `_meta`.
+    ///
+    /// # Errors
+    /// [`ListError`] for a stale position, or when no server in scope answered.
+    pub async fn list(
+        &self,
+        kind: Kind,
+        visit: Visit<'_>,
+        position: Option<Position>,
+    ) -> Result<ListedPage, ListError> {
+        let asked = self.ask_all(kind, visit).await;
+        let failures = find::failures(&asked);
+        for failure in &failures {
+            if let Err(why) = &failure.result {
+                tracing::warn!(server = %failure.server, status = why.status, reason = %why.message, "a server is missing from {}", kind.method());
+            }
+        }
+        let merged = self.merged_of(kind, &asked);
+        if merged.is_empty_of_servers() && !failures.is_empty() {
+            return Err(ListError::NoneAnswered { what: kind.field(), outcomes: failures });
+        }
+        merged
+            .page(kind, position, &failures)
+            .ok_or(ListError::Cursor("the list has changed since it was given; list again from the start"))
+    }
+
+    /// Each server's tools as raw JSON under their own names, after its rules.
+    pub async fn tools_by_server(&self, visit: Visit<'_>) -> Vec<ToolsOfServer> {
+        let asked = self.ask_all(Kind::Tools, visit).await;
+        let items = |list: &Arc<ServerList>| list.entries().iter().map(|entry| entry.raw.clone()).collect();
+        asked.into_iter().map(|(upstream, list)| (upstream, list.map(|list| items(&list)))).collect()
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    /// [`CallError`] when there is no answer of the upstream; an error answer of the upstream is an `Ok`.
+    pub async fn call_tool(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<(Answer, Called), CallError> {
+        let call = Named::read(params)?;
+        let found = self.find(Kind::Tools, visit, &call.name).await?;
+        rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
+        self.send_named(visit, method::TOOLS_CALL, params, &call, found).await
+    }
+
+    /// Gets a prompt.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn get_prompt(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<(Answer, Called), CallError> {
+        let call = Named::read(params)?;
+        let found = self.find(Kind::Prompts, visit, &call.name).await?;
+        self.send_named(visit, method::PROMPTS_GET, params, &call, found).await
+    }
+
+    async fn send_named(
+        &self,
+        visit: Visit<'_>,
+        method: &str,
+        params: Option<&RawValue>,
+        call: &Named<'_>,
+        found: Found,
+    ) -> Result<(Answer, Called), CallError> {
+        let params = params.map(RawValue::get).unwrap_or("{}");
+        let mut edit = Edit::new(params);
+        if call.name != found.own_name {
+            edit.replace(call.name_text, quote(&found.own_name));
+        }
+        let answer = self.send(visit, &found.upstream, method, &edit.finish()).await?;
+        Ok((answer, Called { server: found.upstream.settings.prefix.clone(), name: found.own_name }))
+    }
+
+    /// Reads a resource: the servers that may have it are asked one after another until one does.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn read_resource(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Read, CallError> {
+        let read = Located::read(params)?;
+        let text = params.map(RawValue::get).unwrap_or("{}");
+        let mut first = None;
+        for owner in self.owners(visit, &read.uri).await {
+            let mut edit = Edit::new(text);
+            if read.uri != owner.own_name {
+                edit.replace(read.uri_text, quote(&owner.own_name));
+            }
+            let renamed = (read.uri != owner.own_name).then(|| (owner.own_name.clone(), read.uri.to_string()));
+            match self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await {
+                Ok(answer) if matches!(answer.outcome(), AnswerOutcome::Result(_)) => {
+                    return Ok(Read { answer, renamed });
+                }
+                // The first server is the likeliest owner: what it says is the answer when nobody has the resource.
+                other => {
+                    first.get_or_insert(other);
+                }
+            }
+        }
+        match first {
+            Some(refusal) => refusal.map(|answer| Read { answer, renamed: None }),
+            None => Err(FindError::Unknown { noun: Kind::Resources.noun(), name: read.uri.into_owned() }.into()),
+        }
+    }
+
+    /// Completes an argument of a prompt or resource template.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn complete(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Answer, CallError> {
+        let completion = Completion::read(params)?;
+        let text = params.map(RawValue::get).unwrap_or("{}");
+        let (found, wire, asked) = match &completion.reference {
+            Reference::Prompt { name_text, name } => (self.find(Kind::Prompts, visit, name).await?, *name_text, name),
+            Reference::Resource { uri_text, uri } => (self.owner_of_template(visit, uri).await?, *uri_text, uri),
+        };
+        let mut edit = Edit::new(text);
+        if **asked != *found.own_name {
+            edit.replace(wire, quote(&found.own_name));
+        }
+        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish()).await
+    }
+
+    async fn send(
+        &self,
+        visit: Visit<'_>,
+        upstream: &Arc<Upstream>,
+        method: &str,
+        params: &str,
+    ) -> Result<Answer, CallError> {
+        let lane = upstream.lane(visit.caller, visit.session).map_err(UpstreamError::from)?;
+        let timeout = upstream.settings.timeout.unwrap_or(self.settings.timeouts.call);
+        Ok(upstream.request(&lane, method, Some(params), timeout).await?)
+    }
+
+    /// What the servers in scope offer together, for `initialize`.
+    pub async fn offer(&self, visit: Visit<'_>) -> Offer {
+        let asks = visit.servers().iter().map(async |upstream| self.offer_of(visit, upstream).await);
+        let mut offer = Offer::default();
+        for (upstream, facts) in visit.servers().iter().zip(join_all(asks).await) {
+            offer.capabilities.extend(facts.capabilities);
+            if let Some(instructions) = upstream.settings.instructions.clone().or(facts.instructions) {
+                offer.instructions.push((upstream.settings.prefix.clone(), instructions));
+            }
+        }
+        let disabled = self.settings.general.disabled;
+        offer.capabilities.retain(|capability| match *capability {
+            "prompts" => !disabled.prompts,
+            "resources" => !disabled.resources,
+            _ => true,
+        });
+        offer
+    }
+
+    async fn offer_of(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> OfferOfOne {
+        const ALL: [&str; 4] = ["tools", "prompts", "resources", "completions"];
+        let facts = match upstream.lane(visit.caller, None) {
+            Ok(lane) => upstream.facts(&lane, OFFER_TIMEOUT).await,
+            Err(error) => Err(UpstreamError::from(error)),
+        };
+        let Ok(facts) = facts else {
+            // It may come back while the session lives, so nothing that it could offer is ruled out.
+            return OfferOfOne { capabilities: ALL[..3].to_vec(), instructions: None };
+        };
+        let Ok(declared) = Fields::read(facts.capabilities.get()) else { return OfferOfOne::default() };
+        OfferOfOne {
+            capabilities: ALL.into_iter().filter(|capability| declared.get(capability).is_some()).collect(),
+            instructions: facts.instructions.clone(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct OfferOfOne {
+    capabilities: Vec<&'static str>,
+    instructions: Option<String>,
+}

@@ -1,0 +1,97 @@
+//! Errors as JSON-RPC error objects, for MCP clients.
+//!
+//! `data` carries what a program can use: a stable `code` word, the `server`, whether the call may have run.
+
+use serde_json::json;
+use toolgate_mcp::jsonrpc::{ErrorObject, code};
+
+use crate::catalog::{CallError, FetchError, FindError, ListError, Outcome};
+use crate::upstream::UpstreamError;
+
+/// A list that could not be given.
+#[must_use]
+pub fn list_error(error: &ListError) -> ErrorObject {
+    match error {
+        ListError::Cursor(_) => with_data(code::INVALID_PARAMS, error, json!({ "code": "invalid_cursor" })),
+        ListError::NoneAnswered { outcomes, .. } => with_data(
+            code::INTERNAL_ERROR,
+            error,
+            json!({ "code": "upstream_unavailable", "servers": servers(outcomes) }),
+        ),
+    }
+}
+
+/// A call that brought no answer of the upstream.
+#[must_use]
+pub fn call_error(error: &CallError) -> ErrorObject {
+    match error {
+        CallError::BadParams(_) | CallError::Arguments(_) => {
+            with_data(code::INVALID_PARAMS, error, json!({ "code": "invalid_params" }))
+        }
+        CallError::Params { tool, refused, .. } => {
+            with_data(code::DENIED, error, json!({ "code": "params_not_allowed", "tool": tool, "params": refused }))
+        }
+        CallError::Find(find) => find_error(find),
+        CallError::Upstream(upstream) => upstream_error(upstream),
+    }
+}
+
+fn find_error(error: &FindError) -> ErrorObject {
+    match error {
+        FindError::Unknown { name, .. } => {
+            with_data(code::INVALID_PARAMS, error, json!({ "code": "not_found", "name": name }))
+        }
+        FindError::Ambiguous { choices, .. } => {
+            with_data(code::INVALID_PARAMS, error, json!({ "code": "ambiguous_name", "choices": choices }))
+        }
+        FindError::NotAllowed { tool, server } => {
+            with_data(code::DENIED, error, json!({ "code": "tool_not_allowed", "tool": tool, "server": server }))
+        }
+        FindError::Server(fetch) => fetch_error(fetch),
+    }
+}
+
+fn fetch_error(error: &FetchError) -> ErrorObject {
+    match error {
+        FetchError::Upstream(upstream) => upstream_error(upstream),
+        FetchError::Refused { server, .. } | FetchError::Unreadable { server, .. } => with_data(
+            code::UPSTREAM_UNAVAILABLE,
+            error,
+            json!({ "code": error.outcome_label(), "server": server, "may_have_run": false }),
+        ),
+    }
+}
+
+fn upstream_error(error: &UpstreamError) -> ErrorObject {
+    let code = match error {
+        UpstreamError::TimedOut { .. } => code::TIMEOUT,
+        UpstreamError::Credential(_) | UpstreamError::AuthRequired { .. } => code::UPSTREAM_AUTH,
+        UpstreamError::Busy { .. } => code::BUSY,
+        UpstreamError::NotActiveYet { .. }
+        | UpstreamError::Unavailable { .. }
+        | UpstreamError::Closed { .. }
+        | UpstreamError::Failed { .. } => code::UPSTREAM_UNAVAILABLE,
+    };
+    with_data(
+        code,
+        error,
+        json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": error.may_have_run() }),
+    )
+}
+
+fn with_data(code: i32, error: &dyn std::fmt::Display, data: serde_json::Value) -> ErrorObject {
+    ErrorObject { code, message: error.to_string(), data: Some(data) }
+}
+
+fn servers(outcomes: &[Outcome]) -> serde_json::Map<String, serde_json::Value> {
+    outcomes
+        .iter()
+        .map(|outcome| {
+            let value = match &outcome.result {
+                Ok(_) => json!({ "status": "ok" }),
+                Err(failure) => failure.to_json(),
+            };
+            (outcome.server.clone(), value)
+        })
+        .collect()
+}

@@ -1,0 +1,34 @@
+//! Errors as LiteLLM's REST bodies: `{"detail": {"error", "message"}}` with a status.
+
+use axum::response::Response;
+use http::StatusCode;
+
+use super::admission::detail;
+use crate::catalog::{CallError, FindError};
+
+/// A call that brought no answer of the upstream.
+#[must_use]
+pub fn call_error(error: &CallError) -> Response {
+    let (status, word) = match error {
+        CallError::BadParams(_) | CallError::Arguments(_) => (StatusCode::BAD_REQUEST, "invalid_parameter"),
+        CallError::Params { .. } => (StatusCode::FORBIDDEN, "params_not_allowed"),
+        CallError::Find(FindError::Unknown { .. }) => (StatusCode::NOT_FOUND, "tool_not_found"),
+        CallError::Find(FindError::Ambiguous { .. }) => (StatusCode::BAD_REQUEST, "ambiguous_name"),
+        CallError::Find(FindError::NotAllowed { .. }) => (StatusCode::FORBIDDEN, "tool_not_allowed"),
+        CallError::Find(FindError::Server(fetch)) => (upstream_status(fetch.outcome_label()), fetch.outcome_label()),
+        CallError::Upstream(upstream) => (upstream_status(upstream.outcome_label()), upstream.outcome_label()),
+    };
+    detail(status, word, &error.to_string())
+}
+
+/// The status that goes with one of LiteLLM's outcome words.
+#[must_use]
+pub fn upstream_status(outcome: &str) -> StatusCode {
+    match outcome {
+        "auth_required" => StatusCode::UNAUTHORIZED,
+        "forbidden" => StatusCode::FORBIDDEN,
+        "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
+        "timeout" => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}

@@ -1,0 +1,92 @@
+//! Accepting connections and speaking HTTP on them.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::gateway::Gateway;
+use crate::server::serve::Server;
+
+/// How long a client may take to send the head of a request. Hyper counts the time between two requests of one
+/// connection too, so this is also how long an idle connection is kept: as long as nginx keeps it.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The largest head, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// Streams that one HTTP/2 connection may have open.
+const MAX_STREAMS: u32 = 250;
+
+/// What to wait after the system refuses to give another socket (too many open files, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until `ended`.
+pub(super) async fn run(
+    listener: TcpListener,
+    server: Server,
+    gateway: Gateway,
+    connections: TaskTracker,
+    ended: CancellationToken,
+) {
+    // Connections that come while the gateway stops are not waited for: they are load balancers asking for health.
+    let latecomers = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = ended.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let late = gateway.stopping.is_cancelled();
+                let tracker = if late { &latecomers } else { &connections };
+                tracker.spawn(serve(stream, server.clone(), gateway.stopping.clone(), late, ended.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    latecomers.close();
+    latecomers.wait().await;
+}
+
+async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, late: bool, ended: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .keep_alive_interval(Duration::from_secs(30));
+    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let server = server.clone();
+        async move { Ok::<_, Infallible>(server.respond(request.map(Body::new)).await) }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stopping.cancelled(), if !late => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection.as_mut() => served,
+                () = ended.cancelled() => return,
+            }
+        }
+        () = ended.cancelled() => return,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a client's connection ended badly");
+    }
+}

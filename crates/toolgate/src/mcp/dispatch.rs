@@ -1,0 +1,205 @@
+//! What each method means.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use serde_json::value::RawValue;
+use toolgate_client::{Answer, AnswerOutcome};
+use toolgate_mcp::edit::Fields;
+use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
+use toolgate_mcp::version::Revision;
+use toolgate_mcp::{method, views};
+
+use super::reply::Message;
+use super::session::ClientSession;
+use super::{initialize, lists};
+use crate::auth::Caller;
+use crate::catalog::{CallError, Called, Kind, Scope, Visit};
+use crate::faces::jsonrpc as face;
+use crate::gateway::{Gateway, Snapshot};
+use crate::telemetry::{RequestCount, ServerOperation, Status};
+
+/// One client's side of an exchange: everything that a message needs to be answered.
+pub struct Exchange {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The configuration that serves the whole request.
+    pub snapshot: Arc<Snapshot>,
+    /// Who asks.
+    pub caller: Caller,
+    /// The session that the client named, if it has one.
+    pub session: Option<ClientSession>,
+    /// What the path or header selected.
+    pub scope: Scope,
+    /// The revision that the client speaks.
+    pub revision: Revision,
+}
+
+/// A message for the client, and the session that it opened, if it did.
+pub struct Answered {
+    /// The message.
+    pub message: Message,
+    /// The id of a session that `initialize` opened.
+    pub opened: Option<String>,
+}
+
+/// How an operation ended, for the metrics.
+struct Ended {
+    message: Message,
+    called: Option<Called>,
+    error: Option<ErrorType>,
+}
+
+enum ErrorType {
+    Code(i32),
+    Tool,
+}
+
+impl Exchange {
+    /// Answers a request.
+    pub async fn answer(&self, request: &Request<'_>) -> Answered {
+        let began = Instant::now();
+        if request.method == method::INITIALIZE {
+            return self.initialize(request, began).await;
+        }
+        let ended = self.operate(&request.id, &request.method, request.params).await;
+        self.count(&request.method, &ended, began);
+        Answered { message: ended.message, opened: None }
+    }
+
+    async fn operate(&self, id: &Id, method: &str, params: Option<&RawValue>) -> Ended {
+        let disabled = self.snapshot.settings.general.disabled;
+        let catalog = &self.snapshot.catalog;
+        match method {
+            method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
+            method::TOOLS_LIST => self.list(Kind::Tools, id, params).await,
+            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(self.visit(), params).await),
+            method::PROMPTS_LIST if disabled.prompts => Ended::ok(lists::empty(Kind::Prompts, id)),
+            method::PROMPTS_LIST => self.list(Kind::Prompts, id, params).await,
+            method::PROMPTS_GET if !disabled.prompts => {
+                Ended::of_call(id, catalog.get_prompt(self.visit(), params).await.map(|(answer, _)| answer))
+            }
+            method::RESOURCES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Resources, id)),
+            method::RESOURCES_LIST => self.list(Kind::Resources, id, params).await,
+            method::RESOURCES_TEMPLATES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Templates, id)),
+            method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, id, params).await,
+            method::RESOURCES_READ if !disabled.resources => self.read(id, params).await,
+            method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(self.visit(), params).await),
+            _ => Ended::error(id, &ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))),
+        }
+    }
+
+    fn visit(&self) -> Visit<'_> {
+        Visit { caller: &self.caller, session: self.session.as_ref().map(|session| &session.key), scope: &self.scope }
+    }
+
+    async fn list(&self, kind: Kind, id: &Id, params: Option<&RawValue>) -> Ended {
+        let sealer = self.gateway.sessions.sealer();
+        Ended::ok(lists::list(&self.snapshot.catalog, sealer, kind, self.visit(), id, params).await)
+    }
+
+    async fn read(&self, id: &Id, params: Option<&RawValue>) -> Ended {
+        match self.snapshot.catalog.read_resource(self.visit(), params).await {
+            Ok(read) => Ended::of_answer(read.answer.outcome(), Message::from(read.message(id))),
+            Err(error) => Ended::error(id, &face::call_error(&error)),
+        }
+    }
+
+    async fn initialize(&self, request: &Request<'_>, began: Instant) -> Answered {
+        let settings = &self.snapshot.settings;
+        let asked = match views::Initialize::read(request.params) {
+            Ok(asked) => asked,
+            Err(error) => {
+                let ended = Ended::error(&request.id, &ErrorObject::new(code::INVALID_PARAMS, error.to_string()));
+                self.count(&request.method, &ended, began);
+                return Answered { message: ended.message, opened: None };
+            }
+        };
+        let revision = initialize::negotiate(settings, &asked);
+        let offer = self.snapshot.catalog.offer(self.visit()).await;
+        let result = initialize::result(settings, revision, &offer, self.scope.the_one().map(AsRef::as_ref));
+        let (_, token) = self.gateway.sessions.open(&self.caller.id, revision, SystemTime::now());
+        let ended = Ended::ok(jsonrpc::result(&request.id, &result).into());
+        self.count(&request.method, &ended, began);
+        Answered { message: ended.message, opened: Some(token) }
+    }
+
+    fn count(&self, method: &str, ended: &Ended, began: Instant) {
+        let code = match ended.error {
+            Some(ErrorType::Code(code)) => Some(code.to_string()),
+            _ => None,
+        };
+        let error_type = match &ended.error {
+            Some(ErrorType::Tool) => Some("tool_error"),
+            _ => code.as_deref(),
+        };
+        let called = ended.called.as_ref();
+        let metrics = &self.gateway.metrics;
+        metrics.server_operation(
+            ServerOperation {
+                method,
+                tool: called.map(|called| called.name.as_str()),
+                error_type,
+                version: self.revision.name(),
+                transport: "tcp",
+            },
+            began.elapsed(),
+        );
+        metrics.request(RequestCount {
+            server: called.map(|called| called.server.as_str()),
+            tool: called.map(|called| called.name.as_str()),
+            status: match ended.error {
+                None => Status::Ok,
+                Some(ErrorType::Tool) => Status::ToolError,
+                Some(ErrorType::Code(_)) => Status::Error,
+            },
+            code: if let Some(ErrorType::Code(code)) = ended.error { code } else { 0 },
+        });
+    }
+}
+
+impl Ended {
+    fn ok(message: Message) -> Self {
+        Self { message, called: None, error: None }
+    }
+
+    fn error(id: &Id, error: &ErrorObject) -> Self {
+        let message = jsonrpc::error(Some(id), error).into();
+        Self { message, called: None, error: Some(ErrorType::Code(error.code)) }
+    }
+
+    fn of_tool(id: &Id, answer: Result<(Answer, Called), CallError>) -> Self {
+        let (answer, called) = match answer {
+            Ok(answered) => answered,
+            Err(error) => return Self::error(id, &face::call_error(&error)),
+        };
+        let mut ended = Self::of_answer(answer.outcome(), answer.with_id(id).into());
+        if let AnswerOutcome::Result(result) = answer.outcome()
+            && views::is_error(result)
+        {
+            ended.error = Some(ErrorType::Tool);
+        }
+        ended.called = Some(called);
+        ended
+    }
+
+    fn of_call(id: &Id, answer: Result<Answer, CallError>) -> Self {
+        match answer {
+            Ok(answer) => Self::of_answer(answer.outcome(), answer.with_id(id).into()),
+            Err(error) => Self::error(id, &face::call_error(&error)),
+        }
+    }
+
+    fn of_answer(outcome: AnswerOutcome<'_>, message: Message) -> Self {
+        let error = match outcome {
+            AnswerOutcome::Result(_) => None,
+            AnswerOutcome::Error(error) => Some(ErrorType::Code(error_code(error))),
+        };
+        Self { message, called: None, error }
+    }
+}
+
+/// The code of a raw error object; 0 when it has none that fits.
+fn error_code(error: &str) -> i32 {
+    Fields::read(error).ok().and_then(|fields| fields.get("code")?.get().parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,380 @@
+//! Streamable HTTP: `POST`, `GET` and `DELETE` on `/mcp` and its scoped forms.
+//!
+//! MCP 2025-11-25, Transports, Streamable HTTP. Where LiteLLM is more lenient than the specification and clients count
+//! on it, so is this: requests without a session and without `initialize` are served, and `Accept` may say anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use serde_json::value::RawValue;
+use tokio::task::{JoinError, JoinHandle};
+use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming, code};
+use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeader};
+use toolgate_mcp::version::Revision;
+use toolgate_mcp::{headers, method, views};
+
+use super::dispatch::{Answered, Exchange};
+use super::refusal::Refusal;
+use super::reply::{Framing, Message};
+use super::session::ClientSession;
+use super::{scope, stream};
+use crate::auth::Caller;
+use crate::catalog::Scope;
+use crate::faces::admission::Admitted;
+use crate::gateway::{Gateway, Snapshot};
+use crate::server::body;
+use crate::upstream::{CredentialError, Lane, Upstream, debug};
+
+/// How long an answer may take before the response begins as a stream with keep-alives, for clients that take streams.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Messages in one batch (revision 2025-03-26 only).
+const MAX_BATCH: usize = 100;
+
+const SESSION_ID: HeaderName = HeaderName::from_static(headers::SESSION_ID);
+
+/// `POST`: one message, or a batch where the revision has them.
+pub async fn post(
+    State(gateway): State<Gateway>,
+    names: Option<Path<String>>,
+    admitted: Admitted,
+    request: Request<Body>,
+) -> Response {
+    match take(gateway, names, admitted, request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn take(
+    gateway: Gateway,
+    names: Option<Path<String>>,
+    Admitted { caller, snapshot }: Admitted,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let scope = scope::of(&snapshot, names.as_ref().map(|Path(names)| names.as_str()), &parts.headers)?;
+    refuse_malformed(&caller, &scope)?;
+    let found = session_of(&gateway, &caller, &parts.headers);
+    let version = parts.headers.get(headers::PROTOCOL_VERSION).map(version_name);
+    let cap_bytes = snapshot.settings.limits.request_bytes;
+    let body = body::read_json(&parts.headers, body, cap_bytes).await.map_err(Refusal::Body)?;
+    let told = debug_headers(&caller, &scope);
+    let accepts = Accepts::of(&parts.headers);
+    let arrived = Arrived { gateway: gateway.clone(), snapshot, caller, scope, found, version, body };
+    // In a task of its own, because a client that hangs up has not cancelled (MCP 2025-11-25, Transports, Sending
+    // Messages to the Server): the call runs to its end.
+    let may_stream = Arc::new(AtomicBool::new(false));
+    let task = gateway.tasks.spawn(arrived.serve(Arc::clone(&may_stream)));
+    let mut response = wait(task, accepts, &may_stream).await;
+    response.headers_mut().extend(told);
+    Ok(response)
+}
+
+/// What the `Mcp-Session-Id` header led to.
+enum FoundSession {
+    Absent,
+    Unknown,
+    Open(ClientSession),
+}
+
+/// A POST with its body read.
+struct Arrived {
+    gateway: Gateway,
+    snapshot: Arc<Snapshot>,
+    caller: Caller,
+    scope: Scope,
+    found: FoundSession,
+    version: Option<String>,
+    body: Bytes,
+}
+
+/// What serving a body came to.
+enum Served {
+    /// An answer.
+    Answered(Answered),
+    /// Nothing to answer.
+    Accepted,
+    /// Not served.
+    Refused(Refusal),
+}
+
+impl Arrived {
+    async fn serve(self, may_stream: Arc<AtomicBool>) -> Served {
+        let body = self.body.clone();
+        let parsed = match jsonrpc::parse_body(&body) {
+            Ok(parsed) => parsed,
+            Err(error) => return Served::Refused(Refusal::Parse(error)),
+        };
+        let exchange = match self.exchange(&parsed) {
+            Ok(exchange) => exchange,
+            Err(refusal) => return Served::Refused(refusal),
+        };
+        match parsed {
+            jsonrpc::Body::Batch(messages) => serve_batch(&exchange, &messages).await,
+            jsonrpc::Body::Single(Incoming::Request(request)) => {
+                // The session id of `initialize` must be in the head, so its answer cannot begin early.
+                may_stream.store(request.method != method::INITIALIZE, Ordering::Release);
+                Served::Answered(exchange.answer(&request).await)
+            }
+            jsonrpc::Body::Single(Incoming::Notification(_)) => Served::Accepted,
+            jsonrpc::Body::Single(Incoming::Response(_)) => {
+                // No question of a server reaches a client yet, so this answers nothing.
+                exchange.gateway.metrics.dropped_frames("_client", "answer_to_nothing");
+                Served::Accepted
+            }
+        }
+    }
+
+    /// Decides what the POST is, and by which revision it is served.
+    fn exchange(self, body: &jsonrpc::Body<'_>) -> Result<Exchange, Refusal> {
+        let offered = &self.snapshot.settings.general.advertised_versions;
+        let unsupported = |asked: &str| Refusal::Revision { asked: asked.to_owned(), offered: offered.clone() };
+        let meta_version = meta_version(body);
+        let decision = rules::decide(&Post {
+            session: match &self.found {
+                FoundSession::Absent => SessionHeader::Absent,
+                FoundSession::Unknown => SessionHeader::Unknown,
+                FoundSession::Open(session) => SessionHeader::Open(session.revision),
+            },
+            version_header: self.version.as_deref(),
+            meta_version: meta_version.as_deref(),
+            content: content(body),
+        });
+        let version = self.version.as_deref().unwrap_or_default();
+        let revision = match decision {
+            Decision::Initialize => Revision::NEWEST_WITH_HANDSHAKE,
+            Decision::InSession(revision) => revision,
+            Decision::Sessionless(revision) if self.version.is_some() && !offered.contains(&revision) => {
+                return Err(unsupported(version));
+            }
+            Decision::Sessionless(revision) => revision,
+            // Said in a way that clients of both eras take as «try initialize» (MCP 2026-07-28, Versioning).
+            Decision::Modern(revision) => return Err(unsupported(revision.name())),
+            Decision::Refused(
+                rules::Refusal::UnknownVersionHeader { .. }
+                | rules::Refusal::MissingMeta
+                | rules::Refusal::HeaderMismatch { .. }
+                | rules::Refusal::UnsupportedVersion { .. },
+            ) => return Err(unsupported(meta_version.as_deref().unwrap_or(version))),
+            Decision::Refused(refusal) => return Err(Refusal::Protocol(refusal)),
+        };
+        let session = match self.found {
+            FoundSession::Open(session) => Some(session),
+            FoundSession::Absent | FoundSession::Unknown => None,
+        };
+        Ok(Exchange {
+            gateway: self.gateway,
+            snapshot: self.snapshot,
+            caller: self.caller,
+            session,
+            scope: self.scope,
+            revision,
+        })
+    }
+}
+
+/// What the body is, as the rules see it.
+fn content<'a>(body: &'a jsonrpc::Body<'_>) -> Content<'a> {
+    match body {
+        jsonrpc::Body::Single(Incoming::Request(request)) => Content::Request(&request.method),
+        jsonrpc::Body::Single(Incoming::Notification(notification)) => Content::Notification(&notification.method),
+        jsonrpc::Body::Single(Incoming::Response(_)) => Content::Response,
+        jsonrpc::Body::Batch(messages) => Content::Batch {
+            holds_single_only: messages.iter().any(|message| match message {
+                Incoming::Request(request) => {
+                    request.method == method::INITIALIZE || version_in(request.params).is_some()
+                }
+                Incoming::Notification(_) | Incoming::Response(_) => false,
+            }),
+        },
+    }
+}
+
+/// The version that a single message names in `_meta`.
+fn meta_version(body: &jsonrpc::Body<'_>) -> Option<String> {
+    match body {
+        jsonrpc::Body::Single(Incoming::Request(request)) => version_in(request.params),
+        jsonrpc::Body::Single(Incoming::Notification(notification)) => version_in(notification.params),
+        jsonrpc::Body::Single(Incoming::Response(_)) | jsonrpc::Body::Batch(_) => None,
+    }
+}
+
+fn version_in(params: Option<&RawValue>) -> Option<String> {
+    // Most requests have no `_meta`, and a look for the word is cheaper than parsing every argument.
+    let params = params.filter(|params| params.get().contains(views::META_PROTOCOL_VERSION))?;
+    let meta = views::meta(Some(params)).ok()??;
+    views::meta_protocol_version(meta).ok()?.map(std::borrow::Cow::into_owned)
+}
+
+async fn serve_batch(exchange: &Exchange, messages: &[Incoming<'_>]) -> Served {
+    if messages.len() > MAX_BATCH {
+        return Served::Refused(Refusal::Batch { count: messages.len(), max: MAX_BATCH });
+    }
+    let answers = messages.iter().filter_map(|message| match message {
+        Incoming::Request(request) => Some(exchange.answer(request)),
+        Incoming::Notification(_) | Incoming::Response(_) => None,
+    });
+    let answers = futures_util::future::join_all(answers).await;
+    if answers.is_empty() {
+        return Served::Accepted;
+    }
+    let message = Message::batch(answers.into_iter().map(|answered| answered.message).collect());
+    Served::Answered(Answered { message, opened: None })
+}
+
+/// Waits for the answer; turns the response into a stream when it takes long and the client takes streams.
+async fn wait(mut task: JoinHandle<Served>, accepts: Accepts, may_stream: &AtomicBool) -> Response {
+    match tokio::time::timeout(PATIENCE, &mut task).await {
+        Ok(served) => respond(served, accepts.framing),
+        Err(_) if accepts.streams && may_stream.load(Ordering::Acquire) => {
+            stream::until(async { last_event(task.await) })
+        }
+        Err(_) => respond(task.await, accepts.framing),
+    }
+}
+
+fn respond(served: Result<Served, JoinError>, framing: Framing) -> Response {
+    match served {
+        Ok(Served::Answered(Answered { message, opened })) => {
+            let mut response = message.into_response(StatusCode::OK, framing);
+            if let Some(value) = opened.and_then(|token| HeaderValue::try_from(token).ok()) {
+                response.headers_mut().insert(SESSION_ID, value);
+            }
+            response
+        }
+        Ok(Served::Accepted) => StatusCode::ACCEPTED.into_response(),
+        Ok(Served::Refused(refusal)) => refusal.into_response(),
+        Err(error) => panicked(&error).into_response(StatusCode::INTERNAL_SERVER_ERROR, Framing::Json),
+    }
+}
+
+/// The event that ends a stream which began before its answer was there.
+fn last_event(served: Result<Served, JoinError>) -> Option<Bytes> {
+    match served {
+        Ok(Served::Answered(answered)) => Some(answered.message.into_event()),
+        // Refused and accepted are known long before a stream begins.
+        Ok(Served::Accepted | Served::Refused(_)) => None,
+        Err(error) => Some(panicked(&error).into_event()),
+    }
+}
+
+fn panicked(error: &JoinError) -> Message {
+    tracing::error!(%error, "a task that served a request panicked");
+    let text = "internal error; the gateway's log has the details under this response's x-request-id";
+    jsonrpc::error(None, &ErrorObject::new(code::INTERNAL_ERROR, text)).into()
+}
+
+/// `GET`: the session's standalone stream. Quiet until servers can speak through the gateway, but open, since clients
+/// that are refused here report an error to their users.
+pub async fn get(
+    State(gateway): State<Gateway>,
+    names: Option<Path<String>>,
+    admitted: Admitted,
+    headers: HeaderMap,
+) -> Response {
+    let names = names.as_ref().map(|Path(names)| names.as_str());
+    if let Err(refusal) = scope::of(&admitted.snapshot, names, &headers) {
+        return refusal.into_response();
+    }
+    match session_of(&gateway, &admitted.caller, &headers) {
+        FoundSession::Absent => Refusal::SessionRequired.into_response(),
+        FoundSession::Unknown => Refusal::UnknownSession.into_response(),
+        FoundSession::Open(_) if !Accepts::of(&headers).streams => Refusal::NotAStream.into_response(),
+        FoundSession::Open(_) => stream::quiet(&gateway),
+    }
+}
+
+/// `DELETE`: ends the session and its connections to upstreams.
+pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers: HeaderMap) -> Response {
+    match session_of(&gateway, &admitted.caller, &headers) {
+        FoundSession::Absent => Refusal::SessionRequired.into_response(),
+        FoundSession::Unknown => Refusal::UnknownSession.into_response(),
+        FoundSession::Open(session) => {
+            gateway.sessions.end(&session);
+            for upstream in admitted.snapshot.upstreams.all() {
+                upstream.close_session(&session.key).await;
+            }
+            // LiteLLM's body.
+            axum::Json(serde_json::json!({ "message": "Session terminated successfully" })).into_response()
+        }
+    }
+}
+
+/// A value that cannot be sent to any server is the request's fault, whatever the request is about.
+fn refuse_malformed(caller: &Caller, scope: &Scope) -> Result<(), Refusal> {
+    for upstream in scope.servers() {
+        if let Err(error @ (CredentialError::Unclean { .. } | CredentialError::TooLong { .. })) =
+            upstream.lane(caller, None)
+        {
+            return Err(Refusal::Credential(error));
+        }
+    }
+    Ok(())
+}
+
+/// The session that the client names. Forged, ended, expired and other callers' are all unknown.
+fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundSession {
+    let mut values = headers.get_all(SESSION_ID).iter();
+    let (token, more) = match (values.next(), values.next()) {
+        (None, _) => return FoundSession::Absent,
+        (Some(token), more) => (token.to_str().unwrap_or_default(), more),
+    };
+    let session = gateway.sessions.find(&caller.id, token, SystemTime::now());
+    match session.filter(|_| more.is_none()) {
+        Some(session) => FoundSession::Open(session),
+        None => FoundSession::Unknown,
+    }
+}
+
+/// The version header's value. Some proxies repeat a header as a list of equal values; that counts once.
+fn version_name(value: &HeaderValue) -> String {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let mut names = text.split(',').map(str::trim);
+    let first = names.next().unwrap_or_default();
+    if names.all(|other| other == first) { first.to_owned() } else { text.to_string() }
+}
+
+/// What the client takes.
+#[derive(Debug, Clone, Copy)]
+struct Accepts {
+    framing: Framing,
+    streams: bool,
+}
+
+impl Accepts {
+    /// JSON where the client takes it, since a whole answer needs no stream; a stream for those who take only that.
+    fn of(headers: &HeaderMap) -> Self {
+        let (mut json, mut streams) = (false, false);
+        for value in headers.get_all(header::ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                match range.split(';').next().unwrap_or_default().trim() {
+                    "application/json" | "*/*" | "application/*" => json = true,
+                    "text/event-stream" => streams = true,
+                    _ => {}
+                }
+            }
+        }
+        Self { framing: if streams && !json { Framing::Sse } else { Framing::Json }, streams }
+    }
+}
+
+/// `x-mcp-debug-*`, when the caller asked for them.
+fn debug_headers(caller: &Caller, scope: &Scope) -> HeaderMap {
+    if !caller.debug {
+        return HeaderMap::new();
+    }
+    let lanes: Vec<(&Upstream, Lane)> = scope
+        .servers()
+        .iter()
+        .filter_map(|upstream| Some((upstream.as_ref(), upstream.lane(caller, None).ok()?)))
+        .collect();
+    let asked: Vec<(&Upstream, &Lane)> = lanes.iter().map(|(upstream, lane)| (*upstream, lane)).collect();
+    debug::response_headers(caller, &asked).into_iter().collect()
+}

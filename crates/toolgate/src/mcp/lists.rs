@@ -1,0 +1,81 @@
+//! The four list methods: our own cursor in, pages of the catalog out.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use toolgate_mcp::jsonrpc::{self, Id};
+use toolgate_mcp::views;
+
+use super::reply::Message;
+use crate::auth::CallerId;
+use crate::catalog::{Catalog, Kind, ListError, ListedPage, Position, Visit};
+use crate::faces::jsonrpc as face;
+use crate::seal::{Purpose, Sealer};
+
+/// Answers a list request.
+pub(super) async fn list(
+    catalog: &Catalog,
+    sealer: &Sealer,
+    kind: Kind,
+    visit: Visit<'_>,
+    id: &Id,
+    params: Option<&RawValue>,
+) -> Message {
+    let position = match position(sealer, &visit.caller.id, kind, params) {
+        Ok(position) => position,
+        Err(error) => return jsonrpc::error(Some(id), &face::list_error(&error)).into(),
+    };
+    match catalog.list(kind, visit, position).await {
+        Ok(page) => message(sealer, &visit.caller.id, kind, id, page),
+        Err(error) => jsonrpc::error(Some(id), &face::list_error(&error)).into(),
+    }
+}
+
+/// The answer without asking anybody, for a capability that is switched off.
+pub(super) fn empty(kind: Kind, id: &Id) -> Message {
+    jsonrpc::result(id, &format!("{{\"{}\":[]}}", kind.field())).into()
+}
+
+fn message(sealer: &Sealer, caller: &CallerId, kind: Kind, id: &Id, page: ListedPage) -> Message {
+    let cursor = page.next.map(|next| sealer.seal(Purpose::Cursor, caller.as_str(), &to_bytes(kind, next)));
+    let next = cursor.map_or_else(String::new, |cursor| format!(",\"nextCursor\":\"{cursor}\""));
+    [
+        Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"{}\":[", page.field)),
+        page.items,
+        Bytes::from(format!("]{next},\"_meta\":")),
+        page.meta,
+        Bytes::from_static(b"}}"),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// Where the client's cursor points; `None` without one.
+fn position(
+    sealer: &Sealer,
+    caller: &CallerId,
+    kind: Kind,
+    params: Option<&RawValue>,
+) -> Result<Option<Position>, ListError> {
+    let invalid = || ListError::Cursor("it is not one that this gateway gave to this caller for this list");
+    let Some(cursor) = views::cursor(params).map_err(|_| ListError::Cursor("it must be a string"))? else {
+        return Ok(None);
+    };
+    let plain = sealer.open(Purpose::Cursor, caller.as_str(), &cursor).ok_or_else(invalid)?;
+    from_bytes(kind, &plain).map(Some).ok_or_else(invalid)
+}
+
+fn to_bytes(kind: Kind, position: Position) -> [u8; 13] {
+    let mut bytes = [0u8; 13];
+    bytes[0] = kind as u8;
+    bytes[1..5].copy_from_slice(&position.page.to_be_bytes());
+    bytes[5..].copy_from_slice(&position.version.to_be_bytes());
+    bytes
+}
+
+fn from_bytes(kind: Kind, bytes: &[u8]) -> Option<Position> {
+    let bytes: &[u8; 13] = bytes.try_into().ok()?;
+    (bytes[0] == kind as u8).then(|| Position {
+        page: u32::from_be_bytes(bytes[1..5].try_into().expect("four bytes")),
+        version: u64::from_be_bytes(bytes[5..].try_into().expect("eight bytes")),
+    })
+}

@@ -1,0 +1,113 @@
+//! Why a request to the MCP endpoint is refused before any server is asked, and the response that says so.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+use toolgate_mcp::jsonrpc::{self, ErrorObject, ParseError, code};
+use toolgate_mcp::session;
+use toolgate_mcp::version::Revision;
+
+use super::reply::{Framing, Message};
+use crate::catalog::ScopeError;
+use crate::faces::admission::detail;
+use crate::server::body::BodyError;
+use crate::upstream::CredentialError;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The path names no server.
+    PathScope(ScopeError),
+    /// `x-mcp-servers` names no server.
+    HeaderScope(ScopeError),
+    /// `mcp_require_explicit_server_scope` is on, and nothing names a server.
+    ScopeRequired,
+    /// GET or DELETE without a session.
+    SessionRequired,
+    /// GET by a client that takes no streams.
+    NotAStream,
+    /// The session is not there.
+    UnknownSession,
+    /// A header for a server cannot be sent to it.
+    Credential(CredentialError),
+    /// The body cannot be read.
+    Body(BodyError),
+    /// The body is no message.
+    Parse(ParseError),
+    /// The revision is not served.
+    Revision {
+        /// As the client wrote it.
+        asked: String,
+        /// What is served.
+        offered: Vec<Revision>,
+    },
+    /// The rules of revisions and sessions forbid it.
+    Protocol(session::Refusal),
+    /// More messages in a batch than are taken.
+    Batch {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        match &self {
+            // LiteLLM's body for a path that names nothing.
+            Self::PathScope(error @ ScopeError::NotFound(_)) => {
+                (StatusCode::NOT_FOUND, axum::Json(json!({ "detail": text(error) }))).into_response()
+            }
+            Self::PathScope(error @ ScopeError::TooMany { .. })
+            | Self::HeaderScope(error @ ScopeError::TooMany { .. }) => {
+                detail(StatusCode::BAD_REQUEST, "too_many_servers", &text(error))
+            }
+            // LiteLLM's words, which do not tell whether such a server exists.
+            Self::HeaderScope(ScopeError::NotFound(names)) => rpc(
+                StatusCode::OK,
+                code::INVALID_REQUEST,
+                format!("The key is not allowed to access the requested MCP servers: {names}"),
+            ),
+            Self::ScopeRequired => detail(
+                StatusCode::BAD_REQUEST,
+                "mcp_server_scope_required",
+                "name the servers you mean: in the path (/mcp/{name}), or in the x-mcp-servers header",
+            ),
+            Self::SessionRequired => {
+                let text = "without an Mcp-Session-Id only POST is served here; send `initialize` first to get one";
+                let mut response = detail(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text);
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+                response
+            }
+            Self::NotAStream => detail(
+                StatusCode::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "GET opens a stream: send `Accept: text/event-stream`",
+            ),
+            Self::UnknownSession | Self::Protocol(session::Refusal::UnknownSession) => rpc(
+                StatusCode::NOT_FOUND,
+                code::INVALID_REQUEST,
+                "Session not found; send `initialize` without Mcp-Session-Id to open a new one".to_owned(),
+            ),
+            Self::Credential(error) => detail(StatusCode::BAD_REQUEST, "invalid_header", &text(error)),
+            Self::Body(error) => rpc(error.status(), code::INVALID_REQUEST, text(error)),
+            Self::Parse(error) => rpc(StatusCode::BAD_REQUEST, error.code(), text(error)),
+            Self::Revision { asked, offered } => {
+                let offered: Vec<&str> = offered.iter().map(|revision| revision.name()).collect();
+                let text = format!("Unsupported MCP-Protocol-Version {asked}; supported: {}", offered.join(", "));
+                rpc(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
+            }
+            Self::Protocol(refusal) => rpc(StatusCode::BAD_REQUEST, refusal.code(), text(refusal)),
+            Self::Batch { count, max } => {
+                let text = format!("a batch of {count} messages; at most {max} are taken");
+                rpc(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
+            }
+        }
+    }
+}
+
+fn rpc(status: StatusCode, code: i32, message: String) -> Response {
+    Message::from(jsonrpc::error(None, &ErrorObject::new(code, message))).into_response(status, Framing::Json)
+}

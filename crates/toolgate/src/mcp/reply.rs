@@ -1,0 +1,105 @@
+//! One JSON-RPC message on its way to the client, in pieces that are never copied together.
+//!
+//! A page of five hundred tools is kept serialized; an answer to `tools/list` is that page between a few bytes of
+//! envelope. The pieces go to the socket as they are.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body::{Frame, SizeHint};
+
+/// A message in pieces.
+#[derive(Debug)]
+pub struct Message(VecDeque<Bytes>);
+
+/// How a message is put into a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// `application/json`
+    Json,
+    /// `text/event-stream`, one event
+    Sse,
+}
+
+pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(VecDeque::from([Bytes::from(bytes)]))
+    }
+}
+
+impl FromIterator<Bytes> for Message {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+    }
+}
+
+impl Message {
+    /// Several messages as a JSON-RPC batch.
+    pub fn batch(messages: Vec<Self>) -> Self {
+        let mut pieces = VecDeque::from([Bytes::from_static(b"[")]);
+        for (at, message) in messages.into_iter().enumerate() {
+            if at > 0 {
+                pieces.push_back(Bytes::from_static(b","));
+            }
+            pieces.extend(message.0);
+        }
+        pieces.push_back(Bytes::from_static(b"]"));
+        Self(pieces)
+    }
+
+    /// The message as one event of a stream, its line breaks put into the event's form.
+    pub fn into_event(self) -> Bytes {
+        let whole: Vec<u8> = self.0.iter().flat_map(|piece| piece.iter().copied()).collect();
+        Bytes::from(toolgate_mcp::sse::encode(Some("message"), None, &whole))
+    }
+
+    /// The message as a whole response.
+    pub fn into_response(self, status: StatusCode, framing: Framing) -> Response {
+        let (content_type, body) = match framing {
+            Framing::Json => (JSON, self.into_body()),
+            Framing::Sse => (EVENT_STREAM, Body::from(self.into_event())),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if framing == Framing::Sse {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        }
+        response
+    }
+
+    fn into_body(mut self) -> Body {
+        match self.0.len() {
+            0 | 1 => Body::from(self.0.pop_front().unwrap_or_default()),
+            _ => Body::new(Pieces(self.0)),
+        }
+    }
+}
+
+struct Pieces(VecDeque<Bytes>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+}

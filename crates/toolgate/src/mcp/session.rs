@@ -1,0 +1,150 @@
+//! A client's session: a sealed token that says what the client told in `initialize`.
+//!
+//! Nothing is kept for a session until it is used, so ten thousand idle ones cost nothing, and any replica with the same
+//! secret can serve any of them. Another caller's use of a token is an unknown session like any other. What is kept is
+//! the keys of sessions that ended early, until their tokens would have expired anyway.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use moka::sync::Cache;
+use secrecy::SecretString;
+use toolgate_mcp::version::Revision;
+
+use crate::auth::CallerId;
+use crate::seal::{Purpose, Sealer};
+use crate::upstream::SessionKey;
+
+/// How long a session's token is good for. A client whose token expires is told 404 and opens a new one.
+pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Ended sessions remembered at once.
+const MAX_ENDED: u64 = 100_000;
+
+/// What a session's token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSession {
+    /// Names the session's connections to upstreams.
+    pub key: SessionKey,
+    /// What was negotiated.
+    pub revision: Revision,
+    opened_s: u64,
+}
+
+/// Opens, finds and ends sessions.
+pub struct Sessions {
+    sealer: Sealer,
+    lifetime: Duration,
+    ended: Cache<[u8; 16], ()>,
+}
+
+/// The layout of a token's plain text; a change of layout is a new number.
+const LAYOUT: u8 = 1;
+const TOKEN_BYTES: usize = 1 + 1 + 16 + 8;
+
+impl Sessions {
+    /// Sessions sealed under a key derived from `secret`, good for `lifetime`.
+    #[must_use]
+    pub fn new(secret: &SecretString, lifetime: Duration) -> Self {
+        Self {
+            sealer: Sealer::new(secret),
+            lifetime,
+            ended: Cache::builder().max_capacity(MAX_ENDED).time_to_live(lifetime).build(),
+        }
+    }
+
+    /// The sealer, for the other tokens of the face.
+    #[must_use]
+    pub fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    /// A new session of `caller`, and the id that the client gets for it.
+    #[must_use]
+    pub fn open(&self, caller: &CallerId, revision: Revision, now: SystemTime) -> (ClientSession, String) {
+        let mut key = [0u8; 16];
+        aws_lc_rs::rand::fill(&mut key).expect("the system's random source works");
+        let session = ClientSession { key: SessionKey(key), revision, opened_s: seconds(now) };
+        let token = self.sealer.seal(Purpose::Session, caller.as_str(), &session.to_bytes());
+        (session, token)
+    }
+
+    /// The session behind `token`; `None` when it is forged, another caller's, expired or ended.
+    #[must_use]
+    pub fn find(&self, caller: &CallerId, token: &str, now: SystemTime) -> Option<ClientSession> {
+        let plain = self.sealer.open(Purpose::Session, caller.as_str(), token)?;
+        let session = ClientSession::from_bytes(&plain)?;
+        let expired = seconds(now) >= session.opened_s + self.lifetime.as_secs();
+        (!expired && !self.ended.contains_key(&session.key.0)).then_some(session)
+    }
+
+    /// Ends `session`: its token is unknown from now on, on this replica.
+    pub fn end(&self, session: &ClientSession) {
+        self.ended.insert(session.key.0, ());
+    }
+}
+
+impl ClientSession {
+    /// The session that an open HTTP+SSE stream is; it lives as long as the stream and has no token.
+    #[must_use]
+    pub fn of_stream(key: SessionKey, now: SystemTime) -> Self {
+        Self { key, revision: Revision::V2024_11_05, opened_s: seconds(now) }
+    }
+
+    fn to_bytes(&self) -> [u8; TOKEN_BYTES] {
+        let mut bytes = [0u8; TOKEN_BYTES];
+        bytes[0] = LAYOUT;
+        bytes[1] = Revision::ALL.iter().position(|revision| *revision == self.revision).unwrap_or_default() as u8;
+        bytes[2..18].copy_from_slice(&self.key.0);
+        bytes[18..].copy_from_slice(&self.opened_s.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; TOKEN_BYTES] = bytes.try_into().ok()?;
+        if bytes[0] != LAYOUT {
+            return None;
+        }
+        Some(Self {
+            revision: *Revision::ALL.get(usize::from(bytes[1]))?,
+            key: SessionKey(bytes[2..18].try_into().ok()?),
+            opened_s: u64::from_be_bytes(bytes[18..].try_into().ok()?),
+        })
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions() -> Sessions {
+        Sessions::new(&SecretString::from("a secret"), Duration::from_secs(60))
+    }
+
+    fn caller(name: &str) -> CallerId {
+        CallerId::named(name)
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_caller_until_it_expires() {
+        let sessions = sessions();
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let (session, token) = sessions.open(&caller("alice"), Revision::V2025_06_18, now);
+        assert_eq!(sessions.find(&caller("alice"), &token, now), Some(session));
+        assert_eq!(sessions.find(&caller("bob"), &token, now), None);
+        assert_eq!(sessions.find(&caller("alice"), "deadbeef", now), None);
+        assert_eq!(sessions.find(&caller("alice"), &token, now + Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn an_ended_session_is_unknown() {
+        let sessions = sessions();
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let (session, token) = sessions.open(&caller("alice"), Revision::V2025_11_25, now);
+        sessions.end(&session);
+        assert_eq!(sessions.find(&caller("alice"), &token, now), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! Event streams towards clients: an answer that takes long, and the standalone stream that is still quiet.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, header};
+use toolgate_mcp::sse::KEEP_ALIVE;
+
+use super::reply::EVENT_STREAM;
+use crate::gateway::Gateway;
+
+/// How often a quiet stream gets a keep-alive comment; below the minute after which proxies like to hang up.
+pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Keep-alives until `last` is there, and then that.
+pub(super) fn until(last: impl Future<Output = Option<Bytes>> + Send + 'static) -> Response {
+    let events = stream::unfold(Some(Box::pin(last)), async |last| {
+        let mut last = last?;
+        match tokio::time::timeout(KEEP_ALIVE_EVERY, &mut last).await {
+            Ok(event) => event.map(|event| (Ok::<_, Infallible>(event), None)),
+            Err(_) => Some((Ok(Bytes::from_static(KEEP_ALIVE)), Some(last))),
+        }
+    });
+    response(Body::from_stream(events))
+}
+
+/// Keep-alives until the gateway stops.
+pub(super) fn quiet(gateway: &Gateway) -> Response {
+    let open = (gateway.metrics.stream_opened(), gateway.stopping.clone());
+    response(Body::from_stream(stream::unfold(open, async |(counted, stopping)| {
+        tokio::select! {
+            () = stopping.cancelled() => None,
+            () = tokio::time::sleep(KEEP_ALIVE_EVERY) => {
+                Some((Ok::<_, Infallible>(Bytes::from_static(KEEP_ALIVE)), (counted, stopping)))
+            }
+        }
+    })))
+}
+
+/// `body` as an event stream that no proxy buffers.
+pub(super) fn response(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}

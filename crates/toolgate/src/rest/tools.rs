@@ -1,0 +1,163 @@
+//! `/mcp-rest/tools/list` and `/mcp-rest/tools/call`: LiteLLM's REST face to the same tools, names bare.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use toolgate_client::AnswerOutcome;
+use toolgate_mcp::edit::set_field;
+
+use crate::catalog::{FetchError, Scope, Visit};
+use crate::faces::admission::{Admitted, detail};
+use crate::faces::rest as face;
+use crate::gateway::{Gateway, Snapshot};
+use crate::mcp::scope::SERVERS_HEADER;
+use crate::server::body;
+use crate::upstream::Upstream;
+
+/// LiteLLM's query of the list route.
+#[derive(Debug, Default, Deserialize)]
+pub struct ListQuery {
+    server_id: Option<String>,
+    mcp_server_name: Option<String>,
+}
+
+/// `GET /mcp-rest/tools/list`: the tools of one server, or of all.
+pub async fn list(
+    State(_): State<Gateway>,
+    Query(query): Query<ListQuery>,
+    headers: HeaderMap,
+    admitted: Admitted,
+) -> Response {
+    let Admitted { caller, snapshot } = admitted;
+    let named = query.server_id.or(query.mcp_server_name);
+    let asked = named.as_deref().or(headers.get(SERVERS_HEADER).and_then(|names| names.to_str().ok()));
+    let Some(scope) = scope(&snapshot, asked) else { return access_denied(asked) };
+    let visit = Visit { caller: &caller, session: None, scope: &scope };
+    let listed = snapshot.catalog.tools_by_server(visit).await;
+    if let (Some(_), [(upstream, Err(error))]) = (&named, &listed[..]) {
+        return single_failure(upstream, error);
+    }
+    let mut tools = Vec::new();
+    let mut outcomes = Map::new();
+    for (upstream, result) in &listed {
+        let outcome = match result {
+            Ok(items) => {
+                tools.extend(items.iter().map(|item| with_mcp_info(item, upstream)));
+                json!({ "status": "ok", "tool_count": items.len() })
+            }
+            Err(error) => json!({ "status": error.outcome_label(), "message": error.to_string() }),
+        };
+        outcomes.insert(upstream.settings.prefix.clone(), outcome);
+    }
+    let failed = listed.iter().any(|(_, result)| result.is_err());
+    let (error, message) = if failed {
+        ("\"partial_failure\"", "Some servers did not answer; server_outcomes says which and why")
+    } else {
+        ("null", "Successfully retrieved tools")
+    };
+    let body = format!(
+        "{{\"tools\":[{}],\"error\":{error},\"message\":{},\"server_outcomes\":{}}}",
+        tools.join(","),
+        json!(message),
+        Value::Object(outcomes)
+    );
+    json_response(StatusCode::OK, body)
+}
+
+/// LiteLLM answers a failure of the one server that was asked for with a status of its own.
+fn single_failure(upstream: &Upstream, error: &FetchError) -> Response {
+    let message = format!("Failed to list tools from server {}: {error}", upstream.settings.prefix);
+    detail(face::upstream_status(error.outcome_label()), error.outcome_label(), &message)
+}
+
+fn with_mcp_info(item: &str, upstream: &Upstream) -> String {
+    let settings = &upstream.settings;
+    let mut info = settings.mcp_info.clone();
+    info.entry("server_name").or_insert_with(|| json!(settings.name));
+    info.insert("server_id".into(), json!(*settings.id.0));
+    if let Some(alias) = &settings.alias {
+        info.insert("alias".into(), json!(alias));
+    }
+    set_field(item, "mcp_info", &Value::Object(info).to_string()).unwrap_or_else(|_| item.to_owned())
+}
+
+/// The servers that `names` leads to; all without names.
+fn scope(snapshot: &Snapshot, names: Option<&str>) -> Option<Scope> {
+    let Some(names) = names else { return Some(Scope::all(&snapshot.upstreams)) };
+    Scope::named(&snapshot.upstreams, names, snapshot.settings.limits.names_per_scope).ok()
+}
+
+/// Unknown and forbidden are one answer.
+fn access_denied(names: Option<&str>) -> Response {
+    let message = format!("The key is not allowed to access server {}", names.unwrap_or_default());
+    detail(StatusCode::FORBIDDEN, "access_denied", &message)
+}
+
+/// LiteLLM's body of the call route.
+#[derive(Deserialize)]
+struct CallBody<'a> {
+    server_id: Option<String>,
+    name: Option<String>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(flatten, borrow)]
+    _other: BTreeMap<&'a str, &'a RawValue>,
+}
+
+/// `POST /mcp-rest/tools/call`: calls one tool of one server; the answer is the tool's result.
+pub async fn call(State(_): State<Gateway>, admitted: Admitted, request: Request<Body>) -> Response {
+    let Admitted { caller, snapshot } = admitted;
+    let (parts, body) = request.into_parts();
+    let bytes = match body::read_json(&parts.headers, body, snapshot.settings.limits.request_bytes).await {
+        Ok(bytes) => bytes,
+        Err(error) => return detail(error.status(), "invalid_body", &error.to_string()),
+    };
+    if !toolgate_mcp::depth::within(&bytes, toolgate_mcp::depth::MAX_DEPTH) {
+        return detail(StatusCode::BAD_REQUEST, "invalid_json", "the body is nested too deeply");
+    }
+    let call: CallBody<'_> = match serde_json::from_slice(&bytes) {
+        Ok(call) => call,
+        Err(error) => return detail(StatusCode::BAD_REQUEST, "invalid_json", &error.to_string()),
+    };
+    let Some(server) = call.server_id.filter(|server| !server.is_empty()) else {
+        return missing("server_id");
+    };
+    let Some(name) = call.name.filter(|name| !name.is_empty()) else {
+        return missing("name");
+    };
+    let Some(scope) = scope(&snapshot, Some(&server)) else { return access_denied(Some(&server)) };
+    let arguments = call.arguments.map_or("{}", RawValue::get);
+    let params = format!("{{\"name\":{},\"arguments\":{arguments}}}", json!(name));
+    let params = match RawValue::from_string(params) {
+        Ok(params) => params,
+        Err(error) => return detail(StatusCode::BAD_REQUEST, "invalid_json", &error.to_string()),
+    };
+    let visit = Visit { caller: &caller, session: None, scope: &scope };
+    match snapshot.catalog.call_tool(visit, Some(&params)).await {
+        Ok((answer, _)) => match answer.outcome() {
+            AnswerOutcome::Result(result) => json_response(StatusCode::OK, result.to_owned()),
+            AnswerOutcome::Error(error) => json_response(
+                StatusCode::BAD_GATEWAY,
+                format!(
+                    "{{\"detail\":{{\"error\":\"upstream_error\",\"message\":\"the server answered with an error\",\"upstream\":{error}}}}}"
+                ),
+            ),
+        },
+        Err(error) => face::call_error(&error),
+    }
+}
+
+fn missing(parameter: &str) -> Response {
+    detail(StatusCode::BAD_REQUEST, "missing_parameter", &format!("{parameter} is required in request body"))
+}
+
+fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], Body::from(body.into())).into_response()
+}

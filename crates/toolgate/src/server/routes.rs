@@ -1,0 +1,79 @@
+//! Every route of the gateway, with who may use it, in one table.
+//!
+//! The router is built from the table, so there is no route outside it; a test asks every route without a key and
+//! compares with the table.
+
+use axum::Router;
+use axum::routing::{MethodRouter, delete, get, post};
+
+use crate::gateway::Gateway;
+use crate::mcp::{endpoint, legacy_sse};
+use crate::rest::{health, tools};
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody: it tells nothing about servers or callers.
+    Public,
+    /// Whoever has a key.
+    Key,
+}
+
+/// One route.
+pub struct Route {
+    /// `GET`, `POST`, `DELETE`.
+    pub method: &'static str,
+    /// With axum's `{name}` for a part that varies.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    handler: fn() -> MethodRouter<Gateway>,
+}
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    handler: fn() -> MethodRouter<Gateway>,
+) -> Route {
+    Route { method, path, access, handler }
+}
+
+/// All routes.
+pub const ROUTES: &[Route] = &[
+    route("POST", "/mcp", Access::Key, || post(endpoint::post)),
+    route("GET", "/mcp", Access::Key, || get(endpoint::get)),
+    route("DELETE", "/mcp", Access::Key, || delete(endpoint::delete)),
+    route("POST", "/mcp/", Access::Key, || post(endpoint::post)),
+    route("GET", "/mcp/", Access::Key, || get(endpoint::get)),
+    route("DELETE", "/mcp/", Access::Key, || delete(endpoint::delete)),
+    route("POST", "/mcp/{names}", Access::Key, || post(endpoint::post)),
+    route("GET", "/mcp/{names}", Access::Key, || get(endpoint::get)),
+    route("DELETE", "/mcp/{names}", Access::Key, || delete(endpoint::delete)),
+    route("POST", "/{names}/mcp", Access::Key, || post(endpoint::post)),
+    route("GET", "/{names}/mcp", Access::Key, || get(endpoint::get)),
+    route("DELETE", "/{names}/mcp", Access::Key, || delete(endpoint::delete)),
+    route("GET", "/sse", Access::Key, || get(legacy_sse::open)),
+    route("POST", "/sse/messages", Access::Key, || post(legacy_sse::message)),
+    route("GET", "/mcp/sse", Access::Key, || get(legacy_sse::open)),
+    route("POST", "/mcp/sse/messages", Access::Key, || post(legacy_sse::message)),
+    route("GET", "/mcp-rest/tools/list", Access::Key, || get(tools::list)),
+    route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call)),
+    route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
+    route("GET", "/health/liveliness", Access::Public, || get(health::liveliness)),
+    route("GET", "/health/liveness", Access::Public, || get(health::liveliness)),
+    route("GET", "/livez", Access::Public, || get(health::liveliness)),
+    route("GET", "/healthz", Access::Public, || get(health::liveliness)),
+    route("GET", "/health/readiness", Access::Public, || get(health::readiness)),
+    route("GET", "/readyz", Access::Public, || get(health::readiness)),
+    route("GET", "/metrics", Access::Public, || get(health::metrics)),
+];
+
+/// The router over the table.
+pub fn router(gateway: Gateway) -> Router {
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+        .fallback(health::not_found)
+        .with_state(gateway)
+}

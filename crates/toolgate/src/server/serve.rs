@@ -1,0 +1,138 @@
+//! Every request passes here: `Host` and `Origin` are checked, it gets an id and a log span, and browsers of allowed
+//! pages get their CORS headers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use tower::Service;
+use tracing::Instrument;
+
+use super::routes;
+use crate::auth::origin::{self, OriginVerdict};
+use crate::faces::admission;
+use crate::gateway::Gateway;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A client's own request id is kept up to this length.
+const MAX_REQUEST_ID: usize = 128;
+
+/// What browsers of allowed pages may read of a response.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("mcp-session-id, mcp-protocol-version, www-authenticate, x-request-id");
+
+/// The gateway as one function from request to response.
+#[derive(Clone)]
+pub struct Server {
+    gateway: Gateway,
+    router: Router,
+    ids: std::sync::Arc<RequestIds>,
+}
+
+impl Server {
+    /// A server of all routes.
+    #[must_use]
+    pub fn new(gateway: Gateway) -> Self {
+        let router = routes::router(gateway.clone());
+        Self { gateway, router, ids: std::sync::Arc::default() }
+    }
+
+    /// Answers one request.
+    pub async fn respond(&self, request: Request<Body>) -> Response {
+        let id = self.ids.of(request.headers());
+        let span = tracing::info_span!("request", request_id = id.to_str().unwrap_or_default());
+        let mut response = self.guarded(request).instrument(span).await;
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    }
+
+    async fn guarded(&self, request: Request<Body>) -> Response {
+        let snapshot = self.gateway.snapshot();
+        let verdict = origin::check(request.uri(), request.headers(), &snapshot.settings.general, &self.gateway.bind);
+        drop(snapshot);
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(refused) => return admission::refused(&refused),
+        };
+        let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN);
+        let mut response = if preflight {
+            preflight_answer(request.headers())
+        } else if self.gateway.stopping.is_cancelled() && !is_health(request.uri().path()) {
+            stopping()
+        } else {
+            let Ok(response) = self.router.clone().call(request).await;
+            response
+        };
+        add_cors(&verdict, response.headers_mut());
+        response
+    }
+}
+
+/// The health routes tell the truth while the gateway stops; everything else is sent elsewhere.
+fn is_health(path: &str) -> bool {
+    path.starts_with("/health") || matches!(path, "/livez" | "/readyz" | "/metrics")
+}
+
+fn stopping() -> Response {
+    let mut response = admission::detail(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopping",
+        "the gateway is stopping; send the request again",
+    );
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn preflight_answer(headers: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let allow = response.headers_mut();
+    allow.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
+    allow.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if let Some(asked) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        allow.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    response
+}
+
+fn add_cors(verdict: &OriginVerdict, headers: &mut HeaderMap) {
+    let Some(origin) = verdict.allow_origin() else { return };
+    if matches!(verdict, OriginVerdict::Echo(_)) {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+}
+
+/// Request ids: the client's own, or a random start that counts up.
+struct RequestIds {
+    start: u64,
+    count: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        let mut start = [0u8; 8];
+        aws_lc_rs::rand::fill(&mut start).expect("the system's random source works");
+        Self { start: u64::from_ne_bytes(start), count: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let clean = |value: &&HeaderValue| {
+            value.len() <= MAX_REQUEST_ID
+                && !value.is_empty()
+                && value.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+        };
+        if let Some(own) = headers.get(REQUEST_ID).filter(clean) {
+            return own.clone();
+        }
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:016x}", self.start.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        HeaderValue::try_from(id).expect("hexadecimal digits")
+    }
+}
