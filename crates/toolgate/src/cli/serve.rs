@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::Output;
-use super::{Exit, Failure, runtime};
+use super::{Failure, runtime};
 use crate::config::Environment;
 use crate::config::settings::Bind;
 use crate::telemetry::Traces;

@@ -5,6 +5,7 @@ use axum::routing::get;
 use http::StatusCode;
 
 use super::*;
+use crate::cli::Exit;
 
 #[test]
 fn a_host_is_an_address_or_a_name() {
