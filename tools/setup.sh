@@ -22,7 +22,7 @@ require_rust() {
 
 python_can_make_environments() { python3 -c 'import venv, ensurepip' >/dev/null 2>&1; }
 
-node_is_new_enough() { node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
+node_is_new_enough() { node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; }
 
 missing_packages() {
   has cc || echo build-essential
@@ -57,7 +57,7 @@ install_system_packages() {
 }
 
 check_versions() {
-  node_is_new_enough || fail "Node.js 20 or newer is needed, this is $(node --version). Install a newer one and run \`make setup\` again."
+  node_is_new_enough || fail "Node.js 18 or newer is needed, this is $(node --version). Install a newer one and run \`make setup\` again."
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
     fail "Python 3.10 or newer is needed, this is $(python3 --version). Install a newer one and run \`make setup\` again."
 }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::json;
 
 use super::Failure;
+use crate::config::Environment;
 use crate::telemetry::printable::printable;
 
 /// What is known about where output goes.
@@ -13,22 +14,36 @@ pub struct Output {
     stdout_is_terminal: bool,
     stdout_colors: bool,
     stderr_colors: bool,
+    width: usize,
 }
+
+/// The width of a line when the terminal does not say.
+const DEFAULT_WIDTH: usize = 100;
 
 impl Output {
     /// As the process finds it: `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are honoured.
     #[must_use]
-    pub fn of_process() -> Self {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
-        let colors = |terminal: bool| !set("NO_COLOR") && (forced || (terminal && !dumb));
-        let stdout_is_terminal = io::stdout().is_terminal();
+    pub fn of_process(environment: &Environment) -> Self {
+        Self::new(environment, io::stdout().is_terminal(), io::stderr().is_terminal())
+    }
+
+    fn new(environment: &Environment, stdout_is_terminal: bool, stderr_is_terminal: bool) -> Self {
+        let dumb = environment.get("TERM") == Some("dumb");
+        let forced = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let colors = |terminal: bool| environment.get("NO_COLOR").is_none() && (forced || (terminal && !dumb));
+        let width = environment.get("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(DEFAULT_WIDTH);
         Self {
             stdout_is_terminal,
             stdout_colors: colors(stdout_is_terminal),
-            stderr_colors: colors(io::stderr().is_terminal()),
+            stderr_colors: colors(stderr_is_terminal),
+            width,
         }
+    }
+
+    /// How many characters fit into a line.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Whether a person reads the output.
@@ -92,6 +107,23 @@ fn as_text(failure: &Failure, colors: bool) -> String {
 mod tests {
     use super::*;
     use crate::cli::Exit;
+
+    #[test]
+    fn colours_are_for_terminals_unless_the_environment_says_otherwise() {
+        let cases: [(&[(&str, &str)], bool, bool); 7] = [
+            (&[], true, true),
+            (&[], false, false),
+            (&[("NO_COLOR", "1")], true, false),
+            (&[("NO_COLOR", "")], true, true),
+            (&[("TERM", "dumb")], true, false),
+            (&[("CLICOLOR_FORCE", "1")], false, true),
+            (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true, false),
+        ];
+        for (variables, terminal, expected) in cases {
+            let environment: Environment = variables.iter().copied().collect();
+            assert_eq!(Output::new(&environment, terminal, false).colors(), expected, "{variables:?}");
+        }
+    }
 
     #[test]
     fn a_failure_reads_well_for_people_and_programs() {
