@@ -64,6 +64,12 @@ fn the_version_is_printed_for_people_and_programs() {
 }
 
 #[test]
+fn the_schema_of_the_configuration_is_json() {
+    let schema: Value = serde_json::from_slice(&toolgate(&["config", "schema"], "").stdout).expect("JSON");
+    assert!(schema["properties"]["mcp_servers"].is_object(), "{schema}");
+}
+
+#[test]
 fn completion_scripts_name_the_commands() {
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let output = toolgate(&["completion", shell], "");
