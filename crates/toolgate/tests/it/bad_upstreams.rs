@@ -82,10 +82,18 @@ async fn a_server_that_lists_in_garbage_is_left_out() {
 
 #[tokio::test]
 async fn a_server_whose_list_is_no_list_is_left_out() {
-    for result in ["[]", "{}", "{\"tools\":7}", "{\"tools\":[{\"name\":3}]}", "null"] {
+    for result in ["[]", "{}", "{\"tools\":7}", "{\"tools\":null}", "null"] {
         let bad = FakeMcp::start(script().on("tools/list", Scripted::Result(result.to_owned()))).await;
         left_out_of_the_list(bad.entry()).await;
     }
+}
+
+#[tokio::test]
+async fn a_tool_that_is_no_tool_does_not_take_the_others_with_it() {
+    let page = r#"{"tools":[{"name":3},7,null,{"inputSchema":{}},{"name":"act","inputSchema":{"type":"object"}}]}"#;
+    let odd = FakeMcp::start(script().on("tools/list", Scripted::Result(page.to_owned()))).await;
+    let gate = TestGateway::start(config().server("odd", odd.entry())).await;
+    assert_eq!(gate.admin().tool_names().await, ["odd-act"]);
 }
 
 #[tokio::test]
