@@ -72,21 +72,4 @@ impl fmt::Display for CallerId {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    //! Callers for the tests of other modules.
-
-    use http::{HeaderName, HeaderValue};
-
-    use super::{Caller, CallerId};
-
-    /// A caller whose request had these headers, as `admit` would leave them.
-    pub(crate) fn caller(headers: &[(&str, &str)]) -> Caller {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                (HeaderName::try_from(*name).expect("a header name"), HeaderValue::try_from(*value).expect("a value"))
-            })
-            .collect();
-        Caller { id: CallerId::master(), headers, inbound_auth: String::new(), debug: false }
-    }
-}
+pub(crate) mod testing;

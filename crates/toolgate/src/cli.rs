@@ -1,4 +1,4 @@
-//! The command line: `toolgate serve`, `demo-server` and the rest.
+//! The command line: `toolgate serve`, `tools`, `demo-server` and the rest.
 //!
 //! Standard output carries data, standard error everything else; exit codes are those of [`Exit`]. LiteLLM's way to
 //! start, `--config FILE --port 4000` without a command, means `serve`.
@@ -9,6 +9,7 @@ pub mod failure;
 pub mod output;
 pub mod runtime;
 pub mod serve;
+pub mod tools;
 pub mod version;
 
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use self::failure::{Exit, Failure};
 use self::output::Output;
 pub use self::serve::ServeOptions;
+use crate::config::Environment;
+use crate::telemetry::logs::{self, Destination, Format, LogOptions};
 
 /// An MCP gateway: one endpoint and one key in front, every tool behind it
 #[derive(Debug, Parser)]
@@ -34,6 +37,8 @@ pub struct Cli {
 enum Command {
     /// Run the gateway
     Serve(Box<serve::ServeArgs>),
+    /// List and call the tools of any MCP server, this gateway included
+    Tools(tools::ToolsArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
     /// Print a completion script for a shell
@@ -45,7 +50,10 @@ enum Command {
 impl Command {
     /// Whether the caller is a program, which wants failures as JSON.
     fn wants_json(&self) -> bool {
-        false
+        match self {
+            Self::Tools(args) => args.wants_json(),
+            Self::Serve(_) | Self::DemoServer(_) | Self::Completion(_) | Self::Version(_) => false,
+        }
     }
 }
 
@@ -56,7 +64,8 @@ where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let output = Output::of_process();
+    let environment = Environment::of_process();
+    let output = Output::of_process(&environment);
     let cli = match parse(arguments, output.colors()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -66,7 +75,7 @@ where
         }
     };
     let json = cli.command.wants_json();
-    dispatch(cli.command, &output, gateway).unwrap_or_else(|failure| {
+    dispatch(cli.command, environment, &output, gateway).unwrap_or_else(|failure| {
         output.failure(&failure, json);
         failure.exit.into()
     })
@@ -88,17 +97,28 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-fn dispatch<G, F>(command: Command, output: &Output, gateway: G) -> Result<ExitCode, Failure>
+fn dispatch<G, F>(command: Command, environment: Environment, output: &Output, gateway: G) -> Result<ExitCode, Failure>
 where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
+    if !matches!(command, Command::Serve(_)) {
+        start_logs(&environment, output)?;
+    }
     match command {
-        Command::Serve(args) => serve::run(*args, output, gateway),
+        Command::Serve(args) => serve::run(*args, environment, output, gateway),
+        Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),
         Command::Version(args) => version::run(&args, output).map(ExitCode::from),
     }
+}
+
+/// Logs of the commands whose standard output is data: to standard error, and little.
+fn start_logs(environment: &Environment, output: &Output) -> Result<(), Failure> {
+    let filter = logs::filter(None, |name| environment.get(name).map(str::to_owned), "warn")?;
+    let (format, colors) = (Some(Format::Pretty), output.error_colors());
+    Ok(logs::init(LogOptions { format, filter, destination: Destination::Stderr, colors })?)
 }
 
 #[cfg(test)]

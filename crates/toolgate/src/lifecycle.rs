@@ -4,6 +4,9 @@
 //! on; when the last call is done or the grace time is over, upstream sessions are closed and children ended.
 
 mod accept;
+mod process;
+
+pub use process::serve;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -7,10 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    toolgate::cli::run(std::env::args_os().collect(), serve)
-}
-
-/// `toolgate serve` has no gateway to run in this build.
-async fn serve(_: toolgate::cli::ServeOptions) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build of toolgate has no gateway yet; `toolgate demo-server` works")
+    toolgate::cli::run(std::env::args_os().collect(), toolgate::lifecycle::serve)
 }

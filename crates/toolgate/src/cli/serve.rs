@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::Output;
-use super::{Exit, Failure, runtime};
+use super::{Failure, runtime};
+use crate::config::Environment;
 use crate::config::settings::Bind;
 use crate::telemetry::Traces;
 use crate::telemetry::logs::{self, Destination, Format, LogOptions};
@@ -69,6 +70,8 @@ pub struct ServeOptions {
     pub data_dir: Option<PathBuf>,
     /// `--allow-weak-master-key`.
     pub allow_weak_master_key: bool,
+    /// The environment that the process was started with.
+    pub environment: Environment,
     /// Set up already, and sent off after the gateway has ended.
     pub traces: Traces,
 }
@@ -77,7 +80,7 @@ pub struct ServeOptions {
 ///
 /// # Errors
 /// When a log filter cannot be read, when the system gives no threads, and what `gateway` fails with.
-pub fn run<G, F>(args: ServeArgs, output: &Output, gateway: G) -> Result<ExitCode, Failure>
+pub fn run<G, F>(args: ServeArgs, environment: Environment, output: &Output, gateway: G) -> Result<ExitCode, Failure>
 where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
@@ -86,18 +89,19 @@ where
     if args.health {
         return runtime::block_on(health::ask(SocketAddr::new(bind.host, bind.port), output)).map(ExitCode::from);
     }
-    start_logs(&args, output)?;
+    start_logs(&args, &environment, output)?;
     if args.num_workers.is_some_and(|workers| workers > 1) {
         tracing::info!("--num_workers has no effect: one process uses every core");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(async {
-        let traces = traces();
+        let traces = traces(&environment);
         let options = ServeOptions {
             config: args.config,
             bind,
             data_dir: args.data_dir,
             allow_weak_master_key: args.allow_weak_master_key,
+            environment,
             traces: traces.clone(),
         };
         let exit = Box::pin(gateway(options)).await;
@@ -109,30 +113,23 @@ where
     Ok(exit?)
 }
 
-fn start_logs(args: &ServeArgs, output: &Output) -> Result<(), Failure> {
+fn start_logs(args: &ServeArgs, environment: &Environment, output: &Output) -> Result<(), Failure> {
     let flag = args.log_level.as_deref().or(args.debug.then_some("debug"));
-    let filter = logs::filter(flag, variable, "info").map_err(|error| {
-        Failure::new(Exit::Usage, "log-filter", error.to_string())
-            .hint("give error, warn, info, debug or trace, or directives such as toolgate=debug,hyper=warn")
-    })?;
+    let filter = logs::filter(flag, |name| environment.get(name).map(str::to_owned), "info")?;
     // LiteLLM's switch, which it takes for exactly this word.
-    let json = variable("JSON_LOGS").is_some_and(|value| value.eq_ignore_ascii_case("true")).then_some(Format::Json);
+    let json =
+        environment.get("JSON_LOGS").is_some_and(|value| value.eq_ignore_ascii_case("true")).then_some(Format::Json);
     let format = args.log_format.or(json);
-    logs::init(LogOptions { format, filter, destination: Destination::Stdout, colors: output.colors() })
-        .map_err(|error| Failure::from(anyhow::Error::from(error)))
+    Ok(logs::init(LogOptions { format, filter, destination: Destination::Stdout, colors: output.colors() })?)
 }
 
 /// Traces that cannot be set up are no reason not to serve.
-fn traces() -> Traces {
-    Traces::from_variables(variable).unwrap_or_else(|error| {
+fn traces(environment: &Environment) -> Traces {
+    Traces::from_variables(|name| environment.get(name).map(str::to_owned)).unwrap_or_else(|error| {
         let error = anyhow::Error::from(error);
         tracing::warn!("traces are off: {error:#}");
         Traces::disabled()
     })
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// An address, or the first one that a name has.

@@ -62,8 +62,11 @@ pub enum UpstreamError {
         /// Which limit.
         limit: String,
     },
-    /// The server was taken out of the configuration, or the gateway is stopping. The request was not sent.
-    #[error("server `{server}` is no longer connected: the gateway is stopping or its configuration has changed")]
+    /// The client's session was closed, the server was taken out of the configuration, or the gateway is stopping. The
+    /// request was not sent.
+    #[error(
+        "server `{server}` is no longer connected: the session was closed, the gateway is stopping, or its configuration has changed"
+    )]
     Closed {
         /// The server.
         server: String,

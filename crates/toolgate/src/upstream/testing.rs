@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::testing::general;
 use aws_lc_rs::digest::{SHA256, digest};
-use http::HeaderName;
 
 use crate::config::settings::{
-    AllowedOrigins, EnvValue, General, HttpKind, Identity, Isolation, Limits, Naming, PrefixMode, ServerId,
-    ServerSettings, Settings, StdioCommand, Timeouts, TlsSettings, ToolRules, Transport, UpstreamAuth,
+    EnvValue, HttpKind, Identity, Isolation, Limits, Naming, PrefixMode, ServerId, ServerSettings, Settings,
+    StdioCommand, Timeouts, TlsSettings, ToolRules, Transport, UpstreamAuth,
 };
 
 /// A server without any frills.
@@ -64,17 +64,7 @@ pub(crate) fn settings(servers: Vec<ServerSettings>) -> Arc<Settings> {
 
 pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
     Arc::new(Settings {
-        general: General {
-            master_key: "sk-master-0123456789abcdef".to_owned().into(),
-            key_header: None,
-            client_auth_header: HeaderName::from_static("x-mcp-auth"),
-            advertised_versions: Vec::new(),
-            disabled: Default::default(),
-            require_explicit_scope: false,
-            allowed_hosts: Vec::new(),
-            allowed_origins: AllowedOrigins::Listed(Vec::new()),
-            shutdown_grace: Duration::from_secs(1),
-        },
+        general: general("sk-master-0123456789abcdef"),
         servers,
         naming: Naming { separator: "-".to_owned(), prefix: PrefixMode::Always },
         timeouts: Timeouts {

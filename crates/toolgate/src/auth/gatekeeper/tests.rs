@@ -1,24 +1,13 @@
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{AuthError, Gatekeeper, MalformedCredential};
-use crate::config::settings::{AllowedOrigins, General};
+use crate::auth::testing::general;
+use crate::config::settings::General;
 
 const KEY: &str = "sk-master-0123456789abcdef0123456789abcdef";
 
 fn gatekeeper(key_header: Option<&'static str>) -> Gatekeeper {
-    Gatekeeper::new(&General {
-        master_key: KEY.to_owned().into(),
-        key_header: key_header.map(HeaderName::from_static),
-        client_auth_header: HeaderName::from_static("x-mcp-auth"),
-        advertised_versions: Vec::new(),
-        disabled: Default::default(),
-        require_explicit_scope: false,
-        allowed_hosts: Vec::new(),
-        allowed_origins: AllowedOrigins::Listed(Vec::new()),
-        shutdown_grace: Duration::ZERO,
-    })
+    Gatekeeper::new(&General { key_header: key_header.map(HeaderName::from_static), ..general(KEY) })
 }
 
 fn headers(list: &[(&str, &[u8])]) -> HeaderMap {
@@ -110,6 +99,14 @@ fn the_configured_header_decides_before_all_others() {
     let gatekeeper = gatekeeper(Some("x-own"));
     let got = gatekeeper.admit(&headers(&[("x-own", b"wrong"), ("x-litellm-api-key", KEY.as_bytes())]), None);
     assert_eq!(got.unwrap_err(), AuthError::Invalid { header: HeaderName::from_static("x-own") });
+}
+
+#[test]
+fn a_gateway_that_has_no_key_lets_nobody_in() {
+    let gatekeeper = Gatekeeper::new(&general(""));
+    for value in ["", "Bearer", "Bearer ", "Bearer x"] {
+        assert!(gatekeeper.admit(&headers(&[("authorization", value.as_bytes())]), None).is_err(), "{value:?}");
+    }
 }
 
 #[test]

@@ -1,22 +1,11 @@
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::{OriginVerdict, Refused, check};
 use crate::config::settings::{AllowedOrigins, Bind, General};
 
 fn general(hosts: &[&str], origins: AllowedOrigins) -> General {
-    General {
-        master_key: String::new().into(),
-        key_header: None,
-        client_auth_header: HeaderName::from_static("x-mcp-auth"),
-        advertised_versions: Vec::new(),
-        disabled: Default::default(),
-        require_explicit_scope: false,
-        allowed_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-        allowed_origins: origins,
-        shutdown_grace: Duration::ZERO,
-    }
+    let allowed_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+    General { allowed_hosts, allowed_origins: origins, ..crate::auth::testing::general("") }
 }
 
 fn headers(name: &'static str, values: &[&str]) -> HeaderMap {

@@ -10,6 +10,7 @@ mod gate;
 mod sessions;
 
 use std::convert::Infallible;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use axum::{Router, middleware};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Message, code};
 use toolgate_mcp::sse;
@@ -58,7 +59,8 @@ impl Default for Options {
 pub struct Server {
     address: SocketAddr,
     soft: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
+    /// The one task; dropping the set ends it.
+    task: JoinSet<std::io::Result<()>>,
 }
 
 impl Server {
@@ -77,15 +79,9 @@ impl Server {
     /// Takes no more requests, lets running ones finish for two seconds, and ends.
     pub async fn stop(mut self) {
         self.soft.cancel();
-        if tokio::time::timeout(GRACE, &mut self.task).await.is_err() {
-            self.task.abort();
+        if tokio::time::timeout(GRACE, self.task.join_next()).await.is_err() {
+            self.task.shutdown().await;
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -105,7 +101,8 @@ pub async fn start(address: SocketAddr, options: Options) -> std::io::Result<Ser
         .with_state(Endpoint { sessions });
     let soft = CancellationToken::new();
     let server = axum::serve(listener, router).with_graceful_shutdown(soft.clone().cancelled_owned());
-    let task = tokio::spawn(async move { server.await });
+    let mut task = JoinSet::new();
+    task.spawn(server.into_future());
     Ok(Server { address, soft, task })
 }
 

@@ -1,8 +1,11 @@
+use std::future::IntoFuture;
+
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
 
 use super::*;
+use crate::cli::Exit;
 
 #[test]
 fn a_host_is_an_address_or_a_name() {
@@ -17,10 +20,9 @@ async fn ask(status: StatusCode) -> Result<Exit, Failure> {
     let router = Router::new().route("/health/readiness", get(move || async move { (status, "{}") }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let said = health::ask(SocketAddr::new([0, 0, 0, 0].into(), address.port()), &Output::of_process()).await;
-    server.abort();
-    said
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(axum::serve(listener, router).into_future());
+    health::ask(SocketAddr::new([0, 0, 0, 0].into(), address.port()), &Output::kept()).await
 }
 
 #[tokio::test]
@@ -31,7 +33,7 @@ async fn health_is_ok_not_ready_or_unreachable() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
-    let failure = health::ask(address, &Output::of_process()).await.expect_err("nobody listens");
+    let failure = health::ask(address, &Output::kept()).await.expect_err("nobody listens");
     assert_eq!(failure.exit, Exit::Unreachable);
     assert!(failure.message.contains("refused"), "{failure}");
 }

@@ -7,7 +7,7 @@ use super::*;
 struct Client {
     input: WriteHalf<DuplexStream>,
     output: Lines<BufReader<ReadHalf<DuplexStream>>>,
-    server: tokio::task::JoinHandle<io::Result<()>>,
+    server: JoinSet<io::Result<()>>,
 }
 
 impl Client {
@@ -18,7 +18,8 @@ impl Client {
     fn start_with(grace: Duration) -> Self {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (read, write) = tokio::io::split(theirs);
-        let server = tokio::spawn(serve_with(read, write, grace));
+        let mut server = JoinSet::new();
+        server.spawn(serve_with(read, write, grace));
         let (output, input) = tokio::io::split(ours);
         Self { input, output: BufReader::new(output).lines(), server }
     }
@@ -39,7 +40,7 @@ impl Client {
         while let Some(message) = self.next().await {
             rest.push(message);
         }
-        self.server.await.expect("no panic").expect("no error");
+        self.server.join_next().await.expect("one task").expect("no panic").expect("no error");
         rest
     }
 }

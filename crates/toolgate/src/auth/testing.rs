@@ -1,0 +1,34 @@
+//! Settings and callers for the tests of this and other modules.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use super::{Caller, CallerId};
+use crate::config::settings::{AllowedOrigins, General, MasterKeyOrigin};
+
+/// `general_settings` with a key and nothing else.
+pub(crate) fn general(master_key: &str) -> General {
+    General {
+        master_key: master_key.to_owned().into(),
+        master_key_origin: MasterKeyOrigin::File,
+        weak_master_key: false,
+        key_header: None,
+        client_auth_header: HeaderName::from_static("x-mcp-auth"),
+        advertised_versions: Vec::new(),
+        disabled: Default::default(),
+        require_explicit_scope: false,
+        allowed_hosts: Vec::new(),
+        allowed_origins: AllowedOrigins::Listed(Vec::new()),
+        shutdown_grace: Duration::from_secs(1),
+    }
+}
+
+/// A caller whose request had these headers, as `admit` would leave them.
+pub(crate) fn caller(headers: &[(&str, &str)]) -> Caller {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap()))
+        .collect();
+    Caller { id: CallerId::master(), headers, inbound_auth: String::new(), debug: false }
+}
