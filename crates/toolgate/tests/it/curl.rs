@@ -117,6 +117,7 @@ async fn a_header_with_only_unknown_servers_is_an_error_that_names_them() {
     let (gate, _servers) = three_servers().await;
     let answer = curl(&gate).with("x-mcp-servers", "nosuch").rpc("tools/list", json!({})).await;
     assert!(answer.error_message().contains("nosuch"), "{}", answer.error_message());
+    assert_eq!(answer.raw_id(), "1", "without its id a client would wait for ever");
 }
 
 #[tokio::test]

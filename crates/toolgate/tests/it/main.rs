@@ -13,6 +13,7 @@ mod clients;
 mod credentials;
 mod curl;
 mod passthrough;
+mod process;
 mod rest;
 mod sessions;
 mod support;

@@ -36,6 +36,8 @@ pub(crate) enum Scripted {
     Endless(&'static str),
     /// Nothing; the connection stays open.
     Silence,
+    /// This text as `result`, once [`FakeMcp::release`] is called.
+    Held(String),
 }
 
 impl Scripted {
@@ -132,6 +134,7 @@ struct Played {
     count: watch::Sender<usize>,
     generation: AtomicU64,
     endless_bytes: AtomicU64,
+    released: watch::Sender<bool>,
 }
 
 impl FakeMcp {
@@ -142,6 +145,7 @@ impl FakeMcp {
             count: watch::Sender::new(0),
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
+            released: watch::Sender::new(false),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -182,6 +186,11 @@ impl FakeMcp {
         let mut count = self.state.count.subscribe();
         let enough = count.wait_for(|_| self.seen_of(method).len() >= times);
         soon(&format!("{method} reaching the upstream"), enough).await.unwrap();
+    }
+
+    /// Lets held answers go.
+    pub(crate) fn release(&self) {
+        self.state.released.send_replace(true);
     }
 
     /// Forgets every session, as a server does that was restarted.
@@ -263,6 +272,10 @@ impl Played {
                 ([("content-type", *content_type)], Body::from_stream(body)).into_response()
             }
             Scripted::Silence => std::future::pending().await,
+            Scripted::Held(result) => {
+                self.released.subscribe().wait_for(|released| *released).await.unwrap();
+                self.result(seen, result)
+            }
         }
     }
 
