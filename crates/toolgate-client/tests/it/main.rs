@@ -2,6 +2,7 @@
 
 mod detect;
 mod hostile;
+mod listen;
 mod resume;
 mod sse;
 mod stdio;

@@ -43,9 +43,19 @@ async fn resuming_ends_when_nothing_comes_of_it() {
     let cases = [
         (Reply::with("405 Method Not Allowed", "", ""), false, 1, "resuming it failed: answered HTTP 405"),
         (Reply::with("404 Not Found", "", ""), true, 1, "the server has ended the session"),
-        (Reply::json("200 OK", "{}"), false, 1, "resuming it gave JSON"),
+        (
+            Reply::json("200 OK", "{}"),
+            false,
+            1,
+            "resuming it failed: answered HTTP 200 OK without an answer to the request (it begins: JSON in place of events",
+        ),
         (Reply::Close(EVENT_STREAM.as_bytes().to_vec()), false, 5, "the event stream ended before the answer"),
-        (Reply::Close(Vec::new()), false, 5, "the event stream ended before the answer: the connection broke"),
+        (
+            Reply::Close(Vec::new()),
+            false,
+            5,
+            "the event stream ended before the answer: resuming it failed: the connection broke",
+        ),
     ];
     for (reply, session_lost, tries, text) in cases {
         let mut server = Script::mcp(move |asked| match asked.what().as_str() {

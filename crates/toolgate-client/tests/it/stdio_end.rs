@@ -121,6 +121,57 @@ async fn a_daemon_that_holds_the_pipes_ends_with_a_child_that_crashed() {
     until("the daemon is gone", || !lives(daemon)).await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_daemon_that_let_go_of_everything_ends_with_a_child_that_crashed_later() {
+    // The descendants are looked at half a second after the start; on a busy machine that may be late, so that the
+    // crash is given more time when it came too early.
+    for patience in [1, 3, 9] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let daemon = daemon(folder.path(), "</dev/null >/dev/null 2>&1");
+        let session = connect(server_after(&daemon, "crash) kill -9 $$ ;;")).await;
+        let daemon = pid_in(&folder.path().join("daemon")).await;
+        tokio::time::sleep(Duration::from_secs(patience)).await;
+        assert!(session.request("crash", None).await.expect_err("no answer").session_lost());
+        session.close().await;
+        if !lives(daemon) {
+            return;
+        }
+        let daemon = rustix::process::Pid::from_raw(daemon.cast_signed()).expect("not zero");
+        rustix::process::kill_process(daemon, rustix::process::Signal::KILL).expect("it lives");
+    }
+    panic!("the daemon outlived the child every time");
+}
+
+/// Not a test of its own: the program that the next one runs, because adopting orphans is a trait of a whole process.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_that_adopts() {
+    let Some(folder) = std::env::var_os("ADOPT") else { return };
+    toolgate_client::become_subreaper().expect("allowed");
+    let folder = Path::new(&folder);
+    let session = connect(server_after(&daemon(folder, "</dev/null >/dev/null 2>&1"), "")).await;
+    let daemon = pid_in(&folder.join("daemon")).await;
+    assert!(lives(daemon));
+    session.close().await;
+    assert!(!is_there(daemon), "it is dead, and collected");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_that_adopts_orphans_collects_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = tokio::process::Command::new(std::env::current_exe().expect("a path"))
+        .args(["stdio_end::a_program_that_adopts", "--exact"])
+        .env("ADOPT", folder.path())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(folder.path().join("daemon").exists(), "it did run");
+}
+
 #[test]
 fn the_end_of_the_runtime_ends_the_child() {
     let folder = tempfile::tempdir().expect("a folder");

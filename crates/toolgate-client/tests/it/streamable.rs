@@ -1,5 +1,7 @@
 //! Streamable HTTP against the official Rust SDK, and against a script where its words matter.
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderValue};
 use tokio::time::{Duration, timeout};
 use toolgate_client::{AnswerOutcome, Call, Delivery, HttpClient, HttpKind, Options, Session, TlsOptions, Transport};
@@ -114,7 +116,9 @@ async fn an_answer_keeps_every_byte_and_connections_are_used_again() {
     let mut server = Script::mcp(move |asked| {
         let text = body.replace("ID", &asked.id().to_string());
         if asked.path.contains("events") {
-            Reply::events(&format!("event: message\ndata: {text}\n\n"))
+            let event = format!("event: message\ndata: {text}\n\n");
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+            Reply::Raw(format!("{head}\r\n\r\n{:x}\r\n{event}\r\n0\r\n\r\n", event.len()).into_bytes())
         } else {
             Reply::json("200 OK", &text)
         }
@@ -123,17 +127,17 @@ async fn an_answer_keeps_every_byte_and_connections_are_used_again() {
     let events = http(&format!("{}?events", server.url), HttpKind::Streamable);
     for target in [json, events] {
         let session = Session::connect(target, Options::default()).await.expect("connects");
-        for _ in 0..3 {
+        for _ in 0..20 {
             let answer = session.request("x", None).await.expect("an answer");
             let with_id = answer.with_id(&7.into());
             assert_eq!(String::from_utf8(with_id).expect("UTF-8"), body.replace("ID", "7"));
         }
-        let mut connections = Vec::new();
-        for _ in 0..5 {
-            connections.push(server.next().await.connection);
+        let mut connections = HashSet::new();
+        for _ in 0..22 {
+            connections.insert(server.next().await.connection);
         }
-        connections.dedup();
-        assert_eq!(connections.len(), 1, "one connection for five messages");
+        // A connection comes back a moment after its answer, so that a second one may be opened meanwhile.
+        assert!(connections.len() <= 4, "{} connections for 22 messages", connections.len());
         session.close().await;
         assert_eq!(server.next_of("DELETE").await.header("mcp-session-id"), Some("s-1"));
     }
