@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::resumption::Resumption;
 use super::streamable::{Streamable, may_pass};
 use crate::context::Context;
@@ -29,12 +31,13 @@ pub(super) async fn run(wire: Streamable, context: Arc<Context>) {
 async fn listen(wire: &Streamable, context: &Context) {
     let mut resumption = Resumption::default();
     let mut opened = false;
+    let none = HeaderMap::new();
     loop {
-        match wire.open_stream(resumption.last_event_id.clone()).await {
+        match wire.open_stream(resumption.last_event_id.clone(), &none).await {
             Ok(mut stream) => {
                 opened = true;
                 // However it ends, the next try tells whether the server is still there.
-                if let Err(error) = wire.read(NO_REQUEST, &mut stream, &mut resumption).await {
+                if let Err(error) = wire.read(NO_REQUEST, &mut stream, &mut resumption, &none).await {
                     tracing::debug!(%error, "the listening stream broke");
                 }
             }

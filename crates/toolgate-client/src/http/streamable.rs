@@ -40,7 +40,7 @@ impl Streamable {
     pub(crate) async fn initialize(&mut self, id: u64, message: Bytes) -> Result<Answer, Error> {
         let response = self.place.post(&self.place.uri, self.headers.clone(), message).await?;
         let session = response.headers().get(SESSION_ID).cloned();
-        let answer = self.answer(id, response).await?;
+        let answer = self.answer(id, response, &HeaderMap::new()).await?;
         if let Some(session) = session {
             if !request::valid_session_id(&session) {
                 let why = "its `Mcp-Session-Id` holds something else than visible ASCII".to_owned();
@@ -64,7 +64,7 @@ impl Streamable {
 
     pub(crate) async fn request(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
         let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
-        self.answer(id, response).await
+        self.answer(id, response, extra).await
     }
 
     /// Sends a message that has no answer: a notification.
@@ -134,8 +134,9 @@ impl Streamable {
         }
     }
 
-    /// The answer to `id`, out of the response to the POST that carried it.
-    async fn answer(&self, id: u64, response: Response<Body>) -> Result<Answer, Error> {
+    /// The answer to `id`, out of the response to the POST that carried it. Whatever has to be sent meanwhile carries
+    /// the request's `extra` headers too, for its credentials may be among them.
+    async fn answer(&self, id: u64, response: Response<Body>, extra: &HeaderMap) -> Result<Answer, Error> {
         let status = response.status();
         if !status.is_success() {
             return self.place.refused(response, self.has_session(), Some(id)).await;
@@ -144,10 +145,13 @@ impl Streamable {
         let media = Media::of(response.headers());
         let body = response.into_body();
         match media {
-            Media::Events => self.follow(id, EventStream::new(body, self.context.limits.message_bytes)).await,
+            Media::Events => {
+                let stream = EventStream::new(body, self.context.limits.message_bytes);
+                self.follow(id, stream, extra).await
+            }
             Media::Json => {
                 let bytes = body::collect(&self.place.server, body, self.context.limits.message_bytes).await?;
-                self.answer_in(id, status, bytes)
+                self.answer_in(id, status, bytes, extra)
             }
             Media::Other(content_type) => {
                 let text = body::refusal(&self.place.server, body).await;
@@ -164,7 +168,7 @@ impl Streamable {
     }
 
     /// The answer to `id` in a JSON body.
-    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes) -> Result<Answer, Error> {
+    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
         let wrong = |problem| self.place.error(Delivery::Answered, problem);
         let no_answer = || wrong(Problem::NoAnswer { status, excerpt: excerpt(&bytes) });
         if bytes.is_empty() {
@@ -175,14 +179,14 @@ impl Streamable {
             if matches!(incoming, Incoming::Stray { is_error: true }) {
                 return Err(wrong(self.error_without_id(status, &bytes)));
             }
-            return self.take(id, incoming).ok_or_else(no_answer);
+            return self.take(id, incoming, extra).ok_or_else(no_answer);
         }
         // Servers of revision 2025-03-26 may answer with a batch; what else is in it is heard as on a stream.
         let parts = message::split(bytes.clone()).map_err(|error| wrong(bad_message(&error, &bytes)))?;
         let mut answer = None;
         for part in parts {
             let incoming = Incoming::read(&part).map_err(|error| wrong(bad_message(&error, &part)))?;
-            answer = self.take(id, incoming).or(answer);
+            answer = self.take(id, incoming, extra).or(answer);
         }
         answer.ok_or_else(no_answer)
     }
@@ -195,13 +199,13 @@ impl Streamable {
     }
 
     /// Takes the answer to `id`; everything else is heard, answered or dropped.
-    fn take(&self, id: u64, incoming: Incoming) -> Option<Answer> {
+    fn take(&self, id: u64, incoming: Incoming, extra: &HeaderMap) -> Option<Answer> {
         match incoming {
             Incoming::Answer(number, answer) if number == id => return Some(answer),
             Incoming::Answer(..) | Incoming::Stray { .. } => self.context.stray("an answer to another request"),
             Incoming::Notification { method, message } => self.context.notified(&method, message),
             Incoming::Request { method, reply } => match self.context.reply_permit() {
-                Some(permit) => self.send_aside(reply, self.headers.clone(), permit),
+                Some(permit) => self.send_aside(reply, self.with(extra), permit),
                 None => self.context.stray(&format!("a request `{method}` of the server, which asks too much at once")),
             },
         }
@@ -209,10 +213,10 @@ impl Streamable {
     }
 
     /// Reads the stream, and those that continue it, until the answer to `id` comes.
-    async fn follow(&self, id: u64, mut stream: EventStream) -> Result<Answer, Error> {
+    async fn follow(&self, id: u64, mut stream: EventStream, extra: &HeaderMap) -> Result<Answer, Error> {
         let mut resumption = Resumption::default();
         loop {
-            let why = match self.read(id, &mut stream, &mut resumption).await {
+            let why = match self.read(id, &mut stream, &mut resumption, extra).await {
                 Ok(Some(answer)) => {
                     if let Some(body) = stream.into_unfinished() {
                         self.context.spawn(body::drain(body));
@@ -225,7 +229,7 @@ impl Streamable {
                     _ => return Err(error),
                 },
             };
-            stream = self.resume(&mut resumption, why).await?;
+            stream = self.resume(&mut resumption, why, extra).await?;
         }
     }
 
@@ -235,6 +239,7 @@ impl Streamable {
         id: u64,
         stream: &mut EventStream,
         resumption: &mut Resumption,
+        extra: &HeaderMap,
     ) -> Result<Option<Answer>, Error> {
         while let Some(event) = stream.next(&self.place.server).await? {
             resumption.saw(&event);
@@ -243,7 +248,7 @@ impl Streamable {
             }
             match Incoming::read(&event.data) {
                 Ok(incoming) => {
-                    if let Some(answer) = self.take(id, incoming) {
+                    if let Some(answer) = self.take(id, incoming, extra) {
                         return Ok(Some(answer));
                     }
                 }
@@ -257,7 +262,12 @@ impl Streamable {
     }
 
     /// The continuation of a stream that ended before its time.
-    async fn resume(&self, resumption: &mut Resumption, mut why: String) -> Result<EventStream, Error> {
+    async fn resume(
+        &self,
+        resumption: &mut Resumption,
+        mut why: String,
+        extra: &HeaderMap,
+    ) -> Result<EventStream, Error> {
         let ended = |reason| self.place.error(Delivery::Unknown, Problem::StreamEnded { reason });
         if resumption.last_event_id.is_none() {
             return Err(ended(resumption.garbage.take().unwrap_or(why)));
@@ -265,7 +275,7 @@ impl Streamable {
         while resumption.tries < RESUME_TRIES {
             resumption.tries += 1;
             tokio::time::sleep(resumption.retry).await;
-            let error = match self.open_stream(resumption.last_event_id.clone()).await {
+            let error = match self.open_stream(resumption.last_event_id.clone(), extra).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
@@ -282,8 +292,12 @@ impl Streamable {
     }
 
     /// Asks for a stream with a GET: the continuation of another, or the one on which the server speaks by itself.
-    pub(super) async fn open_stream(&self, last_event_id: Option<HeaderValue>) -> Result<EventStream, Error> {
-        let mut headers = self.headers.clone();
+    pub(super) async fn open_stream(
+        &self,
+        last_event_id: Option<HeaderValue>,
+        extra: &HeaderMap,
+    ) -> Result<EventStream, Error> {
+        let mut headers = self.with(extra);
         headers.remove(header::CONTENT_TYPE);
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(last_event_id) = last_event_id {

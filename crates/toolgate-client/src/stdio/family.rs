@@ -62,9 +62,14 @@ impl Family {
         self.signal(Signal::TERM);
     }
 
+    /// Kills the group and the descendants that are known. Cheap, unlike [`kill`](Self::kill).
+    pub(super) fn kill_known(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// Kills everyone; also those who left the group. Reads all of `/proc`.
     pub(super) fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        self.kill_known();
         let now = processes();
         for stray in self.strays(&now) {
             self.seen.push(stray);
@@ -89,8 +94,7 @@ impl Family {
     fn signal(&self, signal: Signal) {
         // An empty group is what we want; there is nothing else that could fail for processes of our own.
         let _ = kill_process_group(self.leader, signal);
-        let now = processes();
-        for process in self.seen.iter().filter(|process| now.contains_key(&process.pid) && same(process, &now)) {
+        for process in self.seen.iter().filter(|process| still_there(process)) {
             send(*process, signal);
         }
     }
@@ -133,8 +137,8 @@ fn send(process: Process, signal: Signal) {
 }
 
 /// Whether the number still belongs to the process that was seen.
-fn same(process: &Process, now: &HashMap<Pid, Process>) -> bool {
-    now.get(&process.pid).is_some_and(|current| current.began == process.began)
+fn still_there(seen: &Process) -> bool {
+    process(seen.pid.as_raw_nonzero().get()).is_some_and(|current| current.began == seen.began)
 }
 
 /// All processes; none where there is no `/proc`.

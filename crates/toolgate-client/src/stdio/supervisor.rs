@@ -24,8 +24,8 @@ use crate::pending::Pending;
 const AFTER_EOF: Duration = Duration::from_secs(2);
 const AFTER_TERM: Duration = Duration::from_secs(3);
 
-/// How long the last output of a dead child is waited for: a grandchild may hold the pipes open for ever.
-const LAST_OUTPUT: Duration = Duration::from_millis(50);
+/// How long the last output of a dead child is waited for. It ends at once, unless a daemon holds the pipes open.
+const LAST_OUTPUT: Duration = Duration::from_millis(250);
 
 /// How long a child that has closed its output may take to die of it; most are dying already.
 const AFTER_SILENCE: Duration = Duration::from_millis(500);
@@ -162,6 +162,10 @@ impl Supervisor {
             Ok(status) => format!("the process has ended ({status})"),
             Err(error) => format!("the process is lost ({error})"),
         };
+        // Whoever is left of the family may hold the pipes open, and has nothing to say any more.
+        if let Some(family) = &self.family {
+            family.kill_known();
+        }
         // What the child wrote last may be an answer, or the reason why it died.
         let (reading, words) = (&mut self.reading, &mut self.words);
         let last = async {

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::HeaderValue;
 use tokio::time::{Duration, timeout};
-use toolgate_client::{Delivery, HttpKind, Options, Session};
+use toolgate_client::{Call, Delivery, HttpKind, Options, Session};
 
 use crate::support::script::{EVENT_STREAM, Reply, Script};
 use crate::support::{PATIENCE, http};
@@ -28,12 +29,16 @@ async fn a_broken_stream_is_continued_where_it_broke() {
     });
     let session =
         Session::connect(http(&server.url, HttpKind::Streamable), Options::default()).await.expect("connects");
-    let answer = timeout(PATIENCE, session.request("x", None)).await.expect("in time").expect("an answer");
+    let mut call = Call::default();
+    call.headers.insert("authorization", HeaderValue::from_static("Bearer of-the-call"));
+    let request = session.request_with("x", None, &call);
+    let answer = timeout(PATIENCE, request).await.expect("in time").expect("an answer");
     assert_eq!(answer.into_result().expect("a result"), r#"{"ok":true}"#);
     for id in ["e-1", "e-2"] {
         let get = server.next_of("GET").await;
         assert_eq!(get.header("last-event-id"), Some(id));
         assert_eq!(get.header("mcp-session-id"), Some("s-1"));
+        assert_eq!(get.header("authorization"), Some("Bearer of-the-call"));
         assert_eq!(get.header("accept"), Some("text/event-stream"));
     }
 }
