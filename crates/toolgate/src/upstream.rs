@@ -150,8 +150,8 @@ impl Upstream {
         Ok(self.pool.lease(lane, Deadline::after(timeout)).await?.connection().facts())
     }
 
-    /// Grows whenever the server's lists may have changed: it said so, it was reconnected after a loss, or another
-    /// version of it answered.
+    /// Grows whenever the server's lists may have changed: it said so, it was restarted or came back after being down,
+    /// or another version of it answered.
     #[must_use]
     pub fn lists_revision(&self) -> u64 {
         self.pool.lists_revision()

@@ -203,10 +203,13 @@ impl Pool {
     }
 
     pub(super) fn note_up(&self) {
-        if self.watch.is(State::Up) {
-            self.shared.metrics.upstream_up(&self.settings.name, true);
-            tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);
+        let Some(before) = self.watch.moved_to(State::Up) else { return };
+        if before == State::Down {
+            // It may have come back with other tools.
+            self.lists_revision.fetch_add(1, Ordering::AcqRel);
         }
+        self.shared.metrics.upstream_up(&self.settings.name, true);
+        tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);
     }
 
     /// A failure that says something about the server as a whole takes it down; others are only remembered. One that
@@ -218,7 +221,7 @@ impl Pool {
             (Stage::Connect | Stage::Idle, _) => true,
             (Stage::Request, _) => why.outcome_label() == "unreachable",
         };
-        if is_down && self.watch.is(State::Down) {
+        if is_down && self.watch.moved_to(State::Down).is_some() {
             self.shared.metrics.upstream_up(&self.settings.name, false);
             tracing::warn!(server.name = self.settings.name, "server `{}` is down: {message}", self.settings.name);
         }

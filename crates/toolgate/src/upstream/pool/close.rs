@@ -57,7 +57,7 @@ impl Pool {
     fn note_emptied(&self) {
         // A server that is down stays so until it has answered.
         let was_up = self.watch.status().state == State::Up;
-        if was_up && self.slots().by_key.is_empty() && self.watch.is(State::Idle) {
+        if was_up && self.slots().by_key.is_empty() && self.watch.moved_to(State::Idle).is_some() {
             tracing::debug!(server.name = self.settings.name, "the last session was closed for want of use");
         }
     }
