@@ -22,6 +22,7 @@ pub use self::failure::{Exit, Failure};
 use self::output::Output;
 pub use self::serve::ServeOptions;
 use crate::config::Environment;
+use crate::telemetry::logs::{self, Destination, Format, LogOptions};
 
 /// An MCP gateway: one endpoint and one key in front, every tool behind it
 #[derive(Debug, Parser)]
@@ -101,6 +102,9 @@ where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
+    if !matches!(command, Command::Serve(_)) {
+        start_logs(&environment, output)?;
+    }
     match command {
         Command::Serve(args) => serve::run(*args, environment, output, gateway),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
@@ -108,6 +112,13 @@ where
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),
         Command::Version(args) => version::run(&args, output).map(ExitCode::from),
     }
+}
+
+/// Logs of the commands whose standard output is data: to standard error, and little.
+fn start_logs(environment: &Environment, output: &Output) -> Result<(), Failure> {
+    let filter = logs::filter(None, |name| environment.get(name).map(str::to_owned), "warn")?;
+    let (format, colors) = (Some(Format::Pretty), output.error_colors());
+    Ok(logs::init(LogOptions { format, filter, destination: Destination::Stderr, colors })?)
 }
 
 #[cfg(test)]

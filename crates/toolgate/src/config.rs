@@ -9,7 +9,9 @@ pub mod environment;
 pub mod file;
 pub mod finding;
 pub mod master_key;
+pub mod schema;
 pub mod settings;
+pub mod watch;
 
 mod check;
 mod expand;
@@ -24,6 +26,7 @@ use std::path::Path;
 pub use environment::Environment;
 pub use finding::{Finding, Paint, Place, Severity};
 pub use settings::Settings;
+pub use watch::Watcher;
 
 use report::{At, Report, Source};
 
@@ -52,10 +55,7 @@ impl Loaded {
     /// All findings as people read them, and a line that counts them.
     #[must_use]
     pub fn render(&self, paint: Paint) -> String {
-        let mut out: String = self.findings.iter().map(|finding| finding.render(paint) + "\n").collect();
-        out.push_str(&finding::summary(&self.findings));
-        out.push('\n');
-        out
+        finding::render_all(&self.findings, paint)
     }
 }
 
@@ -64,9 +64,13 @@ impl Loaded {
 /// A file that cannot be read is a finding with the code `config.unreadable`.
 #[must_use]
 pub fn load(path: &Path, environment: &Environment) -> Loaded {
+    load_text(path, read_file(path).as_deref(), environment)
+}
+
+fn load_text(path: &Path, text: Result<&str, &String>, environment: &Environment) -> Loaded {
     let name = path.to_string_lossy();
-    match read_file(path) {
-        Ok(text) => parse(&text, &name, environment),
+    match text {
+        Ok(text) => parse(text, &name, environment),
         Err(message) => {
             let mut report = Report::new(Source::new(&name, ""));
             report.error("config.unreadable", &At::variable(&name), message).help("give the file with --config");

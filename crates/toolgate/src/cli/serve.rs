@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::Output;
-use super::{Exit, Failure, runtime};
+use super::{Failure, runtime};
 use crate::config::Environment;
 use crate::config::settings::Bind;
 use crate::telemetry::Traces;
@@ -115,16 +115,12 @@ where
 
 fn start_logs(args: &ServeArgs, environment: &Environment, output: &Output) -> Result<(), Failure> {
     let flag = args.log_level.as_deref().or(args.debug.then_some("debug"));
-    let filter = logs::filter(flag, |name| environment.get(name).map(str::to_owned), "info").map_err(|error| {
-        Failure::new(Exit::Usage, "log-filter", error.to_string())
-            .hint("give error, warn, info, debug or trace, or directives such as toolgate=debug,hyper=warn")
-    })?;
+    let filter = logs::filter(flag, |name| environment.get(name).map(str::to_owned), "info")?;
     // LiteLLM's switch, which it takes for exactly this word.
     let json =
         environment.get("JSON_LOGS").is_some_and(|value| value.eq_ignore_ascii_case("true")).then_some(Format::Json);
     let format = args.log_format.or(json);
-    logs::init(LogOptions { format, filter, destination: Destination::Stdout, colors: output.colors() })
-        .map_err(|error| Failure::from(anyhow::Error::from(error)))
+    Ok(logs::init(LogOptions { format, filter, destination: Destination::Stdout, colors: output.colors() })?)
 }
 
 /// Traces that cannot be set up are no reason not to serve.

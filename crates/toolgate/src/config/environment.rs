@@ -17,6 +17,7 @@ pub struct Environment {
 impl Environment {
     /// The variables of this process. Those that are not UTF-8 are left out.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

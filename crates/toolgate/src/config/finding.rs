@@ -155,6 +155,15 @@ impl Paint {
     }
 }
 
+/// All findings as people read them, and a line that counts them.
+#[must_use]
+pub fn render_all(findings: &[Finding], paint: Paint) -> String {
+    let mut out: String = findings.iter().map(|finding| finding.render(paint) + "\n").collect();
+    out.push_str(&summary(findings));
+    out.push('\n');
+    out
+}
+
 /// How many findings there are of each kind, as a person says it: `2 errors, 1 warning`.
 #[must_use]
 pub fn summary(findings: &[Finding]) -> String {

@@ -112,7 +112,8 @@ pub fn check_for_bind(general: &General, host: IpAddr, allow_weak: bool) -> Resu
 }
 
 /// Whether a key is well known or short.
-pub(crate) fn is_weak(key: &SecretString) -> bool {
+#[must_use]
+pub fn is_weak(key: &SecretString) -> bool {
     let key = key.expose_secret();
     key.len() < SHORTEST_STRONG || WELL_KNOWN.contains(&key)
 }
@@ -153,9 +154,11 @@ fn create_directory(directory: &Path) -> io::Result<()> {
 /// Writes the key beside its place and links it there, so that nobody ever sees half a key. `false` when another
 /// process was quicker.
 fn create(file: &Path, key: &SecretString) -> io::Result<bool> {
-    let scratch = file.with_extension(format!("new-{}", std::process::id()));
+    let mut tag = [0_u8; 8];
+    aws_lc_rs::rand::fill(&mut tag).map_err(io::Error::other)?;
+    let scratch = file.with_extension(format!("new-{}", URL_SAFE_NO_PAD.encode(tag)));
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&scratch).and_then(|mut out| {
@@ -168,7 +171,7 @@ fn create(file: &Path, key: &SecretString) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     });
-    // A scratch file that stays behind is overwritten next time; it must not hide why linking failed.
+    // Why linking failed matters more than why the scratch file stays.
     let removed = std::fs::remove_file(&scratch);
     linked.and_then(|linked| removed.map(|()| linked))
 }

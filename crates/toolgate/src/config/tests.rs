@@ -1,7 +1,10 @@
 //! What a user writes and what comes of it.
 
 mod accepted;
+mod example;
+mod master_keys;
 mod refused;
+mod watching;
 
 use super::{Environment, Loaded, Paint, Settings, parse};
 

@@ -23,7 +23,7 @@ use super::dispatch::Exchange;
 use super::refusal::Refusal;
 use super::session::ClientSession;
 use super::stream::KEEP_ALIVE_EVERY;
-use super::{scope, stream as event_stream};
+use super::{endpoint, scope, stream as event_stream};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::Gateway;
 use crate::seal::Purpose;
@@ -145,6 +145,7 @@ pub async fn message(
         );
     };
     let session = ClientSession::of_stream(key, SystemTime::now());
+    let trace_headers = endpoint::trace_headers(&gateway, &parts.headers);
     let exchange = Exchange {
         gateway: gateway.clone(),
         snapshot,
@@ -152,6 +153,7 @@ pub async fn message(
         session: Some(session),
         scope,
         revision: Revision::V2024_11_05,
+        trace_headers,
     };
     gateway.tasks.spawn(async move {
         if let Some(event) = answer(&exchange, &body).await {

@@ -14,6 +14,7 @@ use super::server_later::{IdentityBinding, OneOrMany};
 /// One MCP server.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct ServerEntry {
     /// The server's endpoint, or with `spec_path` the base URL of the API.
     #[schemars(extend("examples" = ["https://mcp.example.com/mcp"]))]

@@ -1,0 +1,12 @@
+//! The client against real servers, and against servers and children that misbehave.
+
+mod detect;
+mod hostile;
+mod resume;
+mod sse;
+mod stdio;
+mod stdio_end;
+mod streamable;
+mod support;
+mod tls;
+mod tools;
