@@ -27,6 +27,24 @@ impl Catalog {
     /// listed; a bare name that one server alone has. When all fail, lists that are not young are fetched once more.
     pub(super) async fn find(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
         let behind_prefix = self.behind_prefix(visit, name);
+        if let Some((upstream, bare)) = behind_prefix.first()
+            && let Ok(lane) = self.lane(visit, upstream)
+            && let Some(list) = self.lists.kept(kind, upstream, &lane).await
+            && list.by_name(bare).is_some()
+        {
+            return Ok(Found { upstream: Arc::clone(upstream), own_name: (*bare).to_owned() });
+        }
+        // In a box, because this is rare and large, and every call would carry its size.
+        Box::pin(self.find_thoroughly(kind, visit, name, behind_prefix)).await
+    }
+
+    async fn find_thoroughly(
+        &self,
+        kind: Kind,
+        visit: Visit<'_>,
+        name: &str,
+        behind_prefix: Vec<(Arc<Upstream>, &str)>,
+    ) -> Result<Found, FindError> {
         let mut last = None;
         for (upstream, bare) in &behind_prefix {
             match self.list_of(kind, visit, upstream).await {

@@ -25,7 +25,7 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
             .into());
     };
     become_subreaper();
-    let environment = Environment::of_process();
+    let environment = options.environment.clone();
     let mut watcher = watch(&file, &environment);
     let settings = first_settings(&options, &file, &environment)?;
     let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone()).await?;

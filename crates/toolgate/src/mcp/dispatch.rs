@@ -74,7 +74,7 @@ impl Exchange {
     pub async fn answer(&self, request: &Request<'_>) -> Answered {
         let began = Instant::now();
         if request.method == method::INITIALIZE {
-            return self.initialize(request, began).await;
+            return Box::pin(self.initialize(request, began)).await;
         }
         let span = self.span(request);
         let ended = self.operate(request, &span).await;
@@ -84,14 +84,23 @@ impl Exchange {
     }
 
     async fn operate(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+        let (id, params) = (&request.id, request.params);
+        let catalog = &self.snapshot.catalog;
+        match &*request.method {
+            method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
+            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(self.visit(span), params).await),
+            // In a box, because the others are larger than a call, and every call would carry their size.
+            _ => Box::pin(self.operate_otherwise(request, span)).await,
+        }
+    }
+
+    async fn operate_otherwise(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
         let (id, method, params) = (&request.id, &*request.method, request.params);
         let visit = self.visit(span);
         let disabled = self.snapshot.settings.general.disabled;
         let catalog = &self.snapshot.catalog;
         match method {
-            method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
             method::TOOLS_LIST => self.list(Kind::Tools, visit, id, params).await,
-            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(visit, params).await),
             method::PROMPTS_LIST if disabled.prompts => Ended::ok(lists::empty(Kind::Prompts, id)),
             method::PROMPTS_LIST => self.list(Kind::Prompts, visit, id, params).await,
             method::PROMPTS_GET if !disabled.prompts => {

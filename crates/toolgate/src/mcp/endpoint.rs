@@ -72,7 +72,8 @@ async fn take(
     // In a task of its own, because a client that hangs up has not cancelled (MCP 2025-11-25, Transports, Sending
     // Messages to the Server): the call runs to its end.
     let may_stream = Arc::new(AtomicBool::new(false));
-    let task = gateway.tasks.spawn(arrived.serve(Arc::clone(&may_stream)));
+    // In a box, because spawning moves the future about.
+    let task = gateway.tasks.spawn(Box::pin(arrived.serve(Arc::clone(&may_stream))));
     let mut response = wait(task, accepts, &may_stream).await;
     response.headers_mut().extend(told);
     Ok(response)
@@ -119,7 +120,7 @@ impl Arrived {
             Err(refusal) => return Served::Refused(refusal),
         };
         match parsed {
-            jsonrpc::Body::Batch(messages) => serve_batch(&exchange, &messages).await,
+            jsonrpc::Body::Batch(messages) => Box::pin(serve_batch(&exchange, &messages)).await,
             jsonrpc::Body::Single(Incoming::Request(request)) => {
                 // The session id of `initialize` must be in the head, so its answer cannot begin early.
                 may_stream.store(request.method != method::INITIALIZE, Ordering::Release);
