@@ -15,7 +15,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::report::{At, Report, path_segment};
-use super::suggest::nearest;
+use super::suggest::{distance, nearest};
 use super::tree::{Entry, Node, Span, Value};
 
 /// Reads `T` at `at`. What cannot be read is reported and left out.
@@ -57,7 +57,8 @@ pub(crate) enum UnknownKeys {
 
 fn report_unknown(unknown: Vec<Unknown>, report: &mut Report, policy: UnknownKeys) {
     for Unknown { path, key, span, near } in unknown {
-        if policy == UnknownKeys::WarnIfClose && near.is_none() && !key.to_ascii_lowercase().contains("mcp") {
+        let close = near.is_some_and(|near| distance(&key, near) <= 1) || key.to_ascii_lowercase().contains("mcp");
+        if policy == UnknownKeys::WarnIfClose && !close {
             continue;
         }
         let at = At::variable(&path).with_span(span);
