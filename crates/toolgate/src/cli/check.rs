@@ -64,7 +64,10 @@ pub fn run(args: &CheckArgs, environment: &Environment, output: &Output) -> Resu
         _ => None,
     };
     if args.json {
-        let report = json!({"file": args.file.display().to_string(), "findings": findings, "servers": probes});
+        let mut report = json!({"file": args.file.display().to_string(), "findings": findings});
+        if let Some(probes) = &probes {
+            report["servers"] = json!(probes);
+        }
         output.line(&report.to_string())?;
     } else {
         let paint = if output.colors() { Paint::Colour } else { Paint::Plain };
