@@ -90,8 +90,20 @@ async fn streamable(place: &Arc<Place>, context: &Arc<Context>, options: &Option
     let facts = handshake::read(&answer, Transport::Streamable, wire.has_session())
         .map_err(|problem| place.error(Delivery::Answered, problem))?;
     wire.agree(facts.revision);
-    wire.send(initialized(), &HeaderMap::new()).await?;
+    match wire.send(initialized(), &HeaderMap::new()).await {
+        // Servers exist that refuse what they need not hear. If the session is of no use, the first request tells.
+        Err(error) if may_be_ignored(&error) => tracing::warn!(%error, "`notifications/initialized` was refused"),
+        sent => sent?,
+    }
+    if options.listen {
+        wire.listen();
+    }
     Ok(Connected { facts, wire: Wire::Streamable(wire), context: Arc::clone(context) })
+}
+
+fn may_be_ignored(error: &Error) -> bool {
+    matches!(error.problem(), Problem::Status(_))
+        && !matches!(error.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
 }
 
 async fn sse(place: &Arc<Place>, context: &Arc<Context>, options: &Options) -> Result<Connected, Error> {

@@ -352,11 +352,20 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 
 /// The deepest cause of an error: hyper's own texts say little, the system's says what a person can act on.
 pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// `error` and its causes. An `io::Error` names the cause of what it wraps as its own and so hides the wrapped one.
+pub(crate) fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
 }
 
 /// The error of parsing a message that `server` sent.

@@ -45,7 +45,7 @@
 //! A session does not heal by itself: [`Error::session_lost`] says that a new one is needed, and [`Error::delivery`]
 //! whether the failed request may be sent again on it.
 //!
-//! Revisions 2024-11-05 to 2025-11-25 are spoken, those that begin with `initialize`. stdio needs a Unix; on Linux a
+//! Revisions 2024-11-05 to 2025-11-25 are spoken, those that begin with `initialize`. The crate needs a Unix; on Linux a
 //! child, and what descends from it, cannot outlive the session unseen.
 //!
 //! Suggested reading order: `session`, `connect`, `http/streamable`, `stdio`.

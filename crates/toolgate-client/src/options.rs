@@ -25,6 +25,9 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Caps on what the server may make us hold.
     pub limits: Limits,
+    /// Whether to open the stream on which a Streamable HTTP server speaks by itself, such as of changed lists. It
+    /// holds one more connection for as long as the session lasts. The other transports always have such a stream.
+    pub listen: bool,
     /// Who hears of the server's notifications.
     pub events: Arc<dyn Events>,
 }
@@ -38,6 +41,7 @@ impl Default for Options {
             timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(30),
             limits: Limits::default(),
+            listen: false,
             events: Arc::new(Unheard),
         }
     }
@@ -52,6 +56,7 @@ impl fmt::Debug for Options {
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("limits", &self.limits)
+            .field("listen", &self.listen)
             .finish_non_exhaustive()
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use crate::auth::Caller;
 use crate::config::Settings;
+use crate::telemetry::OperationSpan;
 use crate::upstream::{SessionKey, Upstream};
 
 /// The lists of all servers of one configuration.
@@ -50,6 +51,8 @@ pub struct Visit<'a> {
     pub session: Option<&'a SessionKey>,
     /// The servers that the path or header selected.
     pub scope: &'a Scope,
+    /// The trace of the operation that this is part of.
+    pub span: &'a OperationSpan,
 }
 
 impl Visit<'_> {

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod completion;
+pub mod config;
 pub mod demo_server;
 pub mod failure;
 pub mod output;
@@ -23,6 +24,7 @@ pub use self::failure::{Exit, Failure};
 use self::output::Output;
 pub use self::serve::ServeOptions;
 use crate::config::Environment;
+use crate::telemetry::logs::{self, Destination, Format, LogOptions};
 
 /// An MCP gateway: one endpoint and one key in front, every tool behind it
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ enum Command {
     Tools(tools::ToolsArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
+    /// Print the JSON Schema of the configuration file
+    Config(config::ConfigArgs),
     /// Print a completion script for a shell
     Completion(completion::CompletionArgs),
     /// Print the version
@@ -55,7 +59,7 @@ impl Command {
         match self {
             Self::Check(args) => args.wants_json(),
             Self::Tools(args) => args.wants_json(),
-            Self::Serve(_) | Self::DemoServer(_) | Self::Completion(_) | Self::Version(_) => false,
+            Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
     }
 }
@@ -105,14 +109,25 @@ where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
+    if !matches!(command, Command::Serve(_)) {
+        start_logs(&environment, output)?;
+    }
     match command {
         Command::Serve(args) => serve::run(*args, environment, output, gateway),
         Command::Check(args) => check::run(&args, &environment, output).map(ExitCode::from),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
+        Command::Config(args) => config::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),
         Command::Version(args) => version::run(&args, output).map(ExitCode::from),
     }
+}
+
+/// Logs of the commands whose standard output is data: to standard error, and little.
+fn start_logs(environment: &Environment, output: &Output) -> Result<(), Failure> {
+    let filter = logs::filter(None, |name| environment.get(name).map(str::to_owned), "warn")?;
+    let (format, colors) = (Some(Format::Pretty), output.error_colors());
+    Ok(logs::init(LogOptions { format, filter, destination: Destination::Stderr, colors })?)
 }
 
 #[cfg(test)]

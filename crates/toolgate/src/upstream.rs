@@ -150,8 +150,8 @@ impl Upstream {
         Ok(self.pool.lease(lane, Deadline::after(timeout)).await?.connection().facts())
     }
 
-    /// Grows whenever the server's lists may have changed: it said so, it was reconnected after a loss, or another
-    /// version of it answered.
+    /// Grows whenever the server's lists may have changed: it said so, it was restarted or came back after being down,
+    /// or another version of it answered.
     #[must_use]
     pub fn lists_revision(&self) -> u64 {
         self.pool.lists_revision()
@@ -289,6 +289,10 @@ fn rpc_error_code(answer: &Answer) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Code {
         code: i64,
+    }
+    // Most answers are results, and their text need not be looked at.
+    if answer.is_result() {
+        return None;
     }
     let AnswerOutcome::Error(error) = answer.outcome() else { return None };
     let code = serde_json::from_str::<Code>(error).map_or_else(|_| "_OTHER".to_owned(), |error| error.code.to_string());

@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::tls::{self, TlsOptions};
-use crate::error::{Delivery, Error, Problem, root_cause};
+use crate::error::{Delivery, Error, Problem, causes, root_cause};
 
 /// A connection may take this long to come about, TLS not counted.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,19 +84,7 @@ fn explain(server: &str, error: &hyper_util::client::legacy::Error) -> Error {
     if !error.is_connect() {
         return Error::new(server, Delivery::Unknown, Problem::Broken { reason });
     }
-    let problem = if from_tls(error) { Problem::Tls { reason } } else { Problem::Connect { reason } };
+    let of_tls = causes(error).any(|cause| cause.is::<rustls::Error>());
+    let problem = if of_tls { Problem::Tls { reason } } else { Problem::Connect { reason } };
     Error::new(server, Delivery::NotSent, problem)
-}
-
-/// Whether rustls stands anywhere in the chain of causes; it hides inside an `io::Error`.
-fn from_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inside.is_some_and(|inside| inside.is::<rustls::Error>()) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

@@ -3,7 +3,6 @@
 //! Source: MCP 2025-11-25, Transports, Streamable HTTP.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -12,22 +11,17 @@ use hyper::body::Incoming as Body;
 use toolgate_mcp::version::Revision;
 
 use super::events::EventStream;
+use super::listen;
 use super::request::{self, LAST_EVENT_ID, Media, PROTOCOL_VERSION, Place, SESSION_ID};
+use super::resumption::{RESUME_TRIES, Resumption};
 use super::{ASIDE, body};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem, Refusal, bad_message, excerpt};
 use crate::message::{self, Incoming};
 
-/// How often in a row a broken stream is resumed without a new event coming.
-const RESUME_TRIES: u32 = 5;
-
-/// The wait before resuming, when the server names none, and the bounds of what it may name.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_LEAST: Duration = Duration::from_millis(100);
-const RETRY_MOST: Duration = Duration::from_secs(300);
-
 /// One server, and our session there.
+#[derive(Clone)]
 pub(crate) struct Streamable {
     place: Arc<Place>,
     /// All headers of a POST, ready to be cloned.
@@ -46,7 +40,7 @@ impl Streamable {
     pub(crate) async fn initialize(&mut self, id: u64, message: Bytes) -> Result<Answer, Error> {
         let response = self.place.post(&self.place.uri, self.headers.clone(), message).await?;
         let session = response.headers().get(SESSION_ID).cloned();
-        let answer = self.answer(id, response).await?;
+        let answer = self.answer(id, response, &HeaderMap::new()).await?;
         if let Some(session) = session {
             if !request::valid_session_id(&session) {
                 let why = "its `Mcp-Session-Id` holds something else than visible ASCII".to_owned();
@@ -70,7 +64,7 @@ impl Streamable {
 
     pub(crate) async fn request(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
         let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
-        self.answer(id, response).await
+        self.answer(id, response, extra).await
     }
 
     /// Sends a message that has no answer: a notification.
@@ -82,6 +76,11 @@ impl Streamable {
             self.drain(response.into_body());
         }
         Ok(())
+    }
+
+    /// Hears what the server says by itself, on a task of the session.
+    pub(crate) fn listen(&self) {
+        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context)));
     }
 
     /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.
@@ -135,8 +134,9 @@ impl Streamable {
         }
     }
 
-    /// The answer to `id`, out of the response to the POST that carried it.
-    async fn answer(&self, id: u64, response: Response<Body>) -> Result<Answer, Error> {
+    /// The answer to `id`, out of the response to the POST that carried it. Whatever has to be sent meanwhile carries
+    /// the request's `extra` headers too, for its credentials may be among them.
+    async fn answer(&self, id: u64, response: Response<Body>, extra: &HeaderMap) -> Result<Answer, Error> {
         let status = response.status();
         if !status.is_success() {
             return self.place.refused(response, self.has_session(), Some(id)).await;
@@ -145,10 +145,13 @@ impl Streamable {
         let media = Media::of(response.headers());
         let body = response.into_body();
         match media {
-            Media::Events => self.follow(id, EventStream::new(body, self.context.limits.message_bytes)).await,
+            Media::Events => {
+                let stream = EventStream::new(body, self.context.limits.message_bytes);
+                self.follow(id, stream, extra).await
+            }
             Media::Json => {
                 let bytes = body::collect(&self.place.server, body, self.context.limits.message_bytes).await?;
-                self.answer_in(id, status, bytes)
+                self.answer_in(id, status, bytes, extra)
             }
             Media::Other(content_type) => {
                 let text = body::refusal(&self.place.server, body).await;
@@ -165,7 +168,7 @@ impl Streamable {
     }
 
     /// The answer to `id` in a JSON body.
-    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes) -> Result<Answer, Error> {
+    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
         let wrong = |problem| self.place.error(Delivery::Answered, problem);
         let no_answer = || wrong(Problem::NoAnswer { status, excerpt: excerpt(&bytes) });
         if bytes.is_empty() {
@@ -176,14 +179,14 @@ impl Streamable {
             if matches!(incoming, Incoming::Stray { is_error: true }) {
                 return Err(wrong(self.error_without_id(status, &bytes)));
             }
-            return self.take(id, incoming).ok_or_else(no_answer);
+            return self.take(id, incoming, extra).ok_or_else(no_answer);
         }
         // Servers of revision 2025-03-26 may answer with a batch; what else is in it is heard as on a stream.
         let parts = message::split(bytes.clone()).map_err(|error| wrong(bad_message(&error, &bytes)))?;
         let mut answer = None;
         for part in parts {
             let incoming = Incoming::read(&part).map_err(|error| wrong(bad_message(&error, &part)))?;
-            answer = self.take(id, incoming).or(answer);
+            answer = self.take(id, incoming, extra).or(answer);
         }
         answer.ok_or_else(no_answer)
     }
@@ -196,13 +199,13 @@ impl Streamable {
     }
 
     /// Takes the answer to `id`; everything else is heard, answered or dropped.
-    fn take(&self, id: u64, incoming: Incoming) -> Option<Answer> {
+    fn take(&self, id: u64, incoming: Incoming, extra: &HeaderMap) -> Option<Answer> {
         match incoming {
             Incoming::Answer(number, answer) if number == id => return Some(answer),
             Incoming::Answer(..) | Incoming::Stray { .. } => self.context.stray("an answer to another request"),
             Incoming::Notification { method, message } => self.context.notified(&method, message),
             Incoming::Request { method, reply } => match self.context.reply_permit() {
-                Some(permit) => self.send_aside(reply, self.headers.clone(), permit),
+                Some(permit) => self.send_aside(reply, self.with(extra), permit),
                 None => self.context.stray(&format!("a request `{method}` of the server, which asks too much at once")),
             },
         }
@@ -210,10 +213,10 @@ impl Streamable {
     }
 
     /// Reads the stream, and those that continue it, until the answer to `id` comes.
-    async fn follow(&self, id: u64, mut stream: EventStream) -> Result<Answer, Error> {
-        let mut resumption = Resumption { last_event_id: None, retry: RETRY, tries: 0, garbage: None };
+    async fn follow(&self, id: u64, mut stream: EventStream, extra: &HeaderMap) -> Result<Answer, Error> {
+        let mut resumption = Resumption::default();
         loop {
-            let why = match self.read(id, &mut stream, &mut resumption).await {
+            let why = match self.read(id, &mut stream, &mut resumption, extra).await {
                 Ok(Some(answer)) => {
                     if let Some(body) = stream.into_unfinished() {
                         self.context.spawn(body::drain(body));
@@ -226,15 +229,17 @@ impl Streamable {
                     _ => return Err(error),
                 },
             };
-            stream = self.resume(&mut resumption, why).await?;
+            stream = self.resume(&mut resumption, why, extra).await?;
         }
     }
 
-    async fn read(
+    /// Reads `stream` until the answer to `id` comes; `None` when the stream ends before that.
+    pub(super) async fn read(
         &self,
         id: u64,
         stream: &mut EventStream,
         resumption: &mut Resumption,
+        extra: &HeaderMap,
     ) -> Result<Option<Answer>, Error> {
         while let Some(event) = stream.next(&self.place.server).await? {
             resumption.saw(&event);
@@ -243,7 +248,7 @@ impl Streamable {
             }
             match Incoming::read(&event.data) {
                 Ok(incoming) => {
-                    if let Some(answer) = self.take(id, incoming) {
+                    if let Some(answer) = self.take(id, incoming, extra) {
                         return Ok(Some(answer));
                     }
                 }
@@ -257,68 +262,67 @@ impl Streamable {
     }
 
     /// The continuation of a stream that ended before its time.
-    async fn resume(&self, resumption: &mut Resumption, mut why: String) -> Result<EventStream, Error> {
+    async fn resume(
+        &self,
+        resumption: &mut Resumption,
+        mut why: String,
+        extra: &HeaderMap,
+    ) -> Result<EventStream, Error> {
         let ended = |reason| self.place.error(Delivery::Unknown, Problem::StreamEnded { reason });
-        let Some(last_event_id) = resumption.last_event_id.clone() else {
+        if resumption.last_event_id.is_none() {
             return Err(ended(resumption.garbage.take().unwrap_or(why)));
-        };
+        }
         while resumption.tries < RESUME_TRIES {
             resumption.tries += 1;
             tokio::time::sleep(resumption.retry).await;
-            let mut headers = self.headers.clone();
-            headers.remove(header::CONTENT_TYPE);
-            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-            headers.insert(LAST_EVENT_ID, last_event_id.clone());
-            let response = match self.place.send(Method::GET, &self.place.uri, headers, Bytes::new()).await {
-                Ok(response) => response,
-                Err(error) => {
-                    why = error.problem().to_string();
-                    continue;
-                }
+            let error = match self.open_stream(resumption.last_event_id.clone(), extra).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
             };
-            let status = response.status();
-            if status.is_success() {
-                self.place.check_encoding(response.headers())?;
-                return match Media::of(response.headers()) {
-                    Media::Events => Ok(EventStream::new(response.into_body(), self.context.limits.message_bytes)),
-                    Media::Json => Err(ended("resuming it gave JSON in place of events".to_owned())),
-                    Media::Other(other) => Err(ended(format!("resuming it gave {other} in place of events"))),
-                };
+            if error.session_lost() {
+                // Unlike other lost sessions, this one took the request before it ended.
+                return Err(error.with_delivery(Delivery::Unknown));
             }
-            let refusal = match self.place.refused(response, self.has_session(), None).await {
-                Ok(_) => continue,
-                Err(refusal) => refusal,
-            };
-            if refusal.session_lost() {
-                return Err(refusal.with_delivery(Delivery::Unknown));
-            }
-            why = format!("resuming it failed: {}", refusal.problem());
-            if status.is_client_error() {
+            why = format!("resuming it failed: {}", error.problem());
+            if !may_pass(&error) {
                 break;
             }
         }
         Err(ended(why))
     }
+
+    /// Asks for a stream with a GET: the continuation of another, or the one on which the server speaks by itself.
+    pub(super) async fn open_stream(
+        &self,
+        last_event_id: Option<HeaderValue>,
+        extra: &HeaderMap,
+    ) -> Result<EventStream, Error> {
+        let mut headers = self.with(extra);
+        headers.remove(header::CONTENT_TYPE);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(last_event_id) = last_event_id {
+            headers.insert(LAST_EVENT_ID, last_event_id);
+        }
+        let response = self.place.send(Method::GET, &self.place.uri, headers, Bytes::new()).await?;
+        let status = response.status();
+        let no_stream = |excerpt| self.place.error(Delivery::Answered, Problem::NoAnswer { status, excerpt });
+        if !status.is_success() {
+            let refused = self.place.refused(response, self.has_session(), None).await;
+            return Err(refused.err().unwrap_or_else(|| no_stream(String::new())));
+        }
+        self.place.check_encoding(response.headers())?;
+        match Media::of(response.headers()) {
+            Media::Events => Ok(EventStream::new(response.into_body(), self.context.limits.message_bytes)),
+            Media::Json => Err(no_stream("JSON in place of events".to_owned())),
+            Media::Other(other) => Err(no_stream(format!("{other} in place of events"))),
+        }
+    }
 }
 
-/// What is known about continuing a stream.
-struct Resumption {
-    last_event_id: Option<HeaderValue>,
-    retry: Duration,
-    tries: u32,
-    /// The first event that was no message, for the error in case no answer follows.
-    garbage: Option<String>,
-}
-
-impl Resumption {
-    fn saw(&mut self, event: &toolgate_mcp::sse::Event) {
-        self.tries = 0;
-        if let Some(id) = &event.id {
-            // The empty id takes the last one back.
-            self.last_event_id = if id.is_empty() { None } else { HeaderValue::from_bytes(id.as_bytes()).ok() };
-        }
-        if let Some(retry_ms) = event.retry_ms {
-            self.retry = Duration::from_millis(retry_ms).clamp(RETRY_LEAST, RETRY_MOST);
-        }
+/// Whether a failure to open a stream may be gone the next time.
+pub(super) fn may_pass(error: &Error) -> bool {
+    match error.problem() {
+        Problem::Connect { .. } | Problem::Broken { .. } => true,
+        _ => error.status().is_some_and(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS),
     }
 }

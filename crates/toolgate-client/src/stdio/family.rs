@@ -2,8 +2,9 @@
 //!
 //! The process group catches what stays in it. Daemons leave it, so on Linux two further marks are looked at, both in
 //! `/proc`: the chain of parents (a child is made the one that adopts its orphaned descendants, so the chain holds as
-//! long as the child lives), and the pipes (whoever holds the child's standard streams came from it, also after its
-//! death). What escapes both is a daemon that let go of the streams, of a child that died by itself.
+//! long as the child lives; it is looked at now and then, and before the child is ended), and the pipes (whoever holds
+//! the child's standard streams came from it, also after its death). What escapes both is a daemon that let go of the
+//! streams and was started moments before its child died by itself.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -51,9 +52,9 @@ impl Family {
         Self { leader, pipes, seen: Vec::new(), ended: false }
     }
 
-    /// Notes the descendants that there are now; to be done while the child lives. Reads all of `/proc`.
+    /// Notes the descendants that there are now; to be done while the child lives.
     pub(super) fn look(&mut self) {
-        self.seen = descendants(self.leader, &processes());
+        self.seen = living_descendants(self.leader).unwrap_or_else(|| descendants(self.leader, &processes()));
     }
 
     /// Asks everyone to end.
@@ -61,9 +62,14 @@ impl Family {
         self.signal(Signal::TERM);
     }
 
+    /// Kills the group and the descendants that are known. Cheap, unlike [`kill`](Self::kill).
+    pub(super) fn kill_known(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// Kills everyone; also those who left the group. Reads all of `/proc`.
     pub(super) fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        self.kill_known();
         let now = processes();
         for stray in self.strays(&now) {
             self.seen.push(stray);
@@ -88,8 +94,7 @@ impl Family {
     fn signal(&self, signal: Signal) {
         // An empty group is what we want; there is nothing else that could fail for processes of our own.
         let _ = kill_process_group(self.leader, signal);
-        let now = processes();
-        for process in self.seen.iter().filter(|process| now.contains_key(&process.pid) && same(process, &now)) {
+        for process in self.seen.iter().filter(|process| still_there(process)) {
             send(*process, signal);
         }
     }
@@ -132,8 +137,8 @@ fn send(process: Process, signal: Signal) {
 }
 
 /// Whether the number still belongs to the process that was seen.
-fn same(process: &Process, now: &HashMap<Pid, Process>) -> bool {
-    now.get(&process.pid).is_some_and(|current| current.began == process.began)
+fn still_there(seen: &Process) -> bool {
+    process(seen.pid.as_raw_nonzero().get()).is_some_and(|current| current.began == seen.began)
 }
 
 /// All processes; none where there is no `/proc`.
@@ -141,11 +146,31 @@ fn processes() -> HashMap<Pid, Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return HashMap::new() };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: i32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            parse_stat(&stat).map(|process| (process.pid, process))
-        })
+        .filter_map(|pid: i32| process(pid).map(|process| (process.pid, process)))
         .collect()
+}
+
+fn process(pid: i32) -> Option<Process> {
+    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The descendants by the kernel's own lists of children, which costs a few reads in place of all of `/proc`; `None`
+/// where the kernel keeps none for `root`, or `root` is gone.
+fn living_descendants(root: Pid) -> Option<Vec<Process>> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents = vec![root.as_raw_nonzero().get()];
+    let mut known = false;
+    while let Some(parent) = parents.pop() {
+        let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        for children in threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok()) {
+            known = true;
+            for child in children.split_ascii_whitespace().filter_map(|pid| process(pid.parse().ok()?)) {
+                parents.push(child.pid.as_raw_nonzero().get());
+                found.push(child);
+            }
+        }
+    }
+    known.then_some(found)
 }
 
 /// Reads one line of `/proc/*/stat`; the name in it may itself hold blanks and parentheses.
@@ -182,6 +207,30 @@ mod tests {
         let stat = "42 (a) b (c)) S 7 40 3 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
         let pid = Pid::from_raw(42).expect("not zero");
         assert_eq!(parse_stat(stat), Some(Process { pid, parent: 7, group: 40, began: 98765 }));
+    }
+
+    #[test]
+    fn both_ways_find_the_same_descendants() {
+        // The shell has a child and a grandchild, and waits for them.
+        let script = "sh -c 'sleep 1000 & echo; wait' & wait";
+        let mut shell = std::process::Command::new("sh");
+        let mut shell = shell.args(["-c", script]).stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+        let mut line = [0];
+        let stdout = shell.stdout.as_mut().expect("piped");
+        std::io::Read::read_exact(stdout, &mut line).expect("both are there");
+        let pid = Pid::from_raw(shell.id().cast_signed()).expect("not zero");
+        let mut slow = super::descendants(pid, &super::processes());
+        slow.sort_by_key(|process| process.pid.as_raw_nonzero());
+        if let Some(mut quick) = super::living_descendants(pid) {
+            quick.sort_by_key(|process| process.pid.as_raw_nonzero());
+            assert_eq!(quick, slow);
+        }
+        assert_eq!(slow.len(), 2);
+        shell.kill().expect("killed");
+        shell.wait().expect("collected");
+        for process in slow {
+            super::send(process, super::Signal::KILL);
+        }
     }
 
     #[test]

@@ -24,11 +24,15 @@ use crate::pending::Pending;
 const AFTER_EOF: Duration = Duration::from_secs(2);
 const AFTER_TERM: Duration = Duration::from_secs(3);
 
-/// How long the last output of a dead child is waited for: a grandchild may hold the pipes open for ever.
-const LAST_OUTPUT: Duration = Duration::from_millis(50);
+/// How long the last output of a dead child is waited for. It ends at once, unless a daemon holds the pipes open.
+const LAST_OUTPUT: Duration = Duration::from_millis(250);
 
 /// How long a child that has closed its output may take to die of it; most are dying already.
 const AFTER_SILENCE: Duration = Duration::from_millis(500);
+
+/// When the child's descendants are looked at: soon, since most daemons are started at once, and then now and then.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+const NEXT_LOOKS: Duration = Duration::from_secs(15);
 
 /// All that a supervisor needs.
 pub(super) struct Orders {
@@ -112,13 +116,7 @@ enum End {
 
 impl Supervisor {
     async fn run(mut self) {
-        let end = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => End::Asked,
-            status = self.child.wait() => End::Exited(status),
-            problem = &mut self.reading => End::Silent(problem.unwrap_or(Problem::Closed)),
-        };
-        match end {
+        match self.watch().await {
             End::Asked => {
                 self.fail(Problem::Closed);
                 self.end_politely().await;
@@ -130,6 +128,22 @@ impl Supervisor {
         self.bury().await;
         self.reading.abort();
         self.words.abort();
+    }
+
+    /// Waits for the first sign of the end.
+    async fn watch(&mut self) -> End {
+        let mut wait = FIRST_LOOK;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return End::Asked,
+                status = self.child.wait() => return End::Exited(status),
+                problem = &mut self.reading => return End::Silent(problem.unwrap_or(Problem::Closed)),
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.look().await;
+            wait = NEXT_LOOKS;
+        }
     }
 
     /// A closed output is mostly the first sign of the child's death; if it is not, the child is of no use any more.
@@ -148,6 +162,10 @@ impl Supervisor {
             Ok(status) => format!("the process has ended ({status})"),
             Err(error) => format!("the process is lost ({error})"),
         };
+        // Whoever is left of the family may hold the pipes open, and has nothing to say any more.
+        if let Some(family) = &self.family {
+            family.kill_known();
+        }
         // What the child wrote last may be an answer, or the reason why it died.
         let (reading, words) = (&mut self.reading, &mut self.words);
         let last = async {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::{Edit, Fields};
@@ -18,7 +19,8 @@ use super::find::{self, Found};
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Position};
 use super::{Catalog, Visit, rules};
-use crate::upstream::{Upstream, UpstreamError};
+use crate::telemetry::SpanFacts;
+use crate::upstream::{Ask, Upstream, UpstreamError};
 
 /// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -170,7 +172,7 @@ impl Catalog {
             }
             let renamed = (read.uri != owner.own_name).then(|| (owner.own_name.clone(), read.uri.to_string()));
             match self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await {
-                Ok(answer) if matches!(answer.outcome(), AnswerOutcome::Result(_)) => {
+                Ok(answer) if answer.is_result() => {
                     return Ok(Read { answer, renamed });
                 }
                 // The first server is the likeliest owner: what it says is the answer when nobody has the resource.
@@ -212,7 +214,19 @@ impl Catalog {
     ) -> Result<Answer, CallError> {
         let lane = upstream.lane(visit.caller, visit.session).map_err(UpstreamError::from)?;
         let timeout = upstream.settings.timeout.unwrap_or(self.settings.timeouts.call);
-        Ok(upstream.request(&lane, method, Some(params), timeout).await?)
+        if !visit.span.is_on() {
+            let ask = Ask { method, params: Some(params), timeout, headers: None };
+            return Ok(upstream.ask(&lane, ask).await?);
+        }
+        let facts = SpanFacts { method, ..SpanFacts::default() };
+        let span = visit.span.client_span(&upstream.settings.name, facts);
+        let mut headers = HeaderMap::new();
+        span.inject_headers(&mut headers);
+        let params = span.inject_meta(Some(params));
+        let ask = Ask { method, params: params.as_deref(), timeout, headers: Some(&headers) };
+        let answer = upstream.ask(&lane, ask).await;
+        span.finish(answer.as_ref().err().map(UpstreamError::outcome_label));
+        Ok(answer?)
     }
 
     /// What the servers in scope offer together, for `initialize`.

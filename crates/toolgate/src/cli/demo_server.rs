@@ -9,7 +9,7 @@ pub mod protocol;
 pub mod stdio;
 mod tools;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::output::Output;
 use super::{Exit, Failure, runtime};
@@ -18,7 +18,7 @@ use super::{Exit, Failure, runtime};
 #[derive(Debug, clap::Args)]
 pub struct DemoServerArgs {
     /// Serve Streamable HTTP at this address, on the path /mcp, instead of standard input and output
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4100")]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4100", value_parser = address)]
     pub http: Option<SocketAddr>,
 
     /// With --http: hand out no session ids
@@ -50,4 +50,28 @@ async fn serve_http(address: SocketAddr, stateless: bool, output: &Output) -> Re
     runtime::stop_signal().await?;
     server.stop().await;
     Ok(())
+}
+
+/// `ADDRESS:PORT`, `NAME:PORT`, or a port of this machine alone.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    let mut found = text.to_socket_addrs().map_err(|error| format!("write it like 127.0.0.1:4100 ({error})"))?;
+    found.next().ok_or_else(|| "no address for this name".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_a_port_or_a_name_with_one() {
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(address("127.0.0.1:1"), Ok(loopback(1)));
+        assert_eq!(address(":4100"), Ok(loopback(4100)));
+        assert_eq!(address("0"), Ok(loopback(0)));
+        assert!(address("localhost:7").expect("every machine has it").ip().is_loopback());
+        assert!(address("127.0.0.1").is_err() && address("127.0.0.1:99999").is_err());
+    }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::telemetry::logs::{AlreadySetUp, BadFilter};
+
 /// How the program ends. The numbers are stable: scripts depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -83,6 +85,19 @@ impl From<anyhow::Error> for Failure {
             Ok(failure) => failure,
             Err(error) => Self::new(Exit::Unexpected, "unexpected", format!("{error:#}")),
         }
+    }
+}
+
+impl From<BadFilter> for Failure {
+    fn from(error: BadFilter) -> Self {
+        Self::new(Exit::Usage, "log-filter", error.to_string())
+            .hint("give error, warn, info, debug or trace, or directives such as toolgate=debug,hyper=warn")
+    }
+}
+
+impl From<AlreadySetUp> for Failure {
+    fn from(error: AlreadySetUp) -> Self {
+        Self::new(Exit::Unexpected, "logs", error.to_string())
     }
 }
 

@@ -9,12 +9,21 @@ use crate::config::Environment;
 use crate::telemetry::printable::printable;
 
 /// What is known about where output goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Output {
     stdout_is_terminal: bool,
     stdout_colors: bool,
     stderr_colors: bool,
     width: usize,
+    sink: Sink,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Sink {
+    #[default]
+    Process,
+    #[cfg(test)]
+    Kept(std::sync::Arc<std::sync::Mutex<Vec<String>>>),
 }
 
 /// The width of a line when the terminal does not say.
@@ -37,7 +46,14 @@ impl Output {
             stdout_colors: colors(stdout_is_terminal),
             stderr_colors: colors(stderr_is_terminal),
             width,
+            sink: Sink::Process,
         }
+    }
+
+    /// Whether standard error may have colours.
+    #[must_use]
+    pub fn error_colors(&self) -> bool {
+        self.stderr_colors
     }
 
     /// How many characters fit into a line.
@@ -63,8 +79,7 @@ impl Output {
     /// # Errors
     /// When writing fails; not when the reader has gone, which ends a pipe's use in good order.
     pub fn line(&self, text: &str) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()) {
+        match self.sink.write_out(text) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
@@ -72,15 +87,55 @@ impl Output {
 
     /// Writes a failure to standard error: for a person, or as one line of JSON.
     pub fn failure(&self, failure: &Failure, as_json: bool) {
-        let text = if as_json { as_line(failure) } else { as_text(failure, self.stderr_colors) };
-        // Where standard error is closed there is no one left to tell.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        self.sink.write_error(&if as_json { as_line(failure) } else { as_text(failure, self.stderr_colors) });
     }
 
     /// Writes a note to standard error.
     pub fn note(&self, text: &str) {
-        // As above.
-        let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+        self.sink.write_error(&printable(text));
+    }
+}
+
+impl Sink {
+    fn write_out(&self, text: &str) -> io::Result<()> {
+        match self {
+            Self::Process => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(text.as_bytes())?;
+                stdout.write_all(b"\n")?;
+                stdout.flush()
+            }
+            #[cfg(test)]
+            Self::Kept(lines) => {
+                lines.lock().expect("no panic").push(text.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn write_error(&self, text: &str) {
+        match self {
+            // Where standard error is closed there is no one left to tell.
+            Self::Process => drop(writeln!(io::stderr().lock(), "{text}")),
+            #[cfg(test)]
+            Self::Kept(lines) => lines.lock().expect("no panic").push(format!("stderr: {text}")),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Output {
+    /// An output that is no terminal and keeps what is written.
+    pub(crate) fn kept() -> Self {
+        Self { sink: Sink::Kept(std::sync::Arc::default()), ..Self::new(&Environment::default(), false, false) }
+    }
+
+    /// What was written; texts for standard error begin with `stderr: `.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match &self.sink {
+            Sink::Process => Vec::new(),
+            Sink::Kept(lines) => lines.lock().expect("no panic").clone(),
+        }
     }
 }
 

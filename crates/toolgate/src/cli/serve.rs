@@ -1,6 +1,7 @@
 //! `toolgate serve`: options, logs, traces and the runtime; the gateway itself is handed in.
 
 mod health;
+mod litellm;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::Output;
-use super::{Exit, Failure, runtime};
+use super::{Failure, runtime};
 use crate::config::Environment;
 use crate::config::settings::Bind;
 use crate::telemetry::Traces;
@@ -51,12 +52,11 @@ pub struct ServeArgs {
     log_format: Option<Format>,
 
     /// The same as --log-level debug
-    #[arg(long, alias = "detailed_debug", visible_alias = "detailed-debug", conflicts_with = "log_level")]
+    #[arg(long, visible_alias = "detailed_debug", overrides_with = "debug", conflicts_with = "log_level")]
     debug: bool,
 
-    /// Taken so that LiteLLM's command lines work; one process uses every core
-    #[arg(long = "num_workers", alias = "num-workers", value_name = "N")]
-    num_workers: Option<u32>,
+    #[command(flatten)]
+    litellm: litellm::LiteLlmArgs,
 }
 
 /// What the gateway is started with.
@@ -90,8 +90,8 @@ where
         return runtime::block_on(health::ask(SocketAddr::new(bind.host, bind.port), output)).map(ExitCode::from);
     }
     start_logs(&args, &environment, output)?;
-    if args.num_workers.is_some_and(|workers| workers > 1) {
-        tracing::info!("--num_workers has no effect: one process uses every core");
+    for flag in args.litellm.given() {
+        tracing::info!("{flag} is LiteLLM's and has no effect here");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(async {
@@ -115,16 +115,12 @@ where
 
 fn start_logs(args: &ServeArgs, environment: &Environment, output: &Output) -> Result<(), Failure> {
     let flag = args.log_level.as_deref().or(args.debug.then_some("debug"));
-    let filter = logs::filter(flag, |name| environment.get(name).map(str::to_owned), "info").map_err(|error| {
-        Failure::new(Exit::Usage, "log-filter", error.to_string())
-            .hint("give error, warn, info, debug or trace, or directives such as toolgate=debug,hyper=warn")
-    })?;
+    let filter = logs::filter(flag, |name| environment.get(name).map(str::to_owned), "info")?;
     // LiteLLM's switch, which it takes for exactly this word.
     let json =
         environment.get("JSON_LOGS").is_some_and(|value| value.eq_ignore_ascii_case("true")).then_some(Format::Json);
     let format = args.log_format.or(json);
-    logs::init(LogOptions { format, filter, destination: Destination::Stdout, colors: output.colors() })
-        .map_err(|error| Failure::from(anyhow::Error::from(error)))
+    Ok(logs::init(LogOptions { format, filter, destination: Destination::Stdout, colors: output.colors() })?)
 }
 
 /// Traces that cannot be set up are no reason not to serve.

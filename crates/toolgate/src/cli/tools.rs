@@ -90,7 +90,7 @@ pub fn run(args: &ToolsArgs, environment: &Environment, output: &Output) -> Resu
             done = Box::pin(run_to_end(args, environment, output)) => done,
             stopped = runtime::stop_signal() => {
                 stopped?;
-                Err(Failure::new(Exit::Interrupted, "interrupted", "interrupted"))
+                Err(Failure::new(Exit::Interrupted, "interrupted", "stopped before the answer came"))
             }
         }
     })

@@ -1,15 +1,17 @@
 //! The gateway as a process: configuration from a file, signals, reloads.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
 use super::{Running, start_with};
+use crate::cli::runtime::stop_signal;
 use crate::cli::{Exit, Failure, ServeOptions};
 use crate::config::master_key::{self, NewMasterKey};
-use crate::config::{self, Environment, Finding, Loaded, Paint, Settings, Severity};
+use crate::config::{self, Environment, Finding, Loaded, Paint, Settings, Severity, Watcher};
 use crate::telemetry::Metrics;
 
 /// Serves until a signal says to stop, and then until the running calls have ended.
@@ -23,12 +25,17 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
             .into());
     };
     become_subreaper();
-    let mut signals = signals::Signals::new().context("signals cannot be listened for")?;
-    let settings = first_settings(&options, &file)?;
+    let environment = Environment::of_process();
+    let mut watcher = watch(&file, &environment);
+    let settings = first_settings(&options, &file, &environment)?;
     let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone()).await?;
     announce(&running);
-    while let signals::Signal::Reload = signals.next().await {
-        reload(&running, &options, &file);
+    let mut stop = pin!(stop_signal());
+    loop {
+        tokio::select! {
+            stopped = &mut stop => break stopped.context("signals cannot be listened for")?,
+            loaded = changed(&mut watcher) => take(&running, &options, &environment, loaded),
+        }
     }
     tracing::info!("stopping: running calls may finish; a second signal ends at once");
     tokio::select! {
@@ -36,7 +43,7 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
             tracing::info!("stopped");
             Ok(ExitCode::SUCCESS)
         }
-        () = signals.stop() => {
+        _ = stop_signal() => {
             tracing::warn!("ended by a second signal; running calls are cut off");
             Ok(Exit::Interrupted.into())
         }
@@ -50,8 +57,23 @@ fn become_subreaper() {
     }
 }
 
-fn first_settings(options: &ServeOptions, file: &Path) -> anyhow::Result<Settings> {
-    let loaded = config::load(file, &Environment::of_process());
+/// Watches the file, where the system allows it. Without a watch the gateway serves what it has.
+fn watch(file: &Path, environment: &Environment) -> Option<Watcher> {
+    Watcher::start(file.to_owned(), environment.clone())
+        .inspect_err(|error| tracing::warn!("changes of the configuration are not noticed: {error}"))
+        .ok()
+}
+
+/// The next configuration; never, without a watch.
+async fn changed(watcher: &mut Option<Watcher>) -> Loaded {
+    match watcher {
+        Some(watcher) => watcher.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn first_settings(options: &ServeOptions, file: &Path, environment: &Environment) -> anyhow::Result<Settings> {
+    let loaded = config::load(file, environment);
     let missing = loaded.findings.iter().any(|finding| finding.code == "config.unreadable");
     let Loaded { settings, findings } = loaded;
     let Some(settings) = settings else {
@@ -60,7 +82,7 @@ fn first_settings(options: &ServeOptions, file: &Path) -> anyhow::Result<Setting
         return Err(Failure::new(exit, "config-invalid", format!("the configuration has errors\n{report}")).into());
     };
     log_findings(&findings);
-    let (settings, made) = settle(settings, options)?;
+    let (settings, made) = settle(settings, options, environment)?;
     if let Some(NewMasterKey { key, file }) = made {
         show_once(key.expose_secret(), &file);
     }
@@ -68,9 +90,12 @@ fn first_settings(options: &ServeOptions, file: &Path) -> anyhow::Result<Setting
 }
 
 /// Puts the master key in place and refuses a weak one where others can reach it.
-fn settle(mut settings: Settings, options: &ServeOptions) -> anyhow::Result<(Settings, Option<NewMasterKey>)> {
-    let environment = Environment::of_process();
-    let made = master_key::settle(&mut settings.general, options.data_dir.as_deref(), &environment)?;
+fn settle(
+    mut settings: Settings,
+    options: &ServeOptions,
+    environment: &Environment,
+) -> anyhow::Result<(Settings, Option<NewMasterKey>)> {
+    let made = master_key::settle(&mut settings.general, options.data_dir.as_deref(), environment)?;
     master_key::check_for_bind(&settings.general, options.bind.host, options.allow_weak_master_key)?;
     if settings.general.weak_master_key {
         tracing::warn!("the master key is well known or short; anybody who can reach this address can guess it");
@@ -91,13 +116,8 @@ fn announce(running: &Running) {
     tracing::info!(address = %running.address(), servers, "ready");
 }
 
-fn reload(running: &Running, options: &ServeOptions, file: &Path) {
-    let loaded = config::load(file, &Environment::of_process());
-    take(running, options, loaded);
-}
-
 /// Takes a configuration that was read again, or keeps the old one and says why.
-fn take(running: &Running, options: &ServeOptions, loaded: Loaded) {
+fn take(running: &Running, options: &ServeOptions, environment: &Environment, loaded: Loaded) {
     let metrics = &running.gateway().metrics;
     let Some(settings) = loaded.settings else {
         log_findings(&loaded.findings);
@@ -106,7 +126,7 @@ fn take(running: &Running, options: &ServeOptions, loaded: Loaded) {
         return;
     };
     log_findings(&loaded.findings);
-    match settle(settings, options) {
+    match settle(settings, options, environment) {
         Ok((settings, _)) => {
             running.gateway().reload(settings);
             tracing::info!("the configuration was taken");
@@ -126,80 +146,6 @@ fn log_findings(findings: &[Finding]) {
             Severity::Error => tracing::error!(code = finding.code, "{text}"),
             Severity::Warning => tracing::warn!(code = finding.code, "{text}"),
             Severity::Note => tracing::info!(code = finding.code, "{text}"),
-        }
-    }
-}
-
-#[cfg(unix)]
-mod signals {
-    use std::io;
-
-    use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
-
-    pub(super) enum Signal {
-        /// SIGHUP.
-        Reload,
-        /// SIGINT or SIGTERM.
-        Stop,
-    }
-
-    pub(super) struct Signals {
-        hangup: Stream,
-        interrupt: Stream,
-        terminate: Stream,
-    }
-
-    impl Signals {
-        pub(super) fn new() -> io::Result<Self> {
-            Ok(Self {
-                hangup: signal(SignalKind::hangup())?,
-                interrupt: signal(SignalKind::interrupt())?,
-                terminate: signal(SignalKind::terminate())?,
-            })
-        }
-
-        pub(super) async fn next(&mut self) -> Signal {
-            tokio::select! {
-                _ = self.hangup.recv() => Signal::Reload,
-                _ = self.interrupt.recv() => Signal::Stop,
-                _ = self.terminate.recv() => Signal::Stop,
-            }
-        }
-
-        pub(super) async fn stop(&mut self) {
-            while !matches!(self.next().await, Signal::Stop) {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod signals {
-    use std::io;
-
-    pub(super) enum Signal {
-        /// Never: there is no SIGHUP here.
-        #[expect(dead_code, reason = "the loop over signals is the same on every system")]
-        Reload,
-        /// Ctrl-C.
-        Stop,
-    }
-
-    pub(super) struct Signals;
-
-    impl Signals {
-        pub(super) fn new() -> io::Result<Self> {
-            Ok(Self)
-        }
-
-        pub(super) async fn next(&mut self) -> Signal {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            Signal::Stop
-        }
-
-        pub(super) async fn stop(&mut self) {
-            self.next().await;
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What each method means.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use http::HeaderMap;
 use serde_json::value::RawValue;
-use toolgate_client::{Answer, AnswerOutcome};
+use toolgate_client::Answer;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
 use toolgate_mcp::version::Revision;
@@ -17,7 +19,7 @@ use crate::auth::Caller;
 use crate::catalog::{CallError, Called, Kind, Scope, Visit};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
-use crate::telemetry::{RequestCount, ServerOperation, Status};
+use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -33,6 +35,8 @@ pub struct Exchange {
     pub scope: Scope,
     /// The revision that the client speaks.
     pub revision: Revision,
+    /// The trace context of the HTTP request; empty when traces are off.
+    pub trace_headers: HeaderMap,
 }
 
 /// A message for the client, and the session that it opened, if it did.
@@ -55,6 +59,16 @@ enum ErrorType {
     Tool,
 }
 
+impl ErrorType {
+    /// As metrics and traces name it.
+    fn label(&self) -> Cow<'static, str> {
+        match self {
+            Self::Code(code) => Cow::Owned(code.to_string()),
+            Self::Tool => Cow::Borrowed("tool_error"),
+        }
+    }
+}
+
 impl Exchange {
     /// Answers a request.
     pub async fn answer(&self, request: &Request<'_>) -> Answered {
@@ -62,45 +76,72 @@ impl Exchange {
         if request.method == method::INITIALIZE {
             return self.initialize(request, began).await;
         }
-        let ended = self.operate(&request.id, &request.method, request.params).await;
+        let span = self.span(request);
+        let ended = self.operate(request, &span).await;
         self.count(&request.method, &ended, began);
+        span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
         Answered { message: ended.message, opened: None }
     }
 
-    async fn operate(&self, id: &Id, method: &str, params: Option<&RawValue>) -> Ended {
+    async fn operate(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+        let (id, method, params) = (&request.id, &*request.method, request.params);
+        let visit = self.visit(span);
         let disabled = self.snapshot.settings.general.disabled;
         let catalog = &self.snapshot.catalog;
         match method {
             method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
-            method::TOOLS_LIST => self.list(Kind::Tools, id, params).await,
-            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(self.visit(), params).await),
+            method::TOOLS_LIST => self.list(Kind::Tools, visit, id, params).await,
+            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(visit, params).await),
             method::PROMPTS_LIST if disabled.prompts => Ended::ok(lists::empty(Kind::Prompts, id)),
-            method::PROMPTS_LIST => self.list(Kind::Prompts, id, params).await,
+            method::PROMPTS_LIST => self.list(Kind::Prompts, visit, id, params).await,
             method::PROMPTS_GET if !disabled.prompts => {
-                Ended::of_call(id, catalog.get_prompt(self.visit(), params).await.map(|(answer, _)| answer))
+                Ended::of_call(id, catalog.get_prompt(visit, params).await.map(|(answer, _)| answer))
             }
             method::RESOURCES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Resources, id)),
-            method::RESOURCES_LIST => self.list(Kind::Resources, id, params).await,
+            method::RESOURCES_LIST => self.list(Kind::Resources, visit, id, params).await,
             method::RESOURCES_TEMPLATES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Templates, id)),
-            method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, id, params).await,
-            method::RESOURCES_READ if !disabled.resources => self.read(id, params).await,
-            method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(self.visit(), params).await),
+            method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, visit, id, params).await,
+            method::RESOURCES_READ if !disabled.resources => self.read(visit, id, params).await,
+            method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(visit, params).await),
             _ => Ended::error(id, &ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))),
         }
     }
 
-    fn visit(&self) -> Visit<'_> {
-        Visit { caller: &self.caller, session: self.session.as_ref().map(|session| &session.key), scope: &self.scope }
+    fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
+        let session = self.session.as_ref().map(|session| &session.key);
+        Visit { caller: &self.caller, session, scope: &self.scope, span }
     }
 
-    async fn list(&self, kind: Kind, id: &Id, params: Option<&RawValue>) -> Ended {
+    /// The server span of `request`; nothing is looked at when traces are off.
+    fn span(&self, request: &Request<'_>) -> OperationSpan {
+        let traces = &self.gateway.traces;
+        if !traces.is_on() {
+            return OperationSpan::none();
+        }
+        let named = views::Named::read(request.params).ok();
+        let located = views::Located::read(request.params).ok();
+        let meta = views::meta(request.params).ok().flatten();
+        let facts = SpanFacts {
+            method: &request.method,
+            name: named.as_ref().map(|named| &*named.name),
+            resource_uri: located.as_ref().map(|located| &*located.uri),
+            request_id: Some(request.id.as_json()),
+            version: Some(self.revision.name()),
+            session: None,
+            transport: Some("tcp"),
+            peer: None,
+        };
+        traces.server_span(facts, meta.map(RawValue::get), &self.trace_headers)
+    }
+
+    async fn list(&self, kind: Kind, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         let sealer = self.gateway.sessions.sealer();
-        Ended::ok(lists::list(&self.snapshot.catalog, sealer, kind, self.visit(), id, params).await)
+        Ended::ok(lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params).await)
     }
 
-    async fn read(&self, id: &Id, params: Option<&RawValue>) -> Ended {
-        match self.snapshot.catalog.read_resource(self.visit(), params).await {
-            Ok(read) => Ended::of_answer(read.answer.outcome(), Message::from(read.message(id))),
+    async fn read(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
+        match self.snapshot.catalog.read_resource(visit, params).await {
+            Ok(read) => Ended::of_answer(&read.answer, Message::from(read.message(id))),
             Err(error) => Ended::error(id, &face::call_error(&error)),
         }
     }
@@ -116,7 +157,9 @@ impl Exchange {
             }
         };
         let revision = initialize::negotiate(settings, &asked);
-        let offer = self.snapshot.catalog.offer(self.visit()).await;
+        let span = self.span(request);
+        let offer = self.snapshot.catalog.offer(self.visit(&span)).await;
+        span.finish(None);
         let result = initialize::result(settings, revision, &offer, self.scope.the_one().map(AsRef::as_ref));
         let (_, token) = self.gateway.sessions.open(&self.caller.id, revision, SystemTime::now());
         let ended = Ended::ok(jsonrpc::result(&request.id, &result).into());
@@ -125,21 +168,14 @@ impl Exchange {
     }
 
     fn count(&self, method: &str, ended: &Ended, began: Instant) {
-        let code = match ended.error {
-            Some(ErrorType::Code(code)) => Some(code.to_string()),
-            _ => None,
-        };
-        let error_type = match &ended.error {
-            Some(ErrorType::Tool) => Some("tool_error"),
-            _ => code.as_deref(),
-        };
+        let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
         let metrics = &self.gateway.metrics;
         metrics.server_operation(
             ServerOperation {
                 method,
                 tool: called.map(|called| called.name.as_str()),
-                error_type,
+                error_type: error_type.as_deref(),
                 version: self.revision.name(),
                 transport: "tcp",
             },
@@ -173,10 +209,8 @@ impl Ended {
             Ok(answered) => answered,
             Err(error) => return Self::error(id, &face::call_error(&error)),
         };
-        let mut ended = Self::of_answer(answer.outcome(), answer.with_id(id).into());
-        if let AnswerOutcome::Result(result) = answer.outcome()
-            && views::is_error(result)
-        {
+        let mut ended = Self::of_answer(&answer, message(id, &answer));
+        if answer.is_result() && says_is_error(&answer) {
             ended.error = Some(ErrorType::Tool);
         }
         ended.called = Some(called);
@@ -185,21 +219,39 @@ impl Ended {
 
     fn of_call(id: &Id, answer: Result<Answer, CallError>) -> Self {
         match answer {
-            Ok(answer) => Self::of_answer(answer.outcome(), answer.with_id(id).into()),
+            Ok(answer) => Self::of_answer(&answer, message(id, &answer)),
             Err(error) => Self::error(id, &face::call_error(&error)),
         }
     }
 
-    fn of_answer(outcome: AnswerOutcome<'_>, message: Message) -> Self {
-        let error = match outcome {
-            AnswerOutcome::Result(_) => None,
-            AnswerOutcome::Error(error) => Some(ErrorType::Code(error_code(error))),
+    fn of_answer(answer: &Answer, message: Message) -> Self {
+        let error = match answer.is_result() {
+            true => None,
+            false => Some(ErrorType::Code(error_code(answer.outcome_bytes()))),
         };
         Self { message, called: None, error }
     }
 }
 
+/// Answers from this size on are not copied for the sake of their id; below it, one small copy is cheaper than three
+/// pieces.
+const LARGE_BYTES: usize = 8 * 1024;
+
+fn message(id: &Id, answer: &Answer) -> Message {
+    if answer.message().len() < LARGE_BYTES {
+        return answer.with_id(id).into();
+    }
+    answer.pieces(id).into_iter().collect()
+}
+
+/// Whether a tool's result says `isError`. Most do not have the word at all, and are not parsed.
+fn says_is_error(answer: &Answer) -> bool {
+    let result = answer.outcome_bytes();
+    memchr::memmem::find(result, b"isError").is_some() && std::str::from_utf8(result).is_ok_and(views::is_error)
+}
+
 /// The code of a raw error object; 0 when it has none that fits.
-fn error_code(error: &str) -> i32 {
+fn error_code(error: &[u8]) -> i32 {
+    let error = std::str::from_utf8(error).unwrap_or_default();
     Fields::read(error).ok().and_then(|fields| fields.get("code")?.get().parse().ok()).unwrap_or_default()
 }

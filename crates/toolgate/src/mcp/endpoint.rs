@@ -67,7 +67,8 @@ async fn take(
     let body = body::read_json(&parts.headers, body, cap_bytes).await.map_err(Refusal::Body)?;
     let told = debug_headers(&caller, &scope);
     let accepts = Accepts::of(&parts.headers);
-    let arrived = Arrived { gateway: gateway.clone(), snapshot, caller, scope, found, version, body };
+    let trace_headers = trace_headers(&gateway, &parts.headers);
+    let arrived = Arrived { gateway: gateway.clone(), snapshot, caller, scope, found, version, trace_headers, body };
     // In a task of its own, because a client that hangs up has not cancelled (MCP 2025-11-25, Transports, Sending
     // Messages to the Server): the call runs to its end.
     let may_stream = Arc::new(AtomicBool::new(false));
@@ -92,6 +93,7 @@ struct Arrived {
     scope: Scope,
     found: FoundSession,
     version: Option<String>,
+    trace_headers: HeaderMap,
     body: Bytes,
 }
 
@@ -176,6 +178,7 @@ impl Arrived {
             session,
             scope: self.scope,
             revision,
+            trace_headers: self.trace_headers,
         })
     }
 }
@@ -298,13 +301,20 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
         FoundSession::Unknown => Refusal::UnknownSession.into_response(),
         FoundSession::Open(session) => {
             gateway.sessions.end(&session);
-            for upstream in admitted.snapshot.upstreams.all() {
-                upstream.close_session(&session.key).await;
-            }
+            admitted.snapshot.upstreams.close_session(&session.key).await;
             // LiteLLM's body.
             axum::Json(serde_json::json!({ "message": "Session terminated successfully" })).into_response()
         }
     }
+}
+
+/// The trace context of a request, when somebody looks at traces.
+pub(super) fn trace_headers(gateway: &Gateway, headers: &HeaderMap) -> HeaderMap {
+    if !gateway.traces.is_on() {
+        return HeaderMap::new();
+    }
+    let kept = |name: &'static str| Some((HeaderName::from_static(name), headers.get(name)?.clone()));
+    ["traceparent", "tracestate"].into_iter().filter_map(kept).collect()
 }
 
 /// A value that cannot be sent to any server is the request's fault, whatever the request is about.

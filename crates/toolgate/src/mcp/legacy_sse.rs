@@ -23,7 +23,7 @@ use super::dispatch::Exchange;
 use super::refusal::Refusal;
 use super::session::ClientSession;
 use super::stream::KEEP_ALIVE_EVERY;
-use super::{scope, stream as event_stream};
+use super::{endpoint, scope, stream as event_stream};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::Gateway;
 use crate::seal::Purpose;
@@ -67,11 +67,7 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         self.gateway.sse_streams.remove(&self.key);
         let (gateway, key) = (self.gateway.clone(), self.key);
-        let closing = async move {
-            for upstream in gateway.snapshot().upstreams.all() {
-                upstream.close_session(&key).await;
-            }
-        };
+        let closing = async move { gateway.snapshot().upstreams.close_session(&key).await };
         self.gateway.tasks.spawn(closing);
     }
 }
@@ -145,6 +141,7 @@ pub async fn message(
         );
     };
     let session = ClientSession::of_stream(key, SystemTime::now());
+    let trace_headers = endpoint::trace_headers(&gateway, &parts.headers);
     let exchange = Exchange {
         gateway: gateway.clone(),
         snapshot,
@@ -152,6 +149,7 @@ pub async fn message(
         session: Some(session),
         scope,
         revision: Revision::V2024_11_05,
+        trace_headers,
     };
     gateway.tasks.spawn(async move {
         if let Some(event) = answer(&exchange, &body).await {

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use toolgate_client::AnswerOutcome;
 use toolgate_mcp::edit::set_field;
+use toolgate_mcp::method;
 
 use crate::catalog::{FetchError, Scope, Visit};
 use crate::faces::admission::{Admitted, detail};
@@ -19,6 +20,7 @@ use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::scope::SERVERS_HEADER;
 use crate::server::body;
+use crate::telemetry::{OperationSpan, SpanFacts};
 use crate::upstream::Upstream;
 
 /// LiteLLM's query of the list route.
@@ -39,7 +41,8 @@ pub async fn list(
     let named = query.server_id.or(query.mcp_server_name);
     let asked = named.as_deref().or(headers.get(SERVERS_HEADER).and_then(|names| names.to_str().ok()));
     let Some(scope) = scope(&snapshot, asked) else { return access_denied(asked) };
-    let visit = Visit { caller: &caller, session: None, scope: &scope };
+    let span = OperationSpan::none();
+    let visit = Visit { caller: &caller, session: None, scope: &scope, span: &span };
     let listed = snapshot.catalog.tools_by_server(visit).await;
     if let (Some(_), [(upstream, Err(error))]) = (&named, &listed[..]) {
         return single_failure(upstream, error);
@@ -112,7 +115,7 @@ struct CallBody<'a> {
 }
 
 /// `POST /mcp-rest/tools/call`: calls one tool of one server; the answer is the tool's result.
-pub async fn call(State(_): State<Gateway>, admitted: Admitted, request: Request<Body>) -> Response {
+pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: Request<Body>) -> Response {
     let Admitted { caller, snapshot } = admitted;
     let (parts, body) = request.into_parts();
     let bytes = match body::read_json(&parts.headers, body, snapshot.settings.limits.request_bytes).await {
@@ -139,8 +142,12 @@ pub async fn call(State(_): State<Gateway>, admitted: Admitted, request: Request
         Ok(params) => params,
         Err(error) => return detail(StatusCode::BAD_REQUEST, "invalid_json", &error.to_string()),
     };
-    let visit = Visit { caller: &caller, session: None, scope: &scope };
-    match snapshot.catalog.call_tool(visit, Some(&params)).await {
+    let facts = SpanFacts { method: method::TOOLS_CALL, name: Some(&name), ..SpanFacts::default() };
+    let span = gateway.traces.server_span(facts, None, &parts.headers);
+    let visit = Visit { caller: &caller, session: None, scope: &scope, span: &span };
+    let called = snapshot.catalog.call_tool(visit, Some(&params)).await;
+    span.finish(called.is_err().then_some("gateway_error"));
+    match called {
         Ok((answer, _)) => match answer.outcome() {
             AnswerOutcome::Result(result) => json_response(StatusCode::OK, result.to_owned()),
             AnswerOutcome::Error(error) => json_response(

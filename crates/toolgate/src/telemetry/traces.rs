@@ -130,6 +130,12 @@ impl OperationSpan {
         Self(None)
     }
 
+    /// Whether there is a span.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     fn begin(
         on: &Arc<On>,
         kind: SpanKind,

@@ -15,7 +15,8 @@ const WELL: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Backoff {
     failures: u32,
-    last: Option<(Instant, UpstreamError)>,
+    /// Boxed, because most slots never need it.
+    last: Option<Box<(Instant, UpstreamError)>>,
 }
 
 impl Backoff {
@@ -26,17 +27,17 @@ impl Backoff {
         }
         let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        self.last = Some((now + pause, why));
+        self.last = Some(Box::new((now + pause, why)));
     }
 
     /// Whether the next start may be at once, with nothing to remember.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.last.as_ref().is_none_or(|(until, _)| now >= *until + WELL)
+        self.last.as_ref().is_none_or(|last| now >= last.0 + WELL)
     }
 
     /// How long to wait still, and what happened last.
     pub(super) fn pause(&self, now: Instant) -> Option<(Duration, UpstreamError)> {
-        let (until, why) = self.last.as_ref()?;
+        let (until, why) = &**self.last.as_ref()?;
         let pause = until.checked_duration_since(now).filter(|pause| !pause.is_zero())?;
         Some((pause, why.clone()))
     }

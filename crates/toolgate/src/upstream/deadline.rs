@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use super::error::{UpstreamError, Wait};
 
+/// Stands for a limit that no clock can hold.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     at: Instant,
@@ -15,7 +18,8 @@ pub(super) struct Deadline {
 
 impl Deadline {
     pub(super) fn after(limit: Duration) -> Self {
-        Self { at: Instant::now() + limit, limit }
+        let now = Instant::now();
+        Self { at: now.checked_add(limit).unwrap_or(now + LONGEST), limit }
     }
 
     /// The time that is left.

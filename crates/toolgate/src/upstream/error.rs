@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
-use toolgate_client::Delivery;
+use toolgate_client::{Delivery, Problem};
 
 use super::credential::CredentialError;
 
@@ -54,7 +54,7 @@ pub enum UpstreamError {
         /// How to log in, in the server's words.
         www_authenticate: Option<HeaderValue>,
     },
-    /// A limit of the gateway's is reached and nothing became free in time. The request was not sent.
+    /// A limit is reached and nothing became free in time. The request was not sent.
     #[error("server `{server}` is busy: {limit}; try again later")]
     Busy {
         /// The server.
@@ -62,8 +62,11 @@ pub enum UpstreamError {
         /// Which limit.
         limit: String,
     },
-    /// The server was taken out of the configuration, or the gateway is stopping. The request was not sent.
-    #[error("server `{server}` is no longer connected: the gateway is stopping or its configuration has changed")]
+    /// The client's session was closed, the server was taken out of the configuration, or the gateway is stopping. The
+    /// request was not sent.
+    #[error(
+        "server `{server}` is no longer connected: the session was closed, the gateway is stopping, or its configuration has changed"
+    )]
     Closed {
         /// The server.
         server: String,
@@ -204,6 +207,10 @@ impl UpstreamError {
         if let Some(refusal) = Self::refusal(&server, &cause) {
             return refusal;
         }
+        if matches!(cause.problem(), Problem::Busy) {
+            let limit = "it does not read its input, and too many messages are waiting for it".to_owned();
+            return Self::Busy { server, limit };
+        }
         if cause.is_connect() && cause.delivery() == Delivery::NotSent {
             return Self::Unavailable { server, cause, retry_in: None };
         }
@@ -222,7 +229,6 @@ impl UpstreamError {
 
 /// An answer that is wrong is another matter than none.
 fn label(cause: &toolgate_client::Error) -> &'static str {
-    use toolgate_client::Problem;
     if cause.is_timeout() {
         return "timeout";
     }
@@ -233,7 +239,6 @@ fn label(cause: &toolgate_client::Error) -> &'static str {
     }
     match cause.problem() {
         Problem::InvalidTarget(_) | Problem::CaFile { .. } => "internal",
-        Problem::Busy => "rate_limited",
         Problem::NotMcp { .. }
         | Problem::BadMessage { .. }
         | Problem::Encoded(_)

@@ -7,37 +7,33 @@
 //! * A child that dies is started again after a pause that grows; see [`super::backoff`].
 //! * A session that nobody uses is closed after a while, or at once when another needs its place.
 
+mod close;
+mod open;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared as SharedFuture, join_all};
-use tokio::sync::oneshot;
+use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use toolgate_client::{Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
+use toolgate_client::Session;
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Lease};
 use super::deadline::Deadline;
 use super::error::{UpstreamError, Wait};
-use super::lane::{Key, Lane, Outfit, SessionKey, Wear};
+use super::lane::{Key, Lane};
 use super::shared::{Place, Shared, close_longest_idle};
 use super::status::{Stage, State, Watch};
-use crate::config::settings::{HttpKind, ServerSettings, Transport};
+use crate::config::settings::{ServerSettings, Transport};
 
 /// Children of one server at once.
 const MOST_CHILDREN: usize = 128;
 /// A pause this short is waited out; a longer one is an error at once.
 const LONGEST_PAUSE_WAITED_OUT: Duration = Duration::from_millis(250);
-/// How long closing sessions may take in all; the client gives a child less than that.
-const CLOSING: Duration = Duration::from_secs(15);
-const STDERR_LINES: usize = 64;
 
 /// The connections of one server.
 pub(super) struct Pool {
@@ -52,10 +48,18 @@ pub(super) struct Pool {
     lists_revision: AtomicU64,
     /// Which transport was found, where the settings leave it open.
     found: Mutex<Option<toolgate_client::HttpKind>>,
-    /// SHA-256 over what the server last said of itself.
-    identity: Mutex<Option<[u8; 32]>>,
+    version: Mutex<Version>,
     children: Arc<AtomicUsize>,
     closing: CancellationToken,
+}
+
+/// What is known of the version of the server that is running, to tell when its lists may be others.
+#[derive(Default)]
+struct Version {
+    /// SHA-256 over what the server last said of itself.
+    facts: Option<[u8; 32]>,
+    /// When the first connection was opened to what runs since the last known restart.
+    since: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -68,8 +72,8 @@ struct Slots {
 struct Slot {
     state: SlotState,
     backoff: Backoff,
-    /// A connection was lost, so the next one may be to a server with other tools.
-    lost_one: bool,
+    /// When the connection was opened that was lost since.
+    lost: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -112,7 +116,7 @@ impl Pool {
             numbers: AtomicU64::new(0),
             lists_revision: AtomicU64::new(0),
             found: Mutex::default(),
-            identity: Mutex::default(),
+            version: Mutex::default(),
             children: Arc::default(),
             closing: CancellationToken::new(),
         });
@@ -167,6 +171,8 @@ impl Pool {
                 Ok(Some(Step::Bury(Arc::clone(connection))))
             }
             SlotState::Ready(connection) => Ok(Some(Step::Use(Lease::new(connection)))),
+            // An attempt clears its slot before it tells its failure, unless it panicked.
+            SlotState::Connecting { flight, .. } if flight.peek().is_some_and(Result::is_err) => Ok(None),
             SlotState::Connecting { flight, .. } => Ok(Some(Step::WaitFor(flight.clone()))),
             SlotState::Empty => match slot.backoff.pause(Instant::now()) {
                 None => Ok(None),
@@ -196,172 +202,30 @@ impl Pool {
         Ok(places)
     }
 
-    fn launch(self: &Arc<Self>, slots: &mut Slots, lane: &Lane, places: Vec<Place>) -> Flight {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let (tell, told) = oneshot::channel();
-        let closed = self.closed();
-        let flight = told.map(move |told| told.unwrap_or(Err(closed))).boxed().shared();
-        let slot = slots.by_key.entry(lane.key.clone()).or_default();
-        slot.state = SlotState::Connecting { number, flight: flight.clone() };
-        self.shared.keep_swept();
-        let (pool, key, outfit) = (Arc::clone(self), lane.key.clone(), Arc::clone(&lane.outfit));
-        self.shared.tasks.spawn(async move {
-            let opened = tokio::select! {
-                () = pool.closing.cancelled() => Err(pool.closed()),
-                opened = pool.connect(&outfit) => opened,
-            };
-            let landed = pool.land(&key, number, opened, places);
-            // Nobody waits any more when all callers' deadlines have passed; the connection serves the next one.
-            let _ = tell.send(landed);
-        });
-        flight
-    }
-
-    async fn connect(self: &Arc<Self>, outfit: &Outfit) -> Result<Session, UpstreamError> {
-        let (limit, message_bytes) = {
-            let current = self.shared.current();
-            (self.settings.timeout.unwrap_or(current.timeouts.call), current.limits.message_bytes)
-        };
-        let failed = |cause| UpstreamError::connecting(&self.settings.name, cause, limit);
-        let target = self.target(outfit).map_err(failed)?;
-        let options = Options {
-            client_name: "toolgate".to_owned(),
-            client_version: env!("CARGO_PKG_VERSION").to_owned(),
-            timeout: limit,
-            connect_timeout: limit,
-            limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
-            events: Arc::new(ListChanges(Arc::downgrade(self))),
-            ..Options::default()
-        };
-        match Session::connect(target, options).await {
-            Ok(session) => {
-                *lock(&self.found) = match session.server().transport {
-                    toolgate_client::Transport::Streamable => Some(toolgate_client::HttpKind::Streamable),
-                    toolgate_client::Transport::Sse => Some(toolgate_client::HttpKind::Sse),
-                    toolgate_client::Transport::Stdio => None,
-                };
-                Ok(session)
-            }
-            Err(cause) => {
-                // Perhaps the server now speaks the other transport.
-                *lock(&self.found) = None;
-                Err(failed(cause))
-            }
-        }
-    }
-
-    fn target(&self, outfit: &Outfit) -> Result<Target, toolgate_client::Error> {
-        match (&self.settings.transport, &outfit.wear) {
-            (Transport::Http { url, kind }, Wear::Headers(headers)) => Ok(Target::Http(HttpTarget {
-                url: url.clone(),
-                headers: headers.clone(),
-                kind: match kind {
-                    HttpKind::Streamable => toolgate_client::HttpKind::Streamable,
-                    HttpKind::Sse => toolgate_client::HttpKind::Sse,
-                    HttpKind::Detect => lock(&self.found).unwrap_or(toolgate_client::HttpKind::Detect),
-                },
-                client: self.shared.http_client(&self.settings.tls)?,
-            })),
-            (Transport::Stdio(command), Wear::Environment(environment)) => Ok(Target::Stdio(StdioTarget {
-                command: command.command.clone(),
-                args: command.args.clone(),
-                env: environment.clone(),
-                cwd: None,
-            })),
-            _ => unreachable!("a lane wears what its server's transport wants, and nobody connects without"),
-        }
-    }
-
-    /// Puts what came of an attempt into its slot, unless the slot was cleared in the meantime.
-    fn land(
-        self: &Arc<Self>,
-        key: &Key,
-        number: u64,
-        opened: Result<Session, UpstreamError>,
-        places: Vec<Place>,
-    ) -> Result<Arc<Connection>, UpstreamError> {
-        let opened = opened.map(|session| Connection::new(session, number, places));
-        let mut slots = self.slots();
-        let slot = slots.by_key.get_mut(key);
-        let slot = slot.filter(|slot| matches!(slot.state, SlotState::Connecting { number: n, .. } if n == number));
-        let Some(slot) = slot else {
-            drop(slots);
-            if let Ok(connection) = opened {
-                self.give_up(connection);
-            }
-            return Err(self.closed());
-        };
-        match opened {
-            Ok(connection) => {
-                slot.state = SlotState::Ready(Arc::clone(&connection));
-                let after_loss = std::mem::take(&mut slot.lost_one);
-                drop(slots);
-                self.note_connected(&connection, after_loss);
-                self.watch_child(key, &connection);
-                Ok(connection)
-            }
-            Err(why) => {
-                slot.state = SlotState::Empty;
-                if matches!(self.settings.transport, Transport::Stdio(_)) {
-                    slot.backoff.failed(Duration::ZERO, why.clone(), Instant::now());
-                } else {
-                    slots.by_key.remove(key);
-                }
-                drop(slots);
-                self.note_failure(&why, Stage::Connect);
-                Err(why)
-            }
-        }
-    }
-
-    fn note_connected(&self, connection: &Connection, after_loss: bool) {
-        let facts = connection.session.server();
-        let told = format!("{:?} {:?} {:?}", facts.server_info, facts.capabilities, facts.instructions);
-        let mut identity = [0; 32];
-        identity.copy_from_slice(digest(&SHA256, told.as_bytes()).as_ref());
-        let before = lock(&self.identity).replace(identity);
-        if after_loss || before.is_some_and(|before| before != identity) {
+    pub(super) fn note_up(&self) {
+        let Some(before) = self.watch.moved_to(State::Up) else { return };
+        if before == State::Down {
+            // It may have come back with other tools.
             self.lists_revision.fetch_add(1, Ordering::AcqRel);
         }
-        self.note_up();
+        self.shared.metrics.upstream_up(&self.settings.name, true);
+        tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);
     }
 
-    pub(super) fn note_up(&self) {
-        if self.watch.is(State::Up) {
-            self.shared.metrics.upstream_up(&self.settings.name, true);
-            tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);
-        }
-    }
-
-    /// A failure that says something about the server as a whole takes it down; others are only remembered.
+    /// A failure that says something about the server as a whole takes it down; others are only remembered. One that
+    /// asks for other credentials is well, and one slow call is no outage.
     pub(super) fn note_failure(&self, why: &UpstreamError, stage: Stage) {
         let message = why.to_string();
-        if why.outcome_label() == "unreachable" && self.watch.is(State::Down) {
+        let is_down = match (stage, why) {
+            (_, UpstreamError::AuthRequired { .. } | UpstreamError::Closed { .. }) => false,
+            (Stage::Connect | Stage::Idle, _) => true,
+            (Stage::Request, _) => why.outcome_label() == "unreachable",
+        };
+        if is_down && self.watch.moved_to(State::Down).is_some() {
             self.shared.metrics.upstream_up(&self.settings.name, false);
             tracing::warn!(server.name = self.settings.name, "server `{}` is down: {message}", self.settings.name);
         }
         self.watch.failed(message, stage);
-    }
-
-    /// Notices when a child dies while nobody asks it anything.
-    fn watch_child(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
-        if !matches!(self.settings.transport, Transport::Stdio(_)) {
-            return;
-        }
-        let (pool, key, connection) = (Arc::downgrade(self), key.clone(), Arc::downgrade(connection));
-        let (closing, stopping) = (self.closing.clone(), self.shared.stopping.clone());
-        let Some(session) = connection.upgrade().map(|connection| connection.session.clone()) else { return };
-        self.shared.tasks.spawn(async move {
-            tokio::select! {
-                () = session.closed() => {}
-                () = closing.cancelled() => return,
-                () = stopping.cancelled() => return,
-            }
-            let cause = cause_of_death(&session).await;
-            if let (Some(pool), Some(connection)) = (pool.upgrade(), connection.upgrade()) {
-                pool.lost(&key, &connection, cause.as_ref(), Stage::Idle);
-            }
-        });
     }
 
     /// Forgets a connection whose session is gone; does nothing when that has been done already.
@@ -384,7 +248,7 @@ impl Pool {
             let slot = slots.by_key.get_mut(key).filter(|slot| slot.holds(connection.number));
             let Some(slot) = slot else { return };
             slot.state = SlotState::Empty;
-            slot.lost_one = true;
+            slot.lost = Some(connection.opened);
             if is_child {
                 slot.backoff.failed(connection.opened.elapsed(), why(), Instant::now());
             }
@@ -398,89 +262,6 @@ impl Pool {
     fn give_up(&self, connection: Arc<Connection>) {
         connection.leave_place();
         self.shared.tasks.spawn(async move { connection.close_when_unused().await });
-    }
-
-    /// The connections that nobody is using.
-    pub(super) fn idle(&self) -> Vec<Idle> {
-        let slots = self.slots();
-        slots
-            .by_key
-            .iter()
-            .filter_map(|(key, slot)| {
-                let SlotState::Ready(connection) = &slot.state else { return None };
-                Some(Idle { key: key.clone(), number: connection.number, last_used: connection.idle_since()? })
-            })
-            .collect()
-    }
-
-    pub(super) fn close_if_idle(&self, idle: &Idle) {
-        let mut slots = self.slots();
-        let Some(slot) = slots.by_key.get(&idle.key).filter(|slot| slot.holds(idle.number)) else { return };
-        let SlotState::Ready(connection) = &slot.state else { return };
-        // Somebody may have taken it up since `idle` was made.
-        if connection.idle_since().is_some() {
-            let connection = Arc::clone(connection);
-            slots.by_key.remove(&idle.key);
-            drop(slots);
-            self.give_up(connection);
-            self.note_emptied();
-        }
-    }
-
-    /// Closes what has been idle for `idle_for`, and forgets slots that hold nothing any more.
-    pub(super) fn sweep(&self, now: Instant, idle_for: Duration) {
-        for idle in self.idle() {
-            if now.saturating_duration_since(idle.last_used) >= idle_for {
-                self.close_if_idle(&idle);
-            }
-        }
-        self.slots().by_key.retain(|_, slot| {
-            let empty = matches!(slot.state, SlotState::Empty);
-            !(empty && slot.backoff.is_over(now))
-        });
-    }
-
-    fn note_emptied(&self) {
-        if self.slots().by_key.is_empty() && self.watch.is(State::Idle) {
-            tracing::debug!(server.name = self.settings.name, "the last session was closed for want of use");
-        }
-    }
-
-    /// Closes what hangs on a client's session.
-    pub(super) async fn close_session(&self, session: SessionKey) {
-        let first = Key { session: Some(session), caller: None, fingerprint: [0; 32] };
-        let slots = {
-            let mut slots = self.slots();
-            let keys: Vec<_> = slots
-                .by_key
-                .range(first..)
-                .map(|(key, _)| key)
-                .take_while(|key| key.session == Some(session))
-                .cloned()
-                .collect();
-            keys.iter().filter_map(|key| slots.by_key.remove(key)).collect()
-        };
-        close_all(slots).await;
-    }
-
-    /// Waits up to `grace` for requests that are running, then closes everything and stays closed.
-    pub(super) async fn close(&self, grace: Duration) {
-        self.requests.close();
-        if tokio::time::timeout(grace, self.requests.wait()).await.is_err() {
-            tracing::warn!(
-                server.name = self.settings.name,
-                "{} requests to `{}` did not end within {grace:?} and are cut off",
-                self.requests.len(),
-                self.settings.name
-            );
-        }
-        let slots = {
-            let mut slots = self.slots();
-            slots.closed = true;
-            std::mem::take(&mut slots.by_key).into_values().collect()
-        };
-        self.closing.cancel();
-        close_all(slots).await;
     }
 
     fn closed(&self) -> UpstreamError {
@@ -498,39 +279,11 @@ impl Slot {
     }
 }
 
-async fn close_all(slots: Vec<Slot>) {
-    let sessions: Vec<_> = slots
-        .into_iter()
-        .filter_map(|slot| match slot.state {
-            SlotState::Ready(connection) => Some(connection),
-            SlotState::Connecting { .. } | SlotState::Empty => None,
-        })
-        .collect();
-    let closing = join_all(sessions.iter().map(|connection| connection.session.close()));
-    if tokio::time::timeout(CLOSING, closing).await.is_err() {
-        tracing::warn!("some sessions with upstreams could not be closed within {CLOSING:?}");
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a closed session is closed. A session that is closed answers at once, without a word to the server.
 async fn cause_of_death(session: &Session) -> Option<toolgate_client::Error> {
     session.request("ping", None).await.err()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Hears that a server's lists have changed.
-struct ListChanges(Weak<Pool>);
-
-impl Events for ListChanges {
-    fn notification(&self, method: &str, _message: Bytes) {
-        if method.starts_with("notifications/")
-            && method.ends_with("/list_changed")
-            && let Some(pool) = self.0.upgrade()
-        {
-            pool.lists_revision.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }

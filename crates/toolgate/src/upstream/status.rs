@@ -89,19 +89,18 @@ impl Watch {
         self.lock().clone()
     }
 
-    /// Moves to `state`; true if that is news.
-    pub(super) fn is(&self, state: State) -> bool {
+    /// Moves to `state`, and says from which other one, if that is news.
+    pub(super) fn moved_to(&self, state: State) -> Option<State> {
         if self.state.load(Ordering::Relaxed) == state as u8 {
-            return false;
+            return None;
         }
         let mut status = self.lock();
         if status.state == state {
-            return false;
+            return None;
         }
         self.state.store(state as u8, Ordering::Relaxed);
-        status.state = state;
         status.since = SystemTime::now();
-        true
+        Some(std::mem::replace(&mut status.state, state))
     }
 
     pub(super) fn failed(&self, message: String, stage: Stage) {

@@ -17,9 +17,7 @@ async fn without_a_key_nothing_is_served_and_the_answer_says_how_to_authenticate
         assert_eq!(reply.status, 401, "{path}: {reply:?}");
         assert!(reply.header("www-authenticate").starts_with("Bearer"), "{path}: {reply:?}");
     }
-    for path in ["/mcp-rest/tools/list", "/mcp/nosuch/server"] {
-        assert_eq!(gate.anonymous().get(path).await.status, 401, "{path}");
-    }
+    assert_eq!(gate.anonymous().get("/mcp-rest/tools/list").await.status, 401);
 }
 
 #[tokio::test]

@@ -95,9 +95,17 @@ async fn an_unknown_method_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_batch_outside_the_one_revision_that_has_them_is_an_invalid_request() {
+async fn a_batch_is_served_in_the_one_revision_that_has_them_and_refused_in_others() {
+    let gate = TestGateway::start(config()).await;
     let body = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]"#;
-    refused_as(body, 400, -32600).await;
+    let in_revision = |version: &str| gate.admin().with("mcp-protocol-version", version);
+    let reply = in_revision("2025-03-26").post("/mcp", body).await;
+    let ids: Vec<_> = reply.json().as_array().unwrap().iter().map(|answer| answer["id"].clone()).collect();
+    assert_eq!(ids, [1, 2]);
+    for version in ["2024-11-05", "2025-06-18", "2025-11-25"] {
+        let reply = in_revision(version).post("/mcp", body).await;
+        assert_eq!((reply.status.as_u16(), reply.json()["error"]["code"].as_i64()), (400, Some(-32600)), "{version}");
+    }
     refused_as("[]", 400, -32600).await;
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Entry, FakeMcp, Script, Scripted, TestGateway, config, script};
+use crate::support::{Entry, FakeMcp, Script, Scripted, TestGateway, chatty, config, script};
 
 /// What the gate waits for one misbehaving server here, and what a caller may have to wait for it.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -82,10 +82,18 @@ async fn a_server_that_lists_in_garbage_is_left_out() {
 
 #[tokio::test]
 async fn a_server_whose_list_is_no_list_is_left_out() {
-    for result in ["[]", "{}", "{\"tools\":7}", "{\"tools\":[{\"name\":3}]}", "null"] {
+    for result in ["[]", "{}", "{\"tools\":7}", "{\"tools\":null}", "null"] {
         let bad = FakeMcp::start(script().on("tools/list", Scripted::Result(result.to_owned()))).await;
         left_out_of_the_list(bad.entry()).await;
     }
+}
+
+#[tokio::test]
+async fn a_tool_that_is_no_tool_does_not_take_the_others_with_it() {
+    let page = r#"{"tools":[{"name":3},7,null,{"inputSchema":{}},{"name":"act","inputSchema":{"type":"object"}}]}"#;
+    let odd = FakeMcp::start(script().on("tools/list", Scripted::Result(page.to_owned()))).await;
+    let gate = TestGateway::start(config().server("odd", odd.entry())).await;
+    assert_eq!(gate.admin().tool_names().await, ["odd-act"]);
 }
 
 #[tokio::test]
@@ -220,26 +228,9 @@ async fn a_command_that_does_not_exist_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_chatty_child_that_prints_more_than_messages_still_works() {
-    // Many servers print a banner to the wrong stream before they speak.
-    let child = Entry::shell(
-        r#"echo 'Server v1.2 ready!'
-        while read -r line; do
-            id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
-            case "$line" in
-                *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}}\n' "$id" ;;
-                *'"tools/list"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"act","inputSchema":{"type":"object"}}]}}\n' "$id" ;;
-                *'"id"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}\n' "$id" ;;
-            esac
-        done"#
-            .lines()
-            .map(str::trim)
-            .collect::<Vec<_>>()
-            .join("\n")
-            .as_str(),
-    );
-    let gate = TestGateway::start(config().server("sh", child)).await;
-    assert_eq!(gate.admin().tool_names().await, ["sh-act"]);
+async fn a_child_that_prints_more_than_messages_still_works() {
+    let gate = TestGateway::start(config().server("sh", chatty())).await;
+    assert_eq!(gate.admin().tool_names().await, ["sh-who"]);
     gate.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Caller, Entry, FakeMcp, MASTER_KEY, Seen, TestGateway, config, script};
+use crate::support::{Caller, FakeMcp, MASTER_KEY, Seen, TestGateway, config, script, teller};
 
 /// A gate with one server, `files`, known as `f`, whose entry has `lines` more.
 async fn gate(lines: &[&str]) -> (TestGateway, FakeMcp) {
@@ -102,14 +102,16 @@ async fn only_named_headers_are_forwarded_and_static_ones_win() {
 
 #[tokio::test]
 async fn framing_hop_cookie_and_forwarding_headers_never_pass_even_when_named() {
-    let names = ["cookie", "te", "proxy-authorization", "x-forwarded-for", "forwarded", "x-real-ip"];
-    let (gate, fake) =
-        gate(&[&format!("extra_headers: [{}, transfer-encoding, connection, host]", names.join(", "))]).await;
-    let caller = names.iter().fold(gate.admin(), |caller, name| caller.with(name, "trailers"));
+    let named = ["cookie", "x-forwarded-for", "forwarded", "x-real-ip"];
+    let unnamed = ["te", "proxy-authorization", "keep-alive", "x-mcp-servers", "x-litellm-tags"];
+    let (gate, fake) = gate(&[&format!("extra_headers: [{}]", named.join(", "))]).await;
+    let all = || named.iter().chain(&unnamed);
+    let caller = all().fold(gate.admin(), |caller, name| caller.with(name, "files"));
     let seen = called(&caller, &fake).await;
-    for name in names {
+    for name in all() {
         assert_eq!(seen.header(name), None, "{name}");
     }
+    assert_eq!(seen.header("host"), Some(fake.url().trim_start_matches("http://").trim_end_matches("/mcp")));
 }
 
 #[tokio::test]
@@ -122,13 +124,6 @@ async fn a_forwarded_value_that_is_too_long_is_a_bad_request() {
     assert_eq!(fake.seen_of("tools/call").len(), 0);
 }
 
-/// A server on stdio, of a few shell lines, that answers a call with the value of its variable `WHO`.
-fn teller() -> Entry {
-    Entry::shell(
-        r#"while read -r line; do id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p'); case "$line" in *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}}\n' "$id" ;; *'"tools/list"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"who","inputSchema":{"type":"object"}}]}}\n' "$id" ;; *'"tools/call"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s of %s, leak %s"}]}}\n' "$id" "$WHO" "$$" "$LEAK" ;; esac; done"#,
-    )
-}
-
 #[tokio::test]
 async fn a_child_gets_the_callers_header_and_nothing_of_the_gateways_environment() {
     let config = config().server("sh", teller().with("env: {WHO: \"${X-WHO}\"}")).env("LEAK", "leaked");
@@ -138,9 +133,9 @@ async fn a_child_gets_the_callers_header_and_nothing_of_the_gateways_environment
         async move { caller.call("sh-who", json!({})).await.tool_text() }
     };
     let ada = told("ada").await;
-    assert!(ada.starts_with("ada of ") && ada.ends_with("leak "), "{ada}");
+    assert!(ada.starts_with("ada,") && ada.ends_with(",leak="), "{ada}");
     assert_eq!(told("ada").await, ada, "equal environments share a child");
-    assert!(told("alan").await.starts_with("alan of "));
+    assert!(told("alan").await.starts_with("alan,"));
 
     let nobody = gate.admin().call("sh-who", json!({})).await;
     assert!(nobody.error_message().to_lowercase().contains("x-who"), "{}", nobody.error_message());

@@ -1,1 +1,20 @@
-//! Integration tests: one binary, one module per part.
+//! Integration tests: one binary, one module per part. Each test starts its own gateway on a free port.
+#![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tasks of a test end with its runtime, and peers are started with this process's search path"
+)]
+
+mod access;
+mod aggregate;
+mod bad_input;
+mod bad_upstreams;
+mod clients;
+mod credentials;
+mod curl;
+mod passthrough;
+mod process;
+mod rest;
+mod sessions;
+mod support;
+mod tool_rules;

@@ -68,7 +68,7 @@ async fn a_server_that_is_down_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn a_tool_is_called_by_its_own_or_its_prefixed_name() {
-    let (gate, [_, clock]) = two_servers().await;
+    let (gate, [_files, clock]) = two_servers().await;
     for name in ["now", "zeit-now"] {
         let reply = call(&gate, json!({"server_id": "clock", "name": name, "arguments": {"zone": "UTC"}})).await;
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -95,7 +95,7 @@ async fn a_call_without_a_server_is_told_so() {
 
 #[tokio::test]
 async fn a_tool_that_is_not_allowed_is_not_called() {
-    let (gate, [files, _]) = two_servers().await;
+    let (gate, [files, _clock]) = two_servers().await;
     let reply = call(&gate, json!({"server_id": "files", "name": "write", "arguments": {}})).await;
     assert!(reply.status.is_client_error(), "{reply:?}");
     assert_eq!(files.seen_of("tools/call").len(), 0);

@@ -57,16 +57,17 @@ async fn an_unknown_or_forged_session_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_session_of_another_gate_is_not_found() {
+async fn a_session_is_open_to_every_gate_with_the_same_keys_and_to_no_other() {
+    const OTHER_KEY: &str = "sk-test-another-one-6d1c2f70b8e94a35";
     let one = TestGateway::start(config()).await;
-    let other = TestGateway::start(config()).await;
+    let replica = TestGateway::start(config()).await;
+    let stranger = TestGateway::start(config().master_key(OTHER_KEY)).await;
     let session = one.admin().initialized_at("/mcp").await.header("mcp-session-id").to_owned();
-    let reply = other
-        .admin()
-        .with("mcp-session-id", &session)
-        .post("/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)
-        .await;
-    assert_eq!(reply.status, 404);
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    assert_eq!(replica.admin().with("mcp-session-id", &session).post("/mcp", ping).await.status, 200);
+    let caller = stranger.anonymous().with("x-litellm-api-key", OTHER_KEY);
+    assert_eq!(caller.post("/mcp", ping).await.status, 200);
+    assert_eq!(caller.with("mcp-session-id", &session).post("/mcp", ping).await.status, 404);
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@ mod caller;
 mod config;
 mod fake;
 mod gateway;
+mod group;
 mod http;
 mod peers;
 mod plan;
+mod process;
 mod rmcp_client;
+mod shell;
 
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
@@ -16,7 +19,9 @@ pub(crate) use gateway::{MASTER_KEY, TestGateway};
 pub(crate) use http::Reply;
 pub(crate) use peers::{PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client};
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
+pub(crate) use process::Process;
 pub(crate) use rmcp_client::rmcp_client;
+pub(crate) use shell::{chatty, teller};
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Rules on tools: the same at the list and at the call, and a forbidden tool looks like one that does not exist.
+//! Rules on tools, from a server's entry: the same at the list and at the call.
 
 use serde_json::json;
 
-use crate::support::{Answer, FakeMcp, TestGateway, config, script};
+use crate::support::{FakeMcp, TestGateway, config, script};
 
 /// A gate with one server, `files`, whose entry has `lines` more; its tools are `read`, `write` and `delete`.
 async fn gate(lines: &[&str]) -> (TestGateway, FakeMcp) {
@@ -11,21 +11,22 @@ async fn gate(lines: &[&str]) -> (TestGateway, FakeMcp) {
     (TestGateway::start(config().server("files", entry)).await, fake)
 }
 
-/// `tool` is called and refused as an unknown one; nothing reaches the server.
-async fn looks_unknown(gate: &TestGateway, fake: &FakeMcp, tool: &str) {
-    let refused = gate.admin().call(tool, json!({})).await;
-    let unknown = gate.admin().call("files-nosuch", json!({})).await;
-    assert_eq!(refused.error_code(), -32602, "{tool}");
-    let without_name = |answer: &Answer, name: &str| answer.error()["message"].as_str().unwrap().replace(name, "*");
-    assert_eq!(without_name(&refused, tool), without_name(&unknown, "files-nosuch"));
-    assert_eq!(fake.seen_of("tools/call").len(), 0);
+/// `tool` is called and refused with LiteLLM's words; nothing reaches the server.
+async fn is_refused(gate: &TestGateway, fake: &FakeMcp, tool: &str) {
+    let calls = fake.seen_of("tools/call").len();
+    let answer = gate.admin().call(tool, json!({})).await;
+    assert_eq!(answer.error_code(), -32012, "{tool}: {}", answer.message());
+    let bare = tool.trim_start_matches("files-");
+    let words = format!("Tool {bare} is not allowed for server files. Contact proxy admin to allow this tool.");
+    assert_eq!(answer.error_message(), words);
+    assert_eq!(fake.seen_of("tools/call").len(), calls);
 }
 
 #[tokio::test]
 async fn only_allowed_tools_are_listed_and_called() {
     let (gate, fake) = gate(&["allowed_tools: [read, files-write]"]).await;
     assert_eq!(gate.admin().tool_names().await, ["files-read", "files-write"]);
-    looks_unknown(&gate, &fake, "files-delete").await;
+    is_refused(&gate, &fake, "files-delete").await;
     gate.admin().call("files-read", json!({})).await.result();
     gate.admin().call("files-write", json!({})).await.result();
 }
@@ -34,8 +35,8 @@ async fn only_allowed_tools_are_listed_and_called() {
 async fn disallowed_tools_are_neither_listed_nor_called_even_when_allowed() {
     let (gate, fake) = gate(&["allowed_tools: [read, delete]", "disallowed_tools: [delete]"]).await;
     assert_eq!(gate.admin().tool_names().await, ["files-read"]);
-    looks_unknown(&gate, &fake, "files-delete").await;
-    looks_unknown(&gate, &fake, "delete").await;
+    is_refused(&gate, &fake, "files-delete").await;
+    is_refused(&gate, &fake, "delete").await;
 }
 
 #[tokio::test]
@@ -44,7 +45,7 @@ async fn an_empty_list_of_allowed_tools_allows_all_unless_it_is_enforced() {
     assert_eq!(lenient.admin().tool_names().await.len(), 3);
     let (strict, fake) = gate(&["allowed_tools: []", "mcp_info: {tool_allowlist_enforced: true}"]).await;
     assert_eq!(strict.admin().tool_names().await.len(), 0);
-    looks_unknown(&strict, &fake, "files-read").await;
+    is_refused(&strict, &fake, "files-read").await;
 }
 
 #[tokio::test]
@@ -92,6 +93,6 @@ async fn pinned_tools_are_listed_as_they_were_approved_and_others_are_not() {
     assert_eq!(tools[0]["name"], "files-read");
     assert_eq!(tools[0]["description"], "As approved.");
     assert_eq!(tools[0]["inputSchema"], json!({"type": "object", "properties": {"path": {"type": "string"}}}));
-    looks_unknown(&gate, &fake, "files-write").await;
+    is_refused(&gate, &fake, "files-write").await;
     gate.admin().call("files-read", json!({"path": "/"})).await.result();
 }

@@ -133,6 +133,13 @@ fn a_copy_of_the_key_stays_behind_wherever_it_is() {
 }
 
 #[test]
+fn a_short_key_is_not_found_by_accident() {
+    let sent = headers(&[("authorization", b"abc"), ("x-api-key", b"Bearer abc"), ("x-kept", b"abcdef")]);
+    let caller = Gatekeeper::new(&general("abc")).admit(&sent, None).unwrap();
+    assert_eq!(caller.headers, headers(&[("x-kept", b"abcdef")]));
+}
+
+#[test]
 fn a_key_in_the_query_string_is_refused() {
     let admitted = headers(&[("authorization", KEY.as_bytes())]);
     let in_other_parameter = format!("x={KEY}");

@@ -5,6 +5,7 @@ use axum::routing::get;
 use http::StatusCode;
 
 use super::*;
+use crate::cli::Exit;
 
 #[test]
 fn a_host_is_an_address_or_a_name() {
@@ -21,8 +22,7 @@ async fn ask(status: StatusCode) -> Result<Exit, Failure> {
     let address = listener.local_addr().expect("bound");
     let mut server = tokio::task::JoinSet::new();
     server.spawn(axum::serve(listener, router).into_future());
-    health::ask(SocketAddr::new([0, 0, 0, 0].into(), address.port()), &Output::of_process(&Environment::default()))
-        .await
+    health::ask(SocketAddr::new([0, 0, 0, 0].into(), address.port()), &Output::kept()).await
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn health_is_ok_not_ready_or_unreachable() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
-    let failure = health::ask(address, &Output::of_process(&Environment::default())).await.expect_err("nobody listens");
+    let failure = health::ask(address, &Output::kept()).await.expect_err("nobody listens");
     assert_eq!(failure.exit, Exit::Unreachable);
     assert!(failure.message.contains("refused"), "{failure}");
 }

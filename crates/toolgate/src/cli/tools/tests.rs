@@ -16,22 +16,38 @@ async fn demo() -> http::Server {
     http::start(SocketAddr::from(([127, 0, 0, 1], 0)), http::Options::default()).await.expect("a free port")
 }
 
-/// What `toolgate tools WORDS --url URL` comes to.
-async fn run_line(url: &str, words: &[&str]) -> Result<Exit, Failure> {
+/// What `toolgate tools WORDS --url URL` comes to, and what it prints.
+async fn run_line(url: &str, words: &[&str]) -> (Result<Exit, Failure>, Vec<String>) {
     let line = [&["tools"], words, &["--url", url]].concat();
     let args = Line::try_parse_from(line).expect("a command line").args;
-    let environment = Environment::default();
-    Box::pin(run_to_end(&args, &environment, &Output::of_process(&environment))).await
+    let output = Output::kept();
+    let done = Box::pin(run_to_end(&args, &Environment::default(), &output)).await;
+    (done, output.lines())
+}
+
+async fn prints(url: &str, words: &[&str]) -> Vec<String> {
+    let (done, lines) = run_line(url, words).await;
+    assert_eq!(done, Ok(Exit::Ok), "{words:?}");
+    lines
+}
+
+async fn fails(url: &str, words: &[&str]) -> Failure {
+    run_line(url, words).await.0.expect_err("it fails")
 }
 
 #[tokio::test]
 async fn lists_and_calls_tools() {
     let server = demo().await;
     let url = server.url();
-    assert_eq!(run_line(&url, &["ls"]).await, Ok(Exit::Ok));
-    assert_eq!(run_line(&url, &["ls", "--json"]).await, Ok(Exit::Ok));
-    assert_eq!(run_line(&url, &["call", "add", "--arg", "a=1", "--arg", "b=2"]).await, Ok(Exit::Ok));
-    assert_eq!(run_line(&url, &["call", "echo", "--args-json", r#"{"message":"x"}"#, "--json"]).await, Ok(Exit::Ok));
+    let list = prints(&url, &["ls"]).await;
+    assert!(list[0].contains("\nadd\tAdds two numbers\n"), "{list:?}");
+    let list: Value = serde_json::from_str(&prints(&url, &["ls", "--json"]).await[0]).expect("JSON");
+    assert_eq!(list[3]["outputSchema"]["type"], "object");
+    assert_eq!(prints(&url, &["call", "add", "--arg", "a=1", "--arg", "b=2"]).await, ["3"]);
+    assert_eq!(
+        prints(&url, &["call", "echo", "--args-json", r#"{"message":"x"}"#, "--json"]).await,
+        [r#"{"content":[{"type":"text","text":"x"}]}"#]
+    );
     server.stop().await;
 }
 
@@ -39,15 +55,17 @@ async fn lists_and_calls_tools() {
 async fn each_way_to_fail_has_its_exit_code() {
     let server = demo().await;
     let url = server.url();
-    assert_eq!(run_line(&url, &["call", "add", "--arg", "a=x"]).await, Ok(Exit::ToolError));
-    let exit = |done: Result<Exit, Failure>| done.expect_err("it fails").exit;
-    assert_eq!(exit(run_line(&url, &["call", "nope"]).await), Exit::NotFound);
-    assert_eq!(exit(run_line(&url, &["call", "add", "--arg", "a"]).await), Exit::Usage);
-    assert_eq!(exit(run_line(&url.replace("/mcp", "/other"), &["ls"]).await), Exit::NotFound);
+    let (done, lines) = run_line(&url, &["call", "add", "--arg", "a=x"]).await;
+    assert_eq!(done, Ok(Exit::ToolError));
+    assert_eq!(lines, [r#"argument `a` must be a number, not "x""#, "stderr: the tool says that it failed"]);
+
+    assert_eq!(fails(&url, &["call", "nope"]).await.exit, Exit::NotFound);
+    assert_eq!(fails(&url, &["call", "add", "--arg", "a"]).await.exit, Exit::Usage);
+    assert_eq!(fails(&url.replace("/mcp", "/other"), &["ls"]).await.exit, Exit::NotFound);
     let slow = ["call", "slow", "--arg", "delay_ms=60000", "--timeout", "1"];
-    assert_eq!(exit(run_line(&url, &slow).await), Exit::Unreachable);
+    assert_eq!(fails(&url, &slow).await.code, "timeout");
     server.stop().await;
-    assert_eq!(exit(run_line(&url, &["ls"]).await), Exit::Unreachable);
+    assert_eq!(fails(&url, &["ls"]).await.exit, Exit::Unreachable);
 }
 
 #[tokio::test]
@@ -58,7 +76,7 @@ async fn a_server_that_wants_a_key_is_an_auth_failure_and_says_what_to_do() {
     let url = format!("http://{}/mcp", listener.local_addr().expect("bound"));
     let mut server = tokio::task::JoinSet::new();
     server.spawn(axum::serve(listener, router).into_future());
-    let failure = run_line(&url, &["ls", "--key", "wrong"]).await.expect_err("it fails");
+    let failure = fails(&url, &["ls", "--key", "wrong"]).await;
     assert_eq!((failure.exit, failure.code), (Exit::Auth, "unauthorized"), "{failure}");
     assert!(failure.hint.is_some_and(|hint| hint.contains("refused")));
     assert!(!failure.message.contains("wrong"), "{}", failure.message);

@@ -135,33 +135,43 @@ pub(crate) fn initialize(version: &str) -> Value {
 pub(crate) struct Answer {
     pub(crate) http: Reply,
     text: String,
-    message: Value,
+    /// Not there when the message holds a number that no machine number can; see [`Answer::raw_result`].
+    message: Option<Value>,
+}
+
+/// The parts of an answer as they stood on the wire.
+#[derive(serde::Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
 }
 
 impl Answer {
     pub(crate) fn new(http: Reply) -> Self {
         let text = http.message_text();
-        let message = serde_json::from_str(&text)
-            .unwrap_or_else(|error| panic!("{error} in an answer with status {}: {text:?}", http.status));
+        let message = serde_json::from_str(&text).ok();
         Self { http, text, message }
+    }
+
+    fn wire(&self) -> Wire<'_> {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {} {}", self.http.status, self.text))
     }
 
     /// The result; fails the test if there is none.
     pub(crate) fn result(&self) -> &Value {
-        self.message.get("result").unwrap_or_else(|| panic!("no result but {} {}", self.http.status, self.text))
+        self.message().get("result").unwrap_or_else(|| panic!("no result but {} {}", self.http.status, self.text))
     }
 
     /// The result as it stood on the wire.
     pub(crate) fn raw_result(&self) -> &str {
-        #[derive(serde::Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            result: &'a RawValue,
-        }
-        serde_json::from_str::<Wire<'_>>(&self.text)
-            .unwrap_or_else(|_| panic!("no result but {}", self.text))
-            .result
-            .get()
+        self.wire().result.unwrap_or_else(|| panic!("no result but {} {}", self.http.status, self.text)).get()
+    }
+
+    /// The id as it stood on the wire.
+    pub(crate) fn raw_id(&self) -> &str {
+        self.wire().id.get()
     }
 
     /// The text of a tool's answer, its blocks put together.
@@ -182,11 +192,11 @@ impl Answer {
 
     /// The whole error.
     pub(crate) fn error(&self) -> &Value {
-        self.message.get("error").unwrap_or_else(|| panic!("no error but {} {}", self.http.status, self.text))
+        self.message().get("error").unwrap_or_else(|| panic!("no error but {} {}", self.http.status, self.text))
     }
 
     /// The whole message.
     pub(crate) fn message(&self) -> &Value {
-        &self.message
+        self.message.as_ref().unwrap_or_else(|| panic!("no JSON but {} {}", self.http.status, self.text))
     }
 }

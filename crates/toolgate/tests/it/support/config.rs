@@ -4,12 +4,13 @@ use super::gateway::MASTER_KEY;
 
 /// A configuration with [`MASTER_KEY`] and no servers.
 pub(crate) fn config() -> Config {
-    Config::default()
+    Config { master_key: MASTER_KEY, servers: Vec::new(), general: Vec::new(), environment: Vec::new() }
 }
 
 /// The file and the environment that a gateway is started with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Config {
+    master_key: &'static str,
     servers: Vec<(String, Entry)>,
     general: Vec<String>,
     environment: Vec<(String, String)>,
@@ -19,6 +20,12 @@ impl Config {
     /// Adds an entry to `mcp_servers`.
     pub(crate) fn server(mut self, name: &str, entry: Entry) -> Self {
         self.servers.push((name.to_owned(), entry));
+        self
+    }
+
+    /// Has another master key; [`TestGateway::admin`](super::TestGateway::admin) goes on using [`MASTER_KEY`].
+    pub(crate) fn master_key(mut self, key: &'static str) -> Self {
+        self.master_key = key;
         self
     }
 
@@ -36,7 +43,7 @@ impl Config {
 
     /// The text of `config.yaml`.
     pub(crate) fn yaml(&self) -> String {
-        let mut text = format!("general_settings:\n  master_key: {MASTER_KEY}\n");
+        let mut text = format!("general_settings:\n  master_key: {}\n", self.master_key);
         for line in &self.general {
             text.push_str(&format!("  {line}\n"));
         }

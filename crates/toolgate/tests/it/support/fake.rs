@@ -1,6 +1,6 @@
 //! An MCP server over Streamable HTTP that answers what the test says, and keeps every request it was sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +36,8 @@ pub(crate) enum Scripted {
     Endless(&'static str),
     /// Nothing; the connection stays open.
     Silence,
+    /// This text as `result`, once [`FakeMcp::release`] is called.
+    Held(String),
 }
 
 impl Scripted {
@@ -51,13 +54,15 @@ impl Scripted {
 
 /// What a [`FakeMcp`] does; methods that are not scripted have plain answers.
 pub(crate) fn script() -> Script {
-    Script { answers: HashMap::new(), sessions: true }
+    Script { answers: HashMap::new(), uris: None, sessions: true }
 }
 
 /// See [`script`].
 #[derive(Debug)]
 pub(crate) struct Script {
     answers: HashMap<&'static str, Scripted>,
+    /// What can be read; everything, if there is no list.
+    uris: Option<Vec<String>>,
     sessions: bool,
 }
 
@@ -74,8 +79,9 @@ impl Script {
         self.on("tools/list", Scripted::Pages("tools", vec![tools]))
     }
 
-    /// Has these resources; reading one answers its own URI as text.
-    pub(crate) fn resources(self, uris: &[&str]) -> Self {
+    /// Has these resources and no others.
+    pub(crate) fn resources(mut self, uris: &[&str]) -> Self {
+        self.uris = Some(uris.iter().map(|&uri| uri.to_owned()).collect());
         let resources = uris.iter().map(|uri| json!({"uri": uri, "name": uri})).collect();
         self.on("resources/list", Scripted::Pages("resources", vec![resources]))
     }
@@ -128,6 +134,7 @@ struct Played {
     count: watch::Sender<usize>,
     generation: AtomicU64,
     endless_bytes: AtomicU64,
+    released: watch::Sender<bool>,
 }
 
 impl FakeMcp {
@@ -138,6 +145,7 @@ impl FakeMcp {
             count: watch::Sender::new(0),
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
+            released: watch::Sender::new(false),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -180,6 +188,11 @@ impl FakeMcp {
         soon(&format!("{method} reaching the upstream"), enough).await.unwrap();
     }
 
+    /// Lets held answers go.
+    pub(crate) fn release(&self) {
+        self.state.released.send_replace(true);
+    }
+
     /// Forgets every session, as a server does that was restarted.
     pub(crate) fn restart(&self) {
         self.state.generation.fetch_add(1, Ordering::SeqCst);
@@ -200,7 +213,7 @@ impl Drop for FakeMcp {
 async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let message = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let message = serde_json::from_slice(&body).map_or(Value::Null, lenient);
     let seen = Seen { verb: parts.method, headers: parts.headers, body, message };
     played.seen.lock().unwrap().push(seen.clone());
     played.count.send_modify(|count| *count += 1);
@@ -211,6 +224,18 @@ async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response
         Some(scripted) => played.clone().scripted(&seen, scripted).await,
         None => played.plain(&seen),
     }
+}
+
+/// `raw` with `null` in the place of numbers that are too large for a machine's.
+fn lenient(raw: &RawValue) -> Value {
+    if let Ok(value) = serde_json::from_str(raw.get()) {
+        return value;
+    }
+    if let Ok(fields) = serde_json::from_str::<BTreeMap<String, &RawValue>>(raw.get()) {
+        return Value::Object(fields.into_iter().map(|(name, value)| (name, lenient(value))).collect());
+    }
+    let items = serde_json::from_str::<Vec<&RawValue>>(raw.get());
+    items.map_or(Value::Null, |items| items.into_iter().map(lenient).collect())
 }
 
 impl Played {
@@ -229,11 +254,7 @@ impl Played {
             Scripted::Result(result) => self.result(seen, result),
             Scripted::Mirror { streamed: false } => self.result(seen, mirrored(seen)),
             Scripted::Mirror { streamed: true } => streamed(seen, mirrored(seen)),
-            Scripted::Error(code, message) => {
-                let error =
-                    json!({"jsonrpc": "2.0", "id": seen.message["id"], "error": {"code": code, "message": message}});
-                ([("content-type", "application/json")], error.to_string()).into_response()
-            }
+            Scripted::Error(code, message) => error(seen, *code, message),
             Scripted::Pages(key, pages) => self.result(seen, &page(seen, key, pages)),
             Scripted::Http(status, content_type, body) => {
                 (StatusCode::from_u16(*status).unwrap(), [("content-type", *content_type)], body.clone())
@@ -251,6 +272,10 @@ impl Played {
                 ([("content-type", *content_type)], Body::from_stream(body)).into_response()
             }
             Scripted::Silence => std::future::pending().await,
+            Scripted::Held(result) => {
+                self.released.subscribe().wait_for(|released| *released).await.unwrap();
+                self.result(seen, result)
+            }
         }
     }
 
@@ -279,14 +304,15 @@ impl Played {
                 let text = json!({"name": params["name"], "arguments": params["arguments"]}).to_string();
                 json!({"content": [{"type": "text", "text": text}]})
             }
+            "resources/read" if !self.has(&params["uri"]) => return error(seen, -32002, "Resource not found"),
             "resources/read" => json!({"contents": [{"uri": params["uri"], "text": self.session()}]}),
-            _ => {
-                let error = json!({"code": -32601, "message": "Method not found"});
-                let message = json!({"jsonrpc": "2.0", "id": seen.message["id"], "error": error});
-                return ([("content-type", "application/json")], message.to_string()).into_response();
-            }
+            _ => return error(seen, -32601, "Method not found"),
         };
         self.result(seen, &result.to_string())
+    }
+
+    fn has(&self, uri: &Value) -> bool {
+        self.script.uris.as_ref().is_none_or(|uris| uris.iter().any(|known| uri == known))
     }
 
     fn result(&self, seen: &Seen, result: &str) -> Response {
@@ -296,6 +322,11 @@ impl Played {
         }
         response
     }
+}
+
+fn error(seen: &Seen, code: i32, message: &str) -> Response {
+    let error = json!({"jsonrpc": "2.0", "id": seen.message["id"], "error": {"code": code, "message": message}});
+    ([("content-type", "application/json")], error.to_string()).into_response()
 }
 
 /// The revision asked for if a legacy server knows it, else the newest that has a handshake.

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use toolgate::config::Environment;
 use toolgate::config::settings::Bind;
+use toolgate::config::{Environment, Paint};
 use toolgate::lifecycle::{self, Running};
 
 use super::caller::Caller;
@@ -11,7 +11,7 @@ use super::config::Config;
 use super::soon;
 
 /// The master key of every test's gateway.
-pub(crate) const MASTER_KEY: &str = "sk-test-7c1f0a5be2d94c3f8a6b";
+pub(crate) const MASTER_KEY: &str = "sk-test-7c1f0a5be2d94c3f8a6b4d1e9f20c7a8";
 
 /// A running gateway.
 ///
@@ -28,7 +28,7 @@ impl TestGateway {
         let environment: Environment = config.environment().into_iter().collect();
         let loaded = toolgate::config::parse(&yaml, "config.yaml", &environment);
         let Some(settings) = loaded.settings else {
-            panic!("the configuration is wrong: {:#?}\n{yaml}", loaded.findings);
+            panic!("{}", loaded.render(Paint::Plain));
         };
         let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
         let running = soon("starting the gateway", lifecycle::start(settings, bind)).await.unwrap();

@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::config::Entry;
+use super::group::Group;
 use super::plan::{Plan, Target};
 use super::soon;
 
@@ -130,28 +130,6 @@ async fn start_everything(transport: &str) -> (Group, u16) {
     // Nobody wants to read the rest, but a full pipe would stop the server.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (process, port)
-}
-
-/// A process that leads a group; all of the group is killed when this is dropped.
-#[derive(Debug)]
-struct Group {
-    child: Child,
-}
-
-impl Group {
-    fn start(command: &mut Command) -> Self {
-        Self { child: command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn().unwrap() }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let leader = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        if let Some(leader) = leader {
-            // An error means that it ended by itself.
-            let _already_gone = kill_process_group(leader, Signal::KILL);
-        }
-    }
 }
 
 /// A file that `make setup` installs.

@@ -1,0 +1,216 @@
+//! Opening connections.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::StatusCode;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use toolgate_client::{Delivery, Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
+
+use super::{Flight, Pool, SlotState, Slots, Version, cause_of_death, lock};
+use crate::config::settings::{HttpKind, Transport};
+use crate::upstream::connection::Connection;
+use crate::upstream::error::UpstreamError;
+use crate::upstream::lane::{Key, Lane, Outfit, Wear};
+use crate::upstream::shared::Place;
+use crate::upstream::status::Stage;
+
+const STDERR_LINES: usize = 64;
+
+impl Pool {
+    /// Begins an attempt to connect, as a task of its own.
+    pub(super) fn launch(self: &Arc<Self>, slots: &mut Slots, lane: &Lane, places: Vec<Place>) -> Flight {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (tell, told) = oneshot::channel();
+        let closed = self.closed();
+        let flight = told.map(move |told| told.unwrap_or(Err(closed))).boxed().shared();
+        let slot = slots.by_key.entry(lane.key.clone()).or_default();
+        slot.state = SlotState::Connecting { number, flight: flight.clone() };
+        self.shared.keep_swept();
+        let (pool, key, outfit) = (Arc::clone(self), lane.key.clone(), Arc::clone(&lane.outfit));
+        self.shared.tasks.spawn(async move {
+            let opened = tokio::select! {
+                () = pool.closing.cancelled() => Err(pool.closed()),
+                opened = pool.connect(&key, &outfit) => opened,
+            };
+            let landed = pool.land(&key, number, opened, places);
+            // Nobody waits any more when all callers' deadlines have passed; the connection serves the next one.
+            let _ = tell.send(landed);
+        });
+        flight
+    }
+
+    async fn connect(self: &Arc<Self>, key: &Key, outfit: &Outfit) -> Result<Session, UpstreamError> {
+        let (limit, message_bytes) = {
+            let current = self.shared.current();
+            (self.settings.timeout.unwrap_or(current.timeouts.call), current.limits.message_bytes)
+        };
+        let failed = |cause| UpstreamError::connecting(&self.settings.name, cause, limit);
+        let target = self.target(outfit).map_err(failed)?;
+        let options = Options {
+            client_name: "toolgate".to_owned(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            timeout: limit,
+            connect_timeout: limit,
+            limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
+            events: Arc::new(ListChanges(Arc::downgrade(self))),
+            // One listener per credential hears when lists change; one per client session would be a connection each.
+            listen: key.session.is_none(),
+            ..Options::default()
+        };
+        match Session::connect(target, options).await {
+            Ok(session) => {
+                *lock(&self.found) = match session.server().transport {
+                    toolgate_client::Transport::Streamable => Some(toolgate_client::HttpKind::Streamable),
+                    toolgate_client::Transport::Sse => Some(toolgate_client::HttpKind::Sse),
+                    toolgate_client::Transport::Stdio => None,
+                };
+                Ok(session)
+            }
+            Err(cause) => {
+                if may_speak_another_transport(&cause) {
+                    *lock(&self.found) = None;
+                }
+                Err(failed(cause))
+            }
+        }
+    }
+
+    fn target(&self, outfit: &Outfit) -> Result<Target, toolgate_client::Error> {
+        match (&self.settings.transport, &outfit.wear) {
+            (Transport::Http { url, kind }, Wear::Headers(headers)) => Ok(Target::Http(HttpTarget {
+                url: url.clone(),
+                headers: headers.clone(),
+                kind: match kind {
+                    HttpKind::Streamable => toolgate_client::HttpKind::Streamable,
+                    HttpKind::Sse => toolgate_client::HttpKind::Sse,
+                    HttpKind::Detect => lock(&self.found).unwrap_or(toolgate_client::HttpKind::Detect),
+                },
+                client: self.shared.http_client(&self.settings.tls)?,
+            })),
+            (Transport::Stdio(command), Wear::Environment(environment)) => Ok(Target::Stdio(StdioTarget {
+                command: command.command.clone(),
+                args: command.args.clone(),
+                env: environment.clone(),
+                cwd: None,
+            })),
+            _ => unreachable!("a lane wears what its server's transport wants, and nobody connects without"),
+        }
+    }
+
+    /// Puts what came of an attempt into its slot, unless the slot was cleared in the meantime.
+    fn land(
+        self: &Arc<Self>,
+        key: &Key,
+        number: u64,
+        opened: Result<Session, UpstreamError>,
+        places: Vec<Place>,
+    ) -> Result<Arc<Connection>, UpstreamError> {
+        let opened = opened.map(|session| Connection::new(session, number, places));
+        let mut slots = self.slots();
+        let slot = slots.by_key.get_mut(key);
+        let slot = slot.filter(|slot| matches!(slot.state, SlotState::Connecting { number: n, .. } if n == number));
+        let Some(slot) = slot else {
+            drop(slots);
+            if let Ok(connection) = opened {
+                self.give_up(connection);
+            }
+            return Err(self.closed());
+        };
+        match opened {
+            Ok(connection) => {
+                slot.state = SlotState::Ready(Arc::clone(&connection));
+                let lost = slot.lost.take();
+                drop(slots);
+                self.note_connected(&connection, lost);
+                self.watch_child(key, &connection);
+                Ok(connection)
+            }
+            Err(why) => {
+                slot.state = SlotState::Empty;
+                if matches!(self.settings.transport, Transport::Stdio(_)) {
+                    slot.backoff.failed(Duration::ZERO, why.clone(), Instant::now());
+                } else {
+                    slots.by_key.remove(key);
+                }
+                drop(slots);
+                self.note_failure(&why, Stage::Connect);
+                Err(why)
+            }
+        }
+    }
+
+    fn note_connected(&self, connection: &Connection, lost: Option<Instant>) {
+        if lock(&self.version).is_news(connection, lost) {
+            self.lists_revision.fetch_add(1, Ordering::AcqRel);
+        }
+        self.note_up();
+    }
+
+    /// Notices when a child dies while nobody asks it anything.
+    fn watch_child(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
+        if !matches!(self.settings.transport, Transport::Stdio(_)) {
+            return;
+        }
+        let session = connection.session.clone();
+        let (pool, key, connection) = (Arc::downgrade(self), key.clone(), Arc::downgrade(connection));
+        let (closing, stopping) = (self.closing.clone(), self.shared.stopping.clone());
+        self.shared.tasks.spawn(async move {
+            tokio::select! {
+                () = session.closed() => {}
+                () = closing.cancelled() => return,
+                () = stopping.cancelled() => return,
+            }
+            let cause = cause_of_death(&session).await;
+            if let (Some(pool), Some(connection)) = (pool.upgrade(), connection.upgrade()) {
+                pool.lost(&key, &connection, cause.as_ref(), Stage::Idle);
+            }
+        });
+    }
+}
+
+impl Version {
+    /// Whether `connection` may lead to other lists than the ones before: to a server that says other things of
+    /// itself, or to one that was restarted. A restart costs many callers their sessions, one after the other, and is
+    /// news only once: a loss tells of a new one if the lost session was opened since the last.
+    fn is_news(&mut self, connection: &Connection, lost: Option<Instant>) -> bool {
+        let facts = connection.session.server();
+        let told = format!("{:?} {:?} {:?}", facts.server_info, facts.capabilities, facts.instructions);
+        let mut facts = [0; 32];
+        facts.copy_from_slice(digest(&SHA256, told.as_bytes()).as_ref());
+        let other_facts = self.facts.replace(facts).is_some_and(|before| before != facts);
+        let restarted = lost.is_some_and(|lost| self.since.is_none_or(|since| lost >= since));
+        if restarted {
+            self.since = Some(connection.opened);
+        }
+        other_facts || restarted
+    }
+}
+
+/// The server is there and did not understand us; credentials and rate limits are another matter.
+fn may_speak_another_transport(cause: &toolgate_client::Error) -> bool {
+    cause.delivery() == Delivery::Answered
+        && !matches!(
+            cause.status(),
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+        )
+}
+
+/// Hears that a server's lists have changed.
+struct ListChanges(Weak<Pool>);
+
+impl Events for ListChanges {
+    fn notification(&self, method: &str, _message: Bytes) {
+        if method.starts_with("notifications/")
+            && method.ends_with("/list_changed")
+            && let Some(pool) = self.0.upgrade()
+        {
+            pool.lists_revision.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The `toolgate` binary as a process of its own.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
+
+use super::caller::Caller;
+use super::group::Group;
+use super::soon;
+
+/// A running `toolgate serve`; it is killed, with its children, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    group: Group,
+    base: String,
+    /// The master key, where it was made now and printed.
+    pub(crate) printed_key: Option<String>,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    /// Starts it with a configuration file, on a free port, and waits until it listens.
+    pub(crate) async fn serve(config: &Path, data: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_toolgate"));
+        command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data);
+        let keep = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
+        command.env_clear().envs(keep.collect::<Vec<_>>()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut group = Group::start(&mut command);
+        let mut stdout = BufReader::new(group.child.stdout.take().expect("stdout is a pipe")).lines();
+        let mut printed_key = None;
+        let base = soon("toolgate listening", async {
+            while let Some(line) = stdout.next_line().await.unwrap() {
+                if let Some((_, key)) = line.split_once(": ").filter(|_| line.starts_with("master key")) {
+                    printed_key = Some(key.to_owned());
+                }
+                if let Some(rest) = line.strip_prefix("listening on ") {
+                    return rest.split_whitespace().next().expect("an address").to_owned();
+                }
+            }
+            panic!("toolgate ended before it listened")
+        });
+        let base = base.await;
+        Self { group, base, printed_key, stdout }
+    }
+
+    /// A caller without a key.
+    pub(crate) fn anonymous(&self) -> Caller {
+        Caller::new(&self.base)
+    }
+
+    /// A caller with `key`.
+    pub(crate) fn caller(&self, key: &str) -> Caller {
+        self.anonymous().with("x-litellm-api-key", &format!("Bearer {key}"))
+    }
+
+    /// Reads its log until a line has `text` in it.
+    pub(crate) async fn logs(&mut self, text: &str) {
+        let line = async {
+            while let Some(line) = self.stdout.next_line().await.unwrap() {
+                if line.contains(text) {
+                    return;
+                }
+            }
+            panic!("toolgate ended before it logged {text:?}")
+        };
+        soon(&format!("a log line with {text:?}"), line).await;
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.group.signal(signal);
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.group.ended().await
+    }
+}
