@@ -77,3 +77,6 @@ pub(crate) const OTHER_SECTIONS: &[&str] = &[
     "cache_params",
     "skills",
 ];
+
+/// Keys of LiteLLM that look like slips for keys in this file, and are none.
+pub(crate) const NO_SLIPS: &[&str] = &["fallbacks"];
