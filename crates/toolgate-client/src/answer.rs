@@ -47,6 +47,18 @@ impl Answer {
         if self.is_result { AnswerOutcome::Result(text) } else { AnswerOutcome::Error(text) }
     }
 
+    /// Whether the request ended with a result; says so without looking at the text.
+    #[must_use]
+    pub fn is_result(&self) -> bool {
+        self.is_result
+    }
+
+    /// The raw bytes of the result or error.
+    #[must_use]
+    pub fn outcome_bytes(&self) -> &[u8] {
+        &self.message[self.outcome.clone()]
+    }
+
     /// The whole message as it came, with our id in it.
     #[must_use]
     pub fn message(&self) -> &Bytes {
@@ -62,6 +74,13 @@ impl Answer {
         out.extend_from_slice(id);
         out.extend_from_slice(&self.message[self.id.end..]);
         out
+    }
+
+    /// [`Answer::with_id`] without copying: what is before the id, the id, and what is after it.
+    #[must_use]
+    pub fn pieces(&self, id: &Id) -> [Bytes; 3] {
+        let own = Bytes::copy_from_slice(id.as_json().as_bytes());
+        [self.message.slice(..self.id.start), own, self.message.slice(self.id.end..)]
     }
 
     /// The result as JSON text.

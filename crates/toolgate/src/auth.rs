@@ -23,7 +23,7 @@ pub struct Caller {
     /// Who, in logs, in cache keys and as associated data of sealed tokens.
     pub id: CallerId,
     /// The request's headers that may be looked at for upstreams: without the gateway's own credential, and without
-    /// framing, hop-by-hop, cookie, forwarding and gateway headers. See [`passing`].
+    /// framing, hop-by-hop, cookie, forwarding and gateway headers. Module `passing` has the lists.
     pub headers: HeaderMap,
     /// What `x-mcp-debug-inbound-auth` answers; empty unless [`Caller::debug`].
     pub inbound_auth: String,

@@ -4,6 +4,7 @@
 //! start, `--config FILE --port 4000` without a command, means `serve`.
 
 pub mod completion;
+pub mod config;
 pub mod demo_server;
 pub mod failure;
 pub mod output;
@@ -41,6 +42,8 @@ enum Command {
     Tools(tools::ToolsArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
+    /// Print the JSON Schema of the configuration file
+    Config(config::ConfigArgs),
     /// Print a completion script for a shell
     Completion(completion::CompletionArgs),
     /// Print the version
@@ -52,7 +55,7 @@ impl Command {
     fn wants_json(&self) -> bool {
         match self {
             Self::Tools(args) => args.wants_json(),
-            Self::Serve(_) | Self::DemoServer(_) | Self::Completion(_) | Self::Version(_) => false,
+            Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
     }
 }
@@ -109,6 +112,7 @@ where
         Command::Serve(args) => serve::run(*args, environment, output, gateway),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
+        Command::Config(args) => config::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),
         Command::Version(args) => version::run(&args, output).map(ExitCode::from),
     }

@@ -290,6 +290,10 @@ fn rpc_error_code(answer: &Answer) -> Option<String> {
     struct Code {
         code: i64,
     }
+    // Most answers are results, and their text need not be looked at.
+    if answer.is_result() {
+        return None;
+    }
     let AnswerOutcome::Error(error) = answer.outcome() else { return None };
     let code = serde_json::from_str::<Code>(error).map_or_else(|_| "_OTHER".to_owned(), |error| error.code.to_string());
     Some(code)

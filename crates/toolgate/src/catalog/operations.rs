@@ -172,7 +172,7 @@ impl Catalog {
             }
             let renamed = (read.uri != owner.own_name).then(|| (owner.own_name.clone(), read.uri.to_string()));
             match self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await {
-                Ok(answer) if matches!(answer.outcome(), AnswerOutcome::Result(_)) => {
+                Ok(answer) if answer.is_result() => {
                     return Ok(Read { answer, renamed });
                 }
                 // The first server is the likeliest owner: what it says is the answer when nobody has the resource.

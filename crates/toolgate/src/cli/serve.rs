@@ -1,6 +1,7 @@
 //! `toolgate serve`: options, logs, traces and the runtime; the gateway itself is handed in.
 
 mod health;
+mod litellm;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -51,12 +52,11 @@ pub struct ServeArgs {
     log_format: Option<Format>,
 
     /// The same as --log-level debug
-    #[arg(long, alias = "detailed_debug", visible_alias = "detailed-debug", conflicts_with = "log_level")]
+    #[arg(long, visible_alias = "detailed_debug", overrides_with = "debug", conflicts_with = "log_level")]
     debug: bool,
 
-    /// Taken so that LiteLLM's command lines work; one process uses every core
-    #[arg(long = "num_workers", alias = "num-workers", value_name = "N")]
-    num_workers: Option<u32>,
+    #[command(flatten)]
+    litellm: litellm::LiteLlmArgs,
 }
 
 /// What the gateway is started with.
@@ -90,8 +90,8 @@ where
         return runtime::block_on(health::ask(SocketAddr::new(bind.host, bind.port), output)).map(ExitCode::from);
     }
     start_logs(&args, &environment, output)?;
-    if args.num_workers.is_some_and(|workers| workers > 1) {
-        tracing::info!("--num_workers has no effect: one process uses every core");
+    for flag in args.litellm.given() {
+        tracing::info!("{flag} is LiteLLM's and has no effect here");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(async {

@@ -18,7 +18,8 @@ fn litellms_command_lines_mean_serve() {
         "serve --config config.yaml --port 4001",
         "--config config.yaml --port 4001",
         "-c config.yaml --port 4001 --num_workers 4 --detailed_debug",
-        "--port 4001 --config config.yaml --host 0.0.0.0 --debug",
+        "--port 4001 --config config.yaml --host 0.0.0.0 --debug --detailed_debug",
+        "--config config.yaml --port 4001 --run_gunicorn --use_prisma_db_push --telemetry False --keepalive_timeout 75",
     ] {
         let command = parsed(line).expect("a command line");
         let Command::Serve(args) = command else { panic!("{line} means {command:?}") };
@@ -35,6 +36,7 @@ fn wrong_command_lines_are_usage_errors_and_help_is_not() {
         ("-V", ErrorKind::DisplayVersion),
         ("--nonsense", ErrorKind::UnknownArgument),
         ("nonsense", ErrorKind::InvalidSubcommand),
+        ("--ssl_keyfile_path key.pem", ErrorKind::UnknownArgument),
         ("--port 70000", ErrorKind::ValueValidation),
         ("serve --log-level info --debug", ErrorKind::ArgumentConflict),
         ("demo-server --stateless", ErrorKind::MissingRequiredArgument),

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use toolgate_client::{Answer, AnswerOutcome};
+use toolgate_client::Answer;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
 use toolgate_mcp::version::Revision;
@@ -141,7 +141,7 @@ impl Exchange {
 
     async fn read(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         match self.snapshot.catalog.read_resource(visit, params).await {
-            Ok(read) => Ended::of_answer(read.answer.outcome(), Message::from(read.message(id))),
+            Ok(read) => Ended::of_answer(&read.answer, Message::from(read.message(id))),
             Err(error) => Ended::error(id, &face::call_error(&error)),
         }
     }
@@ -209,10 +209,8 @@ impl Ended {
             Ok(answered) => answered,
             Err(error) => return Self::error(id, &face::call_error(&error)),
         };
-        let mut ended = Self::of_answer(answer.outcome(), answer.with_id(id).into());
-        if let AnswerOutcome::Result(result) = answer.outcome()
-            && views::is_error(result)
-        {
+        let mut ended = Self::of_answer(&answer, message(id, &answer));
+        if answer.is_result() && says_is_error(&answer) {
             ended.error = Some(ErrorType::Tool);
         }
         ended.called = Some(called);
@@ -221,21 +219,39 @@ impl Ended {
 
     fn of_call(id: &Id, answer: Result<Answer, CallError>) -> Self {
         match answer {
-            Ok(answer) => Self::of_answer(answer.outcome(), answer.with_id(id).into()),
+            Ok(answer) => Self::of_answer(&answer, message(id, &answer)),
             Err(error) => Self::error(id, &face::call_error(&error)),
         }
     }
 
-    fn of_answer(outcome: AnswerOutcome<'_>, message: Message) -> Self {
-        let error = match outcome {
-            AnswerOutcome::Result(_) => None,
-            AnswerOutcome::Error(error) => Some(ErrorType::Code(error_code(error))),
+    fn of_answer(answer: &Answer, message: Message) -> Self {
+        let error = match answer.is_result() {
+            true => None,
+            false => Some(ErrorType::Code(error_code(answer.outcome_bytes()))),
         };
         Self { message, called: None, error }
     }
 }
 
+/// Answers from this size on are not copied for the sake of their id; below it, one small copy is cheaper than three
+/// pieces.
+const LARGE_BYTES: usize = 8 * 1024;
+
+fn message(id: &Id, answer: &Answer) -> Message {
+    if answer.message().len() < LARGE_BYTES {
+        return answer.with_id(id).into();
+    }
+    answer.pieces(id).into_iter().collect()
+}
+
+/// Whether a tool's result says `isError`. Most do not have the word at all, and are not parsed.
+fn says_is_error(answer: &Answer) -> bool {
+    let result = answer.outcome_bytes();
+    memchr::memmem::find(result, b"isError").is_some() && std::str::from_utf8(result).is_ok_and(views::is_error)
+}
+
 /// The code of a raw error object; 0 when it has none that fits.
-fn error_code(error: &str) -> i32 {
+fn error_code(error: &[u8]) -> i32 {
+    let error = std::str::from_utf8(error).unwrap_or_default();
     Fields::read(error).ok().and_then(|fields| fields.get("code")?.get().parse().ok()).unwrap_or_default()
 }

@@ -301,9 +301,7 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
         FoundSession::Unknown => Refusal::UnknownSession.into_response(),
         FoundSession::Open(session) => {
             gateway.sessions.end(&session);
-            for upstream in admitted.snapshot.upstreams.all() {
-                upstream.close_session(&session.key).await;
-            }
+            admitted.snapshot.upstreams.close_session(&session.key).await;
             // LiteLLM's body.
             axum::Json(serde_json::json!({ "message": "Session terminated successfully" })).into_response()
         }

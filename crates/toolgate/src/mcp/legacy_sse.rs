@@ -67,11 +67,7 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         self.gateway.sse_streams.remove(&self.key);
         let (gateway, key) = (self.gateway.clone(), self.key);
-        let closing = async move {
-            for upstream in gateway.snapshot().upstreams.all() {
-                upstream.close_session(&key).await;
-            }
-        };
+        let closing = async move { gateway.snapshot().upstreams.close_session(&key).await };
         self.gateway.tasks.spawn(closing);
     }
 }

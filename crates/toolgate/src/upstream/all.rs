@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::Upstream;
 use super::shared::Shared;
+use super::{SessionKey, Upstream};
 use crate::config::settings::{ServerSettings, Settings};
 use crate::telemetry::Metrics;
 
@@ -66,6 +66,11 @@ impl Upstreams {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.by_name.get(name)
+    }
+
+    /// Closes what a client's session has open on every server.
+    pub async fn close_session(&self, session: &SessionKey) {
+        join_all(self.all.iter().map(|server| server.close_session(session))).await;
     }
 
     /// Closes the servers that are not in `keep`, each when its running requests have ended or after `grace`. Without

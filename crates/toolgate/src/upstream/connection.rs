@@ -19,8 +19,8 @@ pub(super) struct Connection {
     /// Tells it from an earlier or later one of the same lane.
     pub(super) number: u64,
     pub(super) opened: Instant,
-    /// In milliseconds after `opened`.
-    last_used_ms: AtomicU64,
+    /// In nanoseconds after `opened`.
+    last_used_ns: AtomicU64,
     in_use: AtomicUsize,
     unused: Notify,
     facts: OnceLock<Arc<ServerFacts>>,
@@ -34,7 +34,7 @@ impl Connection {
             session,
             number,
             opened: Instant::now(),
-            last_used_ms: AtomicU64::new(0),
+            last_used_ns: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             unused: Notify::new(),
             facts: OnceLock::new(),
@@ -50,7 +50,7 @@ impl Connection {
     /// When it was last used; `None` while it is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let idle = self.in_use.load(Ordering::Acquire) == 0;
-        idle.then(|| self.opened + Duration::from_millis(self.last_used_ms.load(Ordering::Relaxed)))
+        idle.then(|| self.opened + Duration::from_nanos(self.last_used_ns.load(Ordering::Relaxed)))
     }
 
     /// Makes room for another session. One that is still being closed does not count.
@@ -92,8 +92,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let lived = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_used_ms.store(lived, Ordering::Relaxed);
+        let lived = u64::try_from(self.0.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.last_used_ns.store(lived, Ordering::Relaxed);
         if self.0.in_use.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.unused.notify_waiters();
         }

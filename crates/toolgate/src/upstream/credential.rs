@@ -42,7 +42,7 @@ pub enum CredentialError {
         /// The header.
         header: HeaderName,
     },
-    /// Over [`LONGEST_VALUE_BYTES`].
+    /// Over 4 KiB.
     #[error("header `{header}`, for server `{server}`, is longer than {LONGEST_VALUE_BYTES} bytes")]
     TooLong {
         /// The server.

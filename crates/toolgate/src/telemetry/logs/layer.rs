@@ -133,6 +133,12 @@ impl Visit for Fields {
         self.set(field, Value::from(value));
     }
 
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        let causes = std::iter::successors(value.source(), |cause| cause.source());
+        let text = causes.fold(value.to_string(), |text, cause| format!("{text}: {cause}"));
+        self.set(field, Value::from(text));
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.set(field, Value::from(value));
     }

@@ -84,6 +84,17 @@ fn a_plain_line_reads_well() {
 }
 
 #[test]
+fn an_error_is_told_with_its_causes() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    let error = Outer(io::Error::other("inner"));
+    let text = logged(Format::Pretty, || info!(error = &error as &dyn std::error::Error, "it failed"));
+    assert!(text.contains("it failed error=\"outer: inner\""), "{text}");
+}
+
+#[test]
 fn a_field_that_is_called_like_one_of_ours_is_told_apart() {
     let text = logged(Format::Json, || info!(level = "high", msg = "b", "a"));
     let line: Value = serde_json::from_str(&text).expect("JSON");

@@ -79,12 +79,15 @@ impl<const N: usize, M> Series<N, M> {
     fn with_new(&self, values: [&str; N], record: impl FnOnce(&M)) {
         let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
         let mut values = values;
-        let bytes = self.0.bytes_of(&values);
-        if !table.metrics.contains_key(&Values(values)) && table.bytes + bytes > self.0.budget_bytes {
-            for (value, label) in values.iter_mut().zip(&self.0.labels) {
-                // A label that is left out stays so: `_OTHER` as the tool of a `ping` would be a lie.
-                if label.open && !value.is_empty() {
-                    *value = OTHER;
+        // When the open labels are gone there are still all the combinations of the closed ones; a quarter more is
+        // enough for those that happen, and after that a family makes at most one series per set of labels present.
+        for (budget, even_closed) in [(self.0.budget_bytes, false), (self.0.budget_bytes / 4 * 5, true)] {
+            if !table.metrics.contains_key(&Values(values)) && table.bytes + self.0.bytes_of(&values) > budget {
+                for (value, label) in values.iter_mut().zip(&self.0.labels) {
+                    // A label that is left out stays so: `_OTHER` as the tool of a `ping` would be a lie.
+                    if (label.open || even_closed) && !value.is_empty() {
+                        *value = OTHER;
+                    }
                 }
             }
         }

@@ -79,6 +79,28 @@ fn a_hundred_thousand_names_of_any_kind_keep_the_page_under_a_mebibyte() {
 }
 
 #[test]
+fn not_even_every_combination_of_known_values_breaks_the_bound() {
+    let metrics = Metrics::new();
+    let took = Duration::from_millis(1);
+    for n in 0..2_000 {
+        metrics.server_operation(call(&format!("tool-{n}")), took);
+    }
+    for method in METHODS {
+        for version in Revision::ALL {
+            for (tool, error_type) in [(None, None), (Some("x"), None), (None, Some("y")), (Some("x"), Some("y"))] {
+                for transport in ["tcp", "pipe"] {
+                    let version = version.name();
+                    metrics.server_operation(ServerOperation { method, tool, error_type, version, transport }, took);
+                }
+            }
+        }
+    }
+    let text = metrics.encode();
+    assert!(text.len() < 512 * 1024, "{} bytes", text.len());
+    assert!(text.contains("mcp_method_name=\"_OTHER\""));
+}
+
+#[test]
 fn a_family_that_is_full_still_counts_the_series_it_has() {
     let metrics = Metrics::new();
     metrics.server_operation(call("first"), Duration::from_millis(1));

@@ -36,7 +36,7 @@ impl Pool {
         self.shared.tasks.spawn(async move {
             let opened = tokio::select! {
                 () = pool.closing.cancelled() => Err(pool.closed()),
-                opened = pool.connect(&outfit) => opened,
+                opened = pool.connect(&key, &outfit) => opened,
             };
             let landed = pool.land(&key, number, opened, places);
             // Nobody waits any more when all callers' deadlines have passed; the connection serves the next one.
@@ -45,7 +45,7 @@ impl Pool {
         flight
     }
 
-    async fn connect(self: &Arc<Self>, outfit: &Outfit) -> Result<Session, UpstreamError> {
+    async fn connect(self: &Arc<Self>, key: &Key, outfit: &Outfit) -> Result<Session, UpstreamError> {
         let (limit, message_bytes) = {
             let current = self.shared.current();
             (self.settings.timeout.unwrap_or(current.timeouts.call), current.limits.message_bytes)
@@ -59,6 +59,8 @@ impl Pool {
             connect_timeout: limit,
             limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
             events: Arc::new(ListChanges(Arc::downgrade(self))),
+            // One listener per credential hears when lists change; one per client session would be a connection each.
+            listen: key.session.is_none(),
             ..Options::default()
         };
         match Session::connect(target, options).await {

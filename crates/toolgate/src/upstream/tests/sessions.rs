@@ -199,8 +199,6 @@ async fn the_session_unused_for_longest_makes_room() {
         server.script.arrivals(3).await;
         for session in [2, 3, 2, 4] {
             call(up, &session_lane(up, session), "session").await.unwrap();
-            // The order of use is told in whole milliseconds.
-            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         assert_eq!(call(up, &session_lane(up, 2), "session").await.unwrap(), "session-1", "it was used after 3");
         server.script.tool.add_permits(1);
