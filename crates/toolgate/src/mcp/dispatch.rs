@@ -179,16 +179,22 @@ impl Exchange {
     fn count(&self, method: &str, ended: &Ended, began: Instant) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
+        let separator = &self.snapshot.settings.naming.separator;
+        let listed = called.map(|called| format!("{}{separator}{}", called.server, called.name));
         let metrics = &self.gateway.metrics;
+        let took = began.elapsed();
+        if let Some(called) = called {
+            metrics.overhead(took.saturating_sub(called.upstream_took));
+        }
         metrics.server_operation(
             ServerOperation {
                 method,
-                tool: called.map(|called| called.name.as_str()),
+                tool: listed.as_deref(),
                 error_type: error_type.as_deref(),
                 version: self.revision.name(),
                 transport: "tcp",
             },
-            began.elapsed(),
+            took,
         );
         metrics.request(RequestCount {
             server: called.map(|called| called.server.as_str()),
