@@ -259,10 +259,15 @@ fn message(id: &Id, answer: &Answer) -> Message {
     answer.pieces(id).into_iter().collect()
 }
 
-/// Whether a tool's result says `isError`. Most do not have the word at all, and are not parsed.
+/// Whether a tool's result says `isError`. Most do not have the word with that value, and are not parsed.
 fn says_is_error(answer: &Answer) -> bool {
     let result = answer.outcome_bytes();
-    memchr::memmem::find(result, b"isError").is_some() && std::str::from_utf8(result).is_ok_and(views::is_error)
+    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
+    let is_true = |at: usize| {
+        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+    };
+    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// The code of a raw error object; 0 when it has none that fits.
