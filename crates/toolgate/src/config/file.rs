@@ -1,6 +1,6 @@
 //! The configuration file as it is written: structs that mirror the YAML key for key.
 //!
-//! Nothing is checked here but types; `check` turns these into [`super::settings`]. The doc comment of a field
+//! Nothing is checked here but types; the check turns these into [`super::settings`]. The doc comment of a field
 //! is its description in the JSON Schema and in the reference. `x-status: not active yet` marks a key that LiteLLM
 //! acts on and this gateway so far only reads; the check reports it, so a user is never left to guess.
 

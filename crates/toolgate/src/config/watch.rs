@@ -51,7 +51,7 @@ fn print(text: &Result<String, String>) -> [u8; 32] {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The system refuses to watch the directory.
-    #[error("cannot watch the directory of the configuration; changes are read on SIGHUP only after a restart")]
+    #[error("cannot watch the directory of the configuration; changes are not seen")]
     Directory(#[from] notify::Error),
     /// The system refuses to hand out signals.
     #[error("cannot listen for SIGHUP")]

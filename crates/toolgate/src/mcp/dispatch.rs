@@ -179,16 +179,22 @@ impl Exchange {
     fn count(&self, method: &str, ended: &Ended, began: Instant) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
+        let separator = &self.snapshot.settings.naming.separator;
+        let listed = called.map(|called| format!("{}{separator}{}", called.server, called.name));
         let metrics = &self.gateway.metrics;
+        let took = began.elapsed();
+        if let Some(called) = called {
+            metrics.overhead(took.saturating_sub(called.upstream_took));
+        }
         metrics.server_operation(
             ServerOperation {
                 method,
-                tool: called.map(|called| called.name.as_str()),
+                tool: listed.as_deref(),
                 error_type: error_type.as_deref(),
                 version: self.revision.name(),
                 transport: "tcp",
             },
-            began.elapsed(),
+            took,
         );
         metrics.request(RequestCount {
             server: called.map(|called| called.server.as_str()),
@@ -253,10 +259,15 @@ fn message(id: &Id, answer: &Answer) -> Message {
     answer.pieces(id).into_iter().collect()
 }
 
-/// Whether a tool's result says `isError`. Most do not have the word at all, and are not parsed.
+/// Whether a tool's result says `isError`. Most do not have the word with that value, and are not parsed.
 fn says_is_error(answer: &Answer) -> bool {
     let result = answer.outcome_bytes();
-    memchr::memmem::find(result, b"isError").is_some() && std::str::from_utf8(result).is_ok_and(views::is_error)
+    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
+    let is_true = |at: usize| {
+        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+    };
+    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// The code of a raw error object; 0 when it has none that fits.

@@ -91,7 +91,7 @@ pub(super) fn not_active_yet(at: &At<'_>, keys: &Keys, report: &mut Report) {
 fn unset_variables(at: &At<'_>, keys: &Keys, report: &mut Report) {
     for entry in at.node.into_iter().flat_map(Node::entries) {
         if let Some(active) = keys.is_active(&entry.key) {
-            unset_under(&at.key(&entry.key), active, report);
+            unset_under(&at.entry(entry), active, report);
         }
     }
 }
@@ -101,7 +101,7 @@ fn unset_under(at: &At<'_>, active: bool, report: &mut Report) {
     match &node.value {
         Value::Unset(variable) => report_unset(at, variable, active, report),
         Value::List(items) => (0..items.len()).for_each(|index| unset_under(&at.index(index), active, report)),
-        Value::Map(entries) => entries.iter().for_each(|entry| unset_under(&at.key(&entry.key), active, report)),
+        Value::Map(entries) => entries.iter().for_each(|entry| unset_under(&at.entry(entry), active, report)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
     }
 }
