@@ -15,6 +15,7 @@ mod curl;
 mod passthrough;
 mod process;
 mod rest;
+mod routes;
 mod sessions;
 mod support;
 mod tool_rules;
