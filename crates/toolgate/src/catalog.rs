@@ -2,7 +2,7 @@
 //!
 //! Each server's list is fetched once per credential and kept for a while ([`fetch`]), with the server's own rules
 //! applied ([`list`]). What a caller sees is those lists put together ([`merge`]); a name leads back to its server by
-//! looking it up in the same lists ([`find`]), never by splitting it. So listing and calling cannot disagree.
+//! looking it up in the same lists ([`find`], and [`owners`] for URIs), never by splitting it. So listing and calling cannot disagree.
 
 mod errors;
 mod fetch;
@@ -11,6 +11,7 @@ mod list;
 mod merge;
 mod naming;
 mod operations;
+mod owners;
 mod rules;
 mod scope;
 

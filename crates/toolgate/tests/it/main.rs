@@ -12,6 +12,7 @@ mod bad_upstreams;
 mod clients;
 mod credentials;
 mod curl;
+mod naming;
 mod passthrough;
 mod process;
 mod rest;
