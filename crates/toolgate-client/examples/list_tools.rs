@@ -6,6 +6,7 @@
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
+#![expect(clippy::disallowed_methods, reason = "an example is a whole program: its environment is its own to read")]
 
 use anyhow::Context as _;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};

@@ -3,6 +3,7 @@
 //! Standard output carries data, standard error everything else; exit codes are those of [`Exit`]. LiteLLM's way to
 //! start, `--config FILE --port 4000` without a command, means `serve`.
 
+pub mod check;
 pub mod completion;
 pub mod config;
 pub mod demo_server;
@@ -38,6 +39,8 @@ pub struct Cli {
 enum Command {
     /// Run the gateway
     Serve(Box<serve::ServeArgs>),
+    /// Check a configuration: every problem, with its place and what to do
+    Check(check::CheckArgs),
     /// List and call the tools of any MCP server, this gateway included
     Tools(tools::ToolsArgs),
     /// Run a small MCP server to try things with
@@ -54,6 +57,7 @@ impl Command {
     /// Whether the caller is a program, which wants failures as JSON.
     fn wants_json(&self) -> bool {
         match self {
+            Self::Check(args) => args.wants_json(),
             Self::Tools(args) => args.wants_json(),
             Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
@@ -110,6 +114,7 @@ where
     }
     match command {
         Command::Serve(args) => serve::run(*args, environment, output, gateway),
+        Command::Check(args) => check::run(&args, &environment, output).map(ExitCode::from),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
         Command::Config(args) => config::run(&args, output).map(ExitCode::from),

@@ -1,6 +1,6 @@
 //! What the gateway was told: `config.yaml` and the environment, checked.
 //!
-//! Two steps: [`file`] mirrors the YAML key for key (LiteLLM's keys are ours), and the check turns it into
+//! Two steps: [`mod@file`] mirrors the YAML key for key (LiteLLM's keys are ours), and the check turns it into
 //! [`settings`], values that cannot be wrong. All problems are reported at once as [`Finding`]s, with file, line,
 //! column and a suggestion. [`parse`] writes nothing and starts nothing; what makes a master key is
 //! [`master_key::settle`].

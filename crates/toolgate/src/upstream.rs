@@ -231,7 +231,9 @@ impl Upstream {
         match (&self.settings.transport, &self.settings.auth) {
             (Transport::OpenApi { .. }, _) => Some("`spec_path` (OpenAPI)".to_owned()),
             (Transport::Http { .. }, UpstreamAuth::NotActiveYet { auth_type }) => {
-                Some(format!("`auth_type: {auth_type}`"))
+                // A plain word is an `auth_type`; anything else says by itself what it is.
+                let is_word = !auth_type.contains(' ');
+                Some(if is_word { format!("`auth_type: {auth_type}`") } else { auth_type.clone() })
             }
             // A child has an environment and no use for an `auth_type`.
             (Transport::Http { .. } | Transport::Stdio(_), _) => None,

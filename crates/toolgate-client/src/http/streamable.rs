@@ -139,15 +139,16 @@ impl Streamable {
     async fn answer(&self, id: u64, response: Response<Body>, extra: &HeaderMap) -> Result<Answer, Error> {
         let status = response.status();
         if !status.is_success() {
-            return self.place.refused(response, self.has_session(), Some(id)).await;
+            return Box::pin(self.place.refused(response, self.has_session(), Some(id))).await;
         }
         self.place.check_encoding(response.headers())?;
         let media = Media::of(response.headers());
         let body = response.into_body();
         match media {
             Media::Events => {
+                // In a box, so that requests that are answered in JSON do not carry the size of a stream reader.
                 let stream = EventStream::new(body, self.context.limits.message_bytes);
-                self.follow(id, stream, extra).await
+                Box::pin(self.follow(id, stream, extra)).await
             }
             Media::Json => {
                 let bytes = body::collect(&self.place.server, body, self.context.limits.message_bytes).await?;

@@ -50,6 +50,10 @@ pub(super) struct Orders {
 ///
 /// The start belongs here, on a task: the child is killed when the thread that spawned it ends, and a caller's thread
 /// may end while the session is still in use.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the supervisor keeps both handles and waits for both tasks or aborts them"
+)]
 pub(super) async fn run(mut orders: Orders) {
     let (child, stdin, stdout, stderr) = match start(&mut orders.command) {
         Ok(parts) => parts,

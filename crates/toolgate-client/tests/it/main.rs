@@ -1,4 +1,8 @@
 //! The client against real servers, and against servers and children that misbehave.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tasks of a test end with its runtime, and children are started with this process's search path"
+)]
 
 mod detect;
 mod hostile;

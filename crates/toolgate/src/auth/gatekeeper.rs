@@ -4,7 +4,6 @@
 //! `litellm_key_header_name`'s, `x-litellm-api-key`, `Authorization`, `API-Key`, `x-api-key`, `x-goog-api-key`,
 //! `Ocp-Apim-Subscription-Key`. So a caller who sends `x-litellm-api-key` keeps `Authorization` for the upstream.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -30,9 +29,6 @@ const KEY_HEADERS: [HeaderName; 6] = [
 /// key is in somebody's access log (MCP 2025-11-25 `basic/authorization`: tokens must not be in URIs).
 const KEY_PARAMETERS: [&str; 8] =
     ["api_key", "api-key", "apikey", "key", "access_token", "litellm_api_key", "x-litellm-api-key", "x-goog-api-key"];
-
-/// A key longer than this is refused before it is hashed.
-const LONGEST_KEY_BYTES: usize = 256;
 
 /// A key shorter than this is only looked for as a whole value: as a part it would be found by accident.
 const SHORTEST_KEY_SOUGHT_INSIDE_BYTES: usize = 8;
@@ -69,8 +65,6 @@ pub enum MalformedCredential {
 #[derive(Debug)]
 pub struct Gatekeeper {
     master_key: SecretString,
-    master_digest: [u8; 32],
-    longest_bytes: usize,
     /// Where a key may be, the first that is there decides.
     key_headers: Vec<HeaderName>,
     /// What `x-mcp-debug-inbound-auth` tells about.
@@ -81,14 +75,11 @@ impl Gatekeeper {
     /// A gatekeeper for these settings.
     #[must_use]
     pub fn new(general: &General) -> Self {
-        let key = general.master_key.expose_secret();
         let mut debug_headers = vec![LITELLM_API_KEY, AUTHORIZATION, MCP_AUTH];
         if !debug_headers.contains(&general.client_auth_header) {
             debug_headers.push(general.client_auth_header.clone());
         }
         Self {
-            master_digest: sha256(key.as_bytes()),
-            longest_bytes: LONGEST_KEY_BYTES.max(key.len()),
             master_key: general.master_key.clone(),
             key_headers: general.key_header.iter().cloned().chain(KEY_HEADERS).collect(),
             debug_headers,
@@ -133,13 +124,12 @@ impl Gatekeeper {
         Err(AuthError::Missing)
     }
 
-    /// Compares digests in constant time; the length and the alphabet, which are no secrets, are looked at first.
+    /// Compares in constant time. Only the length is looked at first: it is that of every key that we make, and no
+    /// secret.
     fn is_master_key(&self, presented: &[u8]) -> bool {
         let key = strip_scheme(presented);
-        if key.len() > self.longest_bytes || !key.iter().all(u8::is_ascii_graphic) {
-            return false;
-        }
-        sha256(key).ct_eq(&self.master_digest).into()
+        let master = self.master_key.expose_secret().as_bytes();
+        key.len() == master.len() && !key.is_empty() && bool::from(key.ct_eq(master))
     }
 
     /// Whether the key is in this value in any form that an upstream could read: bare, after a scheme, within a longer
@@ -211,12 +201,6 @@ fn strip_prefix_ignoring_case<'a>(value: &'a [u8], prefix: &[u8]) -> Option<&'a 
 fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text.trim_ascii()).ok()
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    out
 }
 
 #[cfg(test)]

@@ -57,7 +57,13 @@ impl Lists {
         upstream: &Upstream,
         lane: &Lane,
     ) -> Result<Arc<ServerList>, Arc<FetchError>> {
-        self.cache.try_get_with(key(kind, upstream, lane), self.fetch(kind, upstream, lane)).await
+        // The cache moves the future about, so it gets it in a box.
+        self.cache.try_get_with(key(kind, upstream, lane), Box::pin(self.fetch(kind, upstream, lane))).await
+    }
+
+    /// The list, if it is at hand.
+    pub(super) async fn kept(&self, kind: Kind, upstream: &Upstream, lane: &Lane) -> Option<Arc<ServerList>> {
+        self.cache.get(&key(kind, upstream, lane)).await
     }
 
     /// The list, fetched again unless it is young; for a name that is not in the kept one.

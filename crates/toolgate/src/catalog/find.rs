@@ -8,7 +8,7 @@ use super::errors::{FetchError, FindError};
 use super::list::{Kind, ServerList};
 use super::merge::{Merged, Outcome};
 use super::{Catalog, Visit};
-use crate::config::settings::PrefixMode;
+use crate::config::settings::{PrefixMode, ServerSettings};
 use crate::upstream::{Lane, Upstream};
 
 /// A server and what it calls the thing that was asked for.
@@ -29,6 +29,31 @@ impl Catalog {
     /// Where every name is listed with a prefix, only the servers that can have listed it are asked, so that a slow one
     /// is in nobody else's way.
     pub(super) async fn find(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
+        if let Some((upstream, own)) = self.first_claim(kind, visit, name)
+            && let Ok(lane) = self.lane(visit, upstream)
+            && let Some(list) = self.lists.kept(kind, upstream, &lane).await
+            && list.by_name(own).is_some()
+        {
+            return Ok(Found::new(upstream, own));
+        }
+        // In a box, because this is rare and large, and every call would carry its size.
+        Box::pin(self.find_thoroughly(kind, visit, name)).await
+    }
+
+    /// The first of [`Self::claims`], where no list but that server's can say otherwise.
+    fn first_claim<'f>(&self, kind: Kind, visit: Visit<'f>, name: &'f str) -> Option<(&'f Arc<Upstream>, &'f str)> {
+        let naming = &self.settings.naming;
+        if naming.prefix != PrefixMode::Always {
+            return None;
+        }
+        visit.servers().iter().find_map(|upstream| {
+            let server = &upstream.settings;
+            let own = shown_as(kind, server, name).next().or_else(|| naming.listed_bare_name(server, name));
+            Some((upstream, own?))
+        })
+    }
+
+    async fn find_thoroughly(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
         if self.settings.naming.prefix != PrefixMode::Always {
             let asked = self.ask_all(kind, visit).await;
             if let Some((upstream, entry)) = self.merged_of(kind, &asked).by_name(name) {
@@ -98,8 +123,7 @@ impl Catalog {
         let mut claims: Vec<(usize, Found)> = Vec::new();
         for upstream in visit.servers() {
             let server = &upstream.settings;
-            let shown = server.tools.display_names.iter().filter(|(_, shown)| kind == Kind::Tools && *shown == name);
-            claims.extend(shown.map(|(own, _)| (0, Found::new(upstream, own))));
+            claims.extend(shown_as(kind, server, name).map(|own| (0, Found::new(upstream, own))));
             let listed = naming.listed_bare_name(server, name);
             for bare in naming.bare_names(server, name) {
                 let rank = if listed == Some(bare) { 0 } else { bare.len() };
@@ -206,6 +230,12 @@ pub(super) fn failures(asked: &[Asked]) -> Vec<Outcome> {
 
 pub(super) fn answered(asked: &[Asked]) -> impl Iterator<Item = (&Arc<Upstream>, &Arc<ServerList>)> {
     asked.iter().filter_map(|(upstream, list)| list.as_ref().ok().map(|list| (upstream, list)))
+}
+
+/// The tools that `server`'s configuration gives this display name.
+fn shown_as<'s>(kind: Kind, server: &'s ServerSettings, name: &str) -> impl Iterator<Item = &'s str> {
+    let display_names = server.tools.display_names.iter();
+    display_names.filter(move |(_, shown)| kind == Kind::Tools && *shown == name).map(|(own, _)| own.as_str())
 }
 
 fn not_allowed(upstream: &Upstream, bare: &str) -> FindError {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::HeaderMap;
@@ -45,6 +45,8 @@ pub struct Called {
     pub server: String,
     /// The server's own name for the tool or prompt.
     pub name: String,
+    /// How long the upstream took; the rest of a call's time is the gateway's own.
+    pub upstream_took: Duration,
 }
 
 /// An answer to `resources/read`.
@@ -154,8 +156,10 @@ impl Catalog {
         if call.name != found.own_name {
             edit.replace(call.name_text, quote(&found.own_name));
         }
+        let sent = Instant::now();
         let answer = self.send(visit, &found.upstream, method, &edit.finish()).await?;
-        Ok((answer, Called { server: found.upstream.settings.prefix.clone(), name: found.own_name }))
+        let upstream_took = sent.elapsed();
+        Ok((answer, Called { server: found.upstream.settings.prefix.clone(), name: found.own_name, upstream_took }))
     }
 
     /// Reads a resource: the servers that may have it are asked one after another until one does.

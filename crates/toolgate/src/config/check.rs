@@ -86,8 +86,8 @@ fn servers(at: &At<'_>, common: &Common<'_>, report: &mut Report) -> Vec<Arc<sup
     }
     let keys = Keys::of::<ServerEntry>();
     let mut checked = Vec::new();
-    for name in names::of(node) {
-        let at = at.key(name);
+    for (name, entry) in names::entries(node) {
+        let at = at.entry(entry);
         sections::not_active_yet(&at, &keys, report);
         let is_entry = at.node.is_none_or(|node| node.is_null() || matches!(node.value, Value::Map(_)));
         let entry: ServerEntry = read(&at, report, UnknownKeys::Warn);

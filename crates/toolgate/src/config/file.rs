@@ -1,6 +1,6 @@
 //! The configuration file as it is written: structs that mirror the YAML key for key.
 //!
-//! Nothing is checked here but types; [`super::check`] turns these into [`super::settings`]. The doc comment of a field
+//! Nothing is checked here but types; the check turns these into [`super::settings`]. The doc comment of a field
 //! is its description in the JSON Schema and in the reference. `x-status: not active yet` marks a key that LiteLLM
 //! acts on and this gateway so far only reads; the check reports it, so a user is never left to guess.
 
@@ -77,3 +77,6 @@ pub(crate) const OTHER_SECTIONS: &[&str] = &[
     "cache_params",
     "skills",
 ];
+
+/// Keys of LiteLLM that look like slips for keys in this file, and are none.
+pub(crate) const NO_SLIPS: &[&str] = &["fallbacks"];

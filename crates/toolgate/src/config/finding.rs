@@ -80,12 +80,13 @@ impl Finding {
         let mut out = String::new();
         let head = format!("{}[{}]", self.severity.word(), self.code);
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}: {}: {}", paint.severity(self.severity, &head), self.path, self.message);
+        let message = visible(&self.message);
+        let _ = writeln!(out, "{}: {}: {message}", paint.severity(self.severity, &head), visible(&self.path));
         if let Some(place) = &self.place {
             place.render(&mut out, paint, self.severity);
         }
         if let Some(help) = &self.help {
-            let _ = writeln!(out, "  {}: {help}", paint.bold("help"));
+            let _ = writeln!(out, "  {}: {}", paint.bold("help"), visible(help));
         }
         out
     }
@@ -115,8 +116,13 @@ fn excerpt(line: &str, column: u32) -> (String, String) {
     let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
     let cut = line.chars().count() > WIDTH && column > WIDTH / 2;
     let from = if cut { column - WIDTH / 4 } else { 0 };
-    let shown: String = line.chars().skip(from).take(WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    (shown, " ".repeat(column - from))
+    let shown: String = line.chars().skip(from).take(WIDTH).collect();
+    (visible(&shown), " ".repeat(column - from))
+}
+
+/// A file from a stranger must not move the cursor or colour the terminal.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Whether reports carry terminal colours.

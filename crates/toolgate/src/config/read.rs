@@ -14,8 +14,9 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::file::NO_SLIPS;
 use super::report::{At, Report, path_segment};
-use super::suggest::nearest;
+use super::suggest::{distance, nearest};
 use super::tree::{Entry, Node, Span, Value};
 
 /// Reads `T` at `at`. What cannot be read is reported and left out.
@@ -57,7 +58,9 @@ pub(crate) enum UnknownKeys {
 
 fn report_unknown(unknown: Vec<Unknown>, report: &mut Report, policy: UnknownKeys) {
     for Unknown { path, key, span, near } in unknown {
-        if policy == UnknownKeys::WarnIfClose && near.is_none() && !key.to_ascii_lowercase().contains("mcp") {
+        let is_slip = near.is_some_and(|near| distance(&key, near) <= 1) && !NO_SLIPS.contains(&key.as_str());
+        let close = is_slip || key.to_ascii_lowercase().contains("mcp");
+        if policy == UnknownKeys::WarnIfClose && !close {
             continue;
         }
         let at = At::variable(&path).with_span(span);

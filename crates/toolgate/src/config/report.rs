@@ -120,8 +120,7 @@ impl<'t> At<'t> {
 
     /// The setting under `key`. When it is absent the place is that of the mapping it is missing from.
     pub(crate) fn key(&self, key: &str) -> Self {
-        let path =
-            if self.path.is_empty() { path_segment(key) } else { format!("{}.{}", self.path, path_segment(key)) };
+        let path = self.path_of(key);
         match self.node.and_then(|node| node.get(key)) {
             Some(entry) => {
                 Self { path, node: Some(&entry.node), span: Some(pointing_span(&entry.node, entry.key_span)) }
@@ -140,7 +139,12 @@ impl<'t> At<'t> {
     /// The setting of one entry, also where a later one has the same key.
     pub(crate) fn entry(&self, entry: &'t Entry) -> Self {
         let span = Some(pointing_span(&entry.node, entry.key_span));
-        Self { node: Some(&entry.node), span, ..self.key(&entry.key) }
+        Self { path: self.path_of(&entry.key), node: Some(&entry.node), span }
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        format!("{}{dot}{}", self.path, path_segment(key))
     }
 
     pub(crate) fn index(&self, index: usize) -> Self {

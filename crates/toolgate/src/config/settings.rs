@@ -1,6 +1,6 @@
 //! The checked form of the configuration: values that cannot be wrong.
 //!
-//! [`super::check`] makes these from the file, the environment and the command line; everything else in the gateway
+//! The check makes these from the file, the environment and the command line; everything else in the gateway
 //! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
 
 use std::collections::BTreeMap;

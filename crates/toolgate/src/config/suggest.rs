@@ -2,14 +2,18 @@
 
 /// The candidate nearest to `word`, if one is near enough to be a likely slip.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let wanted = canonical(word);
-    let allowed = 1 + wanted.len() / 5;
+    let allowed = 1 + canonical(word).len() / 5;
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &canonical(candidate)), candidate))
+        .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must change to make the one word the other.
+pub(crate) fn distance(one: &str, other: &str) -> usize {
+    strsim::damerau_levenshtein(&canonical(one), &canonical(other))
 }
 
 /// `authType`, `auth-type` and `AUTH_TYPE` are all the same slip for `auth_type`.

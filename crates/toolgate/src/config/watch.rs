@@ -25,6 +25,11 @@ const SETTLE: Duration = Duration::from_millis(150);
 fn load_if_changed(path: &Path, environment: &Environment, seen: [u8; 32], asked: bool) -> Option<([u8; 32], Loaded)> {
     let text = read_file(path);
     let now = print(&text);
+    // Whoever writes a file in place empties it first. Taken as it is then, it would be a gateway without servers.
+    if !asked && text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
+        tracing::debug!("the configuration is empty, as one that is being written; SIGHUP takes it as it is");
+        return None;
+    }
     (asked || now != seen).then(|| (now, load_text(path, text.as_deref(), environment)))
 }
 
@@ -51,7 +56,7 @@ fn print(text: &Result<String, String>) -> [u8; 32] {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The system refuses to watch the directory.
-    #[error("cannot watch the directory of the configuration; changes are read on SIGHUP only after a restart")]
+    #[error("cannot watch the directory of the configuration; changes are not seen")]
     Directory(#[from] notify::Error),
     /// The system refuses to hand out signals.
     #[error("cannot listen for SIGHUP")]

@@ -1,5 +1,6 @@
 //! The gateway as a process: configuration from a file, signals, reloads.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
             .into());
     };
     become_subreaper();
-    let environment = Environment::of_process();
+    let environment = options.environment.clone();
     let mut watcher = watch(&file, &environment);
     let settings = first_settings(&options, &file, &environment)?;
     let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone()).await?;
@@ -104,15 +105,18 @@ fn settle(
 }
 
 /// The only time that a key is printed: it was made now, and the person who started the gateway needs it.
-#[expect(clippy::print_stdout, reason = "the key is for the person at the terminal, and must not be in a log")]
+#[expect(clippy::print_stderr, reason = "the key is for the person at the terminal, and must not be in a log")]
 fn show_once(key: &str, file: &Path) {
-    println!("master key (made now, kept in {}): {key}", file.display());
+    eprintln!("master key (made now, kept in {}): {key}", file.display());
 }
 
 #[expect(clippy::print_stdout, reason = "the address is what the person who starts the gateway is waiting for")]
 fn announce(running: &Running) {
     let servers = running.gateway().snapshot().upstreams.all().len();
-    println!("listening on http://{} with {servers} servers; MCP clients connect to /mcp", running.address());
+    // Where nobody looks on, standard output is a log, one JSON object a line.
+    if std::io::stdout().is_terminal() {
+        println!("listening on http://{} with {servers} servers; MCP clients connect to /mcp", running.address());
+    }
     tracing::info!(address = %running.address(), servers, "ready");
 }
 

@@ -74,7 +74,7 @@ impl Exchange {
     pub async fn answer(&self, request: &Request<'_>) -> Answered {
         let began = Instant::now();
         if request.method == method::INITIALIZE {
-            return self.initialize(request, began).await;
+            return Box::pin(self.initialize(request, began)).await;
         }
         let span = self.span(request);
         let ended = self.operate(request, &span).await;
@@ -84,14 +84,23 @@ impl Exchange {
     }
 
     async fn operate(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+        let (id, params) = (&request.id, request.params);
+        let catalog = &self.snapshot.catalog;
+        match &*request.method {
+            method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
+            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(self.visit(span), params).await),
+            // In a box, because the others are larger than a call, and every call would carry their size.
+            _ => Box::pin(self.operate_otherwise(request, span)).await,
+        }
+    }
+
+    async fn operate_otherwise(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
         let (id, method, params) = (&request.id, &*request.method, request.params);
         let visit = self.visit(span);
         let disabled = self.snapshot.settings.general.disabled;
         let catalog = &self.snapshot.catalog;
         match method {
-            method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
             method::TOOLS_LIST => self.list(Kind::Tools, visit, id, params).await,
-            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(visit, params).await),
             method::PROMPTS_LIST if disabled.prompts => Ended::ok(lists::empty(Kind::Prompts, id)),
             method::PROMPTS_LIST => self.list(Kind::Prompts, visit, id, params).await,
             method::PROMPTS_GET if !disabled.prompts => {
@@ -170,16 +179,22 @@ impl Exchange {
     fn count(&self, method: &str, ended: &Ended, began: Instant) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
+        let separator = &self.snapshot.settings.naming.separator;
+        let listed = called.map(|called| format!("{}{separator}{}", called.server, called.name));
         let metrics = &self.gateway.metrics;
+        let took = began.elapsed();
+        if let Some(called) = called {
+            metrics.overhead(took.saturating_sub(called.upstream_took));
+        }
         metrics.server_operation(
             ServerOperation {
                 method,
-                tool: called.map(|called| called.name.as_str()),
+                tool: listed.as_deref(),
                 error_type: error_type.as_deref(),
                 version: self.revision.name(),
                 transport: "tcp",
             },
-            began.elapsed(),
+            took,
         );
         metrics.request(RequestCount {
             server: called.map(|called| called.server.as_str()),
@@ -244,10 +259,15 @@ fn message(id: &Id, answer: &Answer) -> Message {
     answer.pieces(id).into_iter().collect()
 }
 
-/// Whether a tool's result says `isError`. Most do not have the word at all, and are not parsed.
+/// Whether a tool's result says `isError`. Most do not have the word with that value, and are not parsed.
 fn says_is_error(answer: &Answer) -> bool {
     let result = answer.outcome_bytes();
-    memchr::memmem::find(result, b"isError").is_some() && std::str::from_utf8(result).is_ok_and(views::is_error)
+    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
+    let is_true = |at: usize| {
+        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+    };
+    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// The code of a raw error object; 0 when it has none that fits.

@@ -80,7 +80,8 @@ async fn take(
     // In a task of its own, because a client that hangs up has not cancelled (MCP 2025-11-25, Transports, Sending
     // Messages to the Server): the call runs to its end.
     let may_stream = Arc::new(AtomicBool::new(false));
-    let task = gateway.tasks.spawn(arrived.serve(Arc::clone(&may_stream)));
+    // In a box, because spawning moves the future about.
+    let task = gateway.tasks.spawn(Box::pin(arrived.serve(Arc::clone(&may_stream))));
     let mut response = wait(task, accepts, &may_stream).await;
     response.headers_mut().extend(told);
     Ok(response)
@@ -131,7 +132,7 @@ impl Arrived {
             Err(refusal) => return Served::Refused(refusal),
         };
         match parsed {
-            jsonrpc::Body::Batch(messages) => serve_batch(&exchange, &messages).await,
+            jsonrpc::Body::Batch(messages) => Box::pin(serve_batch(&exchange, &messages)).await,
             jsonrpc::Body::Single(Incoming::Request(request)) => {
                 // The session id of `initialize` must be in the head, so its answer cannot begin early.
                 may_stream.store(request.method != method::INITIALIZE, Ordering::Release);
@@ -237,7 +238,9 @@ fn meta_version(body: &jsonrpc::Body<'_>) -> Option<String> {
 
 fn version_in(params: Option<&RawValue>) -> Option<String> {
     // Most requests have no `_meta`, and a look for the word is cheaper than parsing every argument.
-    let params = params.filter(|params| params.get().contains(views::META_PROTOCOL_VERSION))?;
+    let params = params.filter(|params| {
+        memchr::memmem::find(params.get().as_bytes(), views::META_PROTOCOL_VERSION.as_bytes()).is_some()
+    })?;
     let meta = views::meta(Some(params)).ok()??;
     views::meta_protocol_version(meta).ok()?.map(std::borrow::Cow::into_owned)
 }

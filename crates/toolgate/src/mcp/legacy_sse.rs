@@ -156,11 +156,11 @@ pub async fn message(
         revision: Revision::V2024_11_05,
         trace_headers,
     };
-    gateway.tasks.spawn(async move {
+    gateway.tasks.spawn(Box::pin(async move {
         if let Some(event) = answer(&exchange, &body).await {
             place.send(event);
         }
-    });
+    }));
     (StatusCode::ACCEPTED, "Accepted").into_response()
 }
 

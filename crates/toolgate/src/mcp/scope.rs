@@ -48,6 +48,10 @@ pub(super) fn of(snapshot: &Snapshot, path: &PathNames, headers: &HeaderMap) -> 
 /// The scope of a request with these headers, on a path that names nothing.
 pub(super) fn of_headers(snapshot: &Snapshot, headers: &HeaderMap) -> Result<Scope, Refusal> {
     if let Some(names) = header(headers) {
+        // LiteLLM's clients ask for nothing with an empty header; it does not stand for everything.
+        if names.split(',').all(|name| name.trim().is_empty()) {
+            return Ok(Scope::nothing());
+        }
         let max = snapshot.settings.limits.names_per_scope;
         return Scope::named(&snapshot.upstreams, &names, max).map_err(Refusal::HeaderScope);
     }

@@ -140,7 +140,9 @@ impl Pool {
                 }
                 Step::Pause(pause) => deadline.wait(name, Wait::Connection, tokio::time::sleep(pause)).await?,
                 Step::Bury(connection) => {
-                    let cause = deadline.wait(name, Wait::Connection, cause_of_death(&connection.session)).await?;
+                    // In a box, since it is rare and every request would carry its size.
+                    let cause_of_death = Box::pin(cause_of_death(&connection.session));
+                    let cause = deadline.wait(name, Wait::Connection, cause_of_death).await?;
                     self.lost(&lane.key, &connection, cause.as_ref(), Stage::Idle);
                 }
             }

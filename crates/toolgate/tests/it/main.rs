@@ -9,6 +9,7 @@ mod access;
 mod aggregate;
 mod bad_input;
 mod bad_upstreams;
+mod cli;
 mod clients;
 mod credentials;
 mod curl;

@@ -112,7 +112,8 @@ async fn servers_that_the_header_does_not_find_are_told_to_the_request_that_aske
     let reply = caller.post("/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["detail"]["message"]), (403, &json!(words)));
     // An empty header names nobody; it does not stand for everybody.
-    assert_eq!(gate.admin().with("x-mcp-servers", "").rpc("tools/list", json!({})).await.error_code(), -32600);
+    assert_eq!(gate.admin().with("x-mcp-servers", "").tool_names().await, [""; 0]);
+    assert_eq!(gate.admin().with("x-mcp-servers", "").call("files-read", json!({})).await.error_code(), -32602);
     assert_eq!(fake.seen().len(), 0);
     // Two headers are one list.
     let both = caller.with_another("x-mcp-servers", "files");

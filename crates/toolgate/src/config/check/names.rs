@@ -1,17 +1,18 @@
 //! Names of servers: what they may look like, and that no two servers answer to the same one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+
+use indexmap::IndexMap;
 
 use super::super::file::LitellmSection;
 use super::super::report::{At, Report};
 use super::super::settings::ServerSettings;
 use super::super::suggest::nearest;
-use super::super::tree::Node;
+use super::super::tree::{Entry, Node};
 
-/// The names in `mcp_servers`, each once, in the file's order.
-pub(super) fn of(servers: &Node) -> Vec<&str> {
-    let mut seen = HashSet::new();
-    servers.entries().iter().map(|entry| entry.key.as_str()).filter(|name| seen.insert(*name)).collect()
+/// The entries of `mcp_servers` in the file's order; of a name that is written twice, the last one.
+pub(super) fn entries(servers: &Node) -> IndexMap<&str, &Entry> {
+    servers.entries().iter().map(|entry| (entry.key.as_str(), entry)).collect()
 }
 
 /// The alias: the entry's own, else the first of `mcp_aliases` for the server. `alias: ""` means none.
@@ -89,9 +90,11 @@ pub(super) fn check_collisions(servers: &[ServerSettings], at: &At<'_>, separato
             }
         }
     }
+    let by_prefix: BTreeMap<&str, &ServerSettings> = servers.iter().map(|server| (&*server.prefix, server)).collect();
     for server in servers {
         let start = format!("{}{separator}", server.prefix);
-        if let Some(other) = servers.iter().find(|other| other.prefix.starts_with(&start)) {
+        let next = by_prefix.range(start.as_str()..).next().map(|(_, other)| other);
+        if let Some(other) = next.filter(|other| other.prefix.starts_with(&start)) {
             report
                 .warning(
                     "config.ambiguous_prefix",
@@ -119,15 +122,17 @@ fn collision_place<'t>(server: &ServerSettings, name: &str, at: &At<'t>) -> At<'
 /// `mcp_aliases` must lead to servers that are there.
 pub(super) fn check_aliases(litellm: &LitellmSection, litellm_at: &At<'_>, servers: &At<'_>, report: &mut Report) {
     let at = litellm_at.key("mcp_aliases");
-    let names = servers.node.map(of).unwrap_or_default();
+    let entries = servers.node.map(entries).unwrap_or_default();
     for (alias, server) in litellm.mcp_aliases.iter().flatten() {
         let at = at.key(alias);
-        if !names.contains(&server.as_str()) {
+        let Some(entry) = entries.get(server.as_str()) else {
             let finding = report.warning("config.unknown_server", &at, format!("no server is called `{server}`"));
-            if let Some(near) = nearest(server, names.iter().copied()) {
+            if let Some(near) = nearest(server, entries.keys().copied()) {
                 finding.help(format!("did you mean `{near}`?"));
             }
-        } else if servers.key(server).key("alias").is_set() {
+            continue;
+        };
+        if servers.entry(entry).key("alias").is_set() {
             let _ =
                 report.warning("config.alias_unused", &at, format!("`{server}` has an `alias` of its own, which wins"));
         }

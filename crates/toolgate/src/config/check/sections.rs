@@ -1,6 +1,8 @@
 //! What can be said about keys without knowing their meaning: repeated ones, unknown sections, keys whose part is not
 //! active yet, variables that are not set, and what only LiteLLM's Python can do.
 
+use std::collections::HashMap;
+
 use super::super::file::{File, GeneralSection, LitellmSection, OTHER_SECTIONS, ServerEntry};
 use super::super::keys::Keys;
 use super::super::report::{At, Report};
@@ -20,8 +22,8 @@ pub(super) fn check(root: &At<'_>, report: &mut Report) {
         unset_variables(&root.key(section), keys, report);
     }
     let servers = root.key("mcp_servers");
-    for name in servers.node.into_iter().flat_map(super::names::of) {
-        let at = servers.key(name);
+    for entry in servers.node.map(super::names::entries).unwrap_or_default().into_values() {
+        let at = servers.entry(entry);
         if let Some(Node { value: Value::Unset(variable), .. }) = at.node {
             report_unset(&at, variable, true, report);
         }
@@ -32,8 +34,10 @@ pub(super) fn check(root: &At<'_>, report: &mut Report) {
 /// PyYAML lets the last one win without a word, which hides a whole server when two have the same name.
 fn repeated_keys(at: &At<'_>, foreign: bool, report: &mut Report) {
     let Some(node) = at.node else { return };
-    for (index, entry) in node.entries().iter().enumerate() {
-        if let Some(first) = node.entries()[..index].iter().find(|before| before.key == entry.key) {
+    let mut seen = HashMap::new();
+    for entry in node.entries() {
+        let first = *seen.entry(entry.key.as_str()).or_insert(entry);
+        if !std::ptr::eq(first, entry) {
             let place = at.key(&entry.key).with_span(entry.key_span);
             let message = format!("the key is written twice, first on line {}", first.key_span.line);
             if foreign {
@@ -87,7 +91,7 @@ pub(super) fn not_active_yet(at: &At<'_>, keys: &Keys, report: &mut Report) {
 fn unset_variables(at: &At<'_>, keys: &Keys, report: &mut Report) {
     for entry in at.node.into_iter().flat_map(Node::entries) {
         if let Some(active) = keys.is_active(&entry.key) {
-            unset_under(&at.key(&entry.key), active, report);
+            unset_under(&at.entry(entry), active, report);
         }
     }
 }
@@ -97,7 +101,7 @@ fn unset_under(at: &At<'_>, active: bool, report: &mut Report) {
     match &node.value {
         Value::Unset(variable) => report_unset(at, variable, active, report),
         Value::List(items) => (0..items.len()).for_each(|index| unset_under(&at.index(index), active, report)),
-        Value::Map(entries) => entries.iter().for_each(|entry| unset_under(&at.key(&entry.key), active, report)),
+        Value::Map(entries) => entries.iter().for_each(|entry| unset_under(&at.entry(entry), active, report)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
     }
 }

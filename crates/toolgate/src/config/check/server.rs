@@ -126,22 +126,28 @@ fn warn_of_stdio_keys(entry: &ServerEntry, at: &At<'_>, report: &mut Report) {
 }
 
 fn http_url(text: &str, at: &At<'_>, report: &mut Report) -> Option<Url> {
-    let problem = match Url::parse(text.trim()) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") && !text.contains("://") => "not a URL: it has no scheme",
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => "only http and https URLs can be reached",
+    let text = text.trim();
+    let (problem, help) = match Url::parse(text) {
+        _ if !text.contains("://") => ("not a URL: it has no scheme", "write https:// or http:// before it"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            ("only http and https URLs can be reached", "for a program on this machine use `transport: stdio`")
+        }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             report
                 .error("config.credentials_in_url", at, "a URL may not hold a user name or password")
                 .help("use `auth_type: basic` with `auth_value: os.environ/NAME`, holding user:password");
             return None;
         }
+        // The parser takes the first word of the path for the host then.
+        Ok(_) if text.contains(":///") => ("not a URL: it has no host", "write it as https://host/path"),
         Ok(url) => return Some(url),
-        Err(url::ParseError::RelativeUrlWithoutBase) => "not a URL: it has no scheme",
-        Err(url::ParseError::EmptyHost) => "not a URL: it has no host",
-        Err(url::ParseError::InvalidPort) => "not a URL: the port is not a number up to 65535",
-        Err(_) => "not a URL",
+        Err(url::ParseError::EmptyHost) => ("not a URL: it has no host", "write it as https://host/path"),
+        Err(url::ParseError::InvalidPort) => {
+            ("not a URL: the port is not a number up to 65535", "write it as https://host:port/path")
+        }
+        Err(_) => ("not a URL", "write it as https://host/path"),
     };
-    report.error("config.not_a_url", at, problem).help("write it as `https://host[:port]/path`");
+    report.error("config.not_a_url", at, problem).help(help);
     None
 }
 

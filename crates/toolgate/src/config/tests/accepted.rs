@@ -255,6 +255,31 @@ mcp_servers: {a: {url: 'http://h/mcp'}}
     assert!(loaded.findings.is_empty(), "{}", loaded.render(Paint::Plain));
 }
 
+/// Keys of LiteLLM's `general_settings` and `litellm_settings` that are no slips for ours.
+#[test]
+fn litellms_other_settings_are_not_taken_for_slips() {
+    let general = "key_management_system use_google_kms use_azure_key_vault coordination_redis \
+        fail_closed_rate_limit_enforcement control_plane_url database_connection_pool_limit database_connection_timeout \
+        database_type database_args database_extra_connection_params otel max_parallel_requests \
+        global_max_parallel_requests user_api_key_cache_max_size max_request_size_mb max_file_size_mb \
+        max_response_size_mb infer_model_from_keys background_health_checks health_check_interval alerting alert_types \
+        alerting_args alerting_threshold ui_access_mode allowed_routes public_routes admin_only_routes enforce_user_param \
+        enable_oauth2_auth proxy_budget_rescheduler_min_time proxy_batch_write_at pass_through_endpoints \
+        disable_spend_logs disable_master_key_return completion_model service_account_settings image_generation_model \
+        store_prompts_in_spend_logs maximum_spend_logs_retention_period allowed_ips user_header_mappings forward_headers";
+    let litellm = "drop_params num_retries request_timeout cache cache_params set_verbose json_logs default_team_settings \
+        default_internal_user_params redact_user_api_key_info turn_off_message_logging modify_params fallbacks \
+        context_window_fallbacks allowed_fails telemetry input_callback service_callback audit_log_callbacks \
+        max_budget budget_duration default_fallbacks ssl_certificate ssl_security_level forward_traceparent_to_llm_provider";
+    let section = |keys: &str| keys.split_whitespace().map(|key| format!("  {key}: 1\n")).collect::<String>();
+    let loaded = load(&format!(
+        "mcp_servers: {{a: {{url: 'http://h/'}}}}\ngeneral_settings:\n{}litellm_settings:\n{}",
+        section(general),
+        section(litellm)
+    ));
+    assert!(loaded.findings.is_empty(), "{}", loaded.render(Paint::Plain));
+}
+
 #[test]
 fn general_settings_are_taken_over() {
     let text = r#"

@@ -274,3 +274,20 @@ fn a_huge_file_is_refused_at_once() {
     let loaded = load(&"# padding\n".repeat(500_000));
     assert_eq!(loaded.findings[0].code, "config.syntax");
 }
+
+/// A hostile or generated file must not take minutes: every step is nearly linear in the size of the file.
+#[test]
+fn ten_thousand_servers_are_checked() {
+    let mut text = String::from("mcp_servers:\n");
+    for number in 0..10_000 {
+        text.push_str(&format!("  s{number}: {{url: 'http://h/{number}'}}\n"));
+    }
+    assert_eq!(load(&text).settings.unwrap().servers.len(), 10_000);
+}
+
+#[test]
+fn control_characters_do_not_reach_the_terminal() {
+    let loaded = load("mcp_servers: {a: {url: \"\\e[31mx\", \"\\e[2J\": 1, transport: \"\\e[0m\"}}");
+    assert!(loaded.findings.len() >= 2);
+    assert!(!loaded.render(Paint::Plain).contains('\u{1b}'));
+}
