@@ -2,7 +2,8 @@
 //!
 //! Each server's list is fetched once per credential and kept for a while (`fetch`), with the server's own rules
 //! applied (`list`). What a caller sees is those lists put together (`merge`); a name leads back to its server by
-//! looking it up in the same lists (`find`), never by splitting it. So listing and calling cannot disagree.
+//! looking it up in the same lists (`find`, and `owners` for URIs), never by splitting it. So listing and calling
+//! cannot disagree.
 
 mod errors;
 mod fetch;
@@ -11,6 +12,7 @@ mod list;
 mod merge;
 mod naming;
 mod operations;
+mod owners;
 mod rules;
 mod scope;
 
@@ -55,8 +57,8 @@ pub struct Visit<'a> {
     pub span: &'a OperationSpan,
 }
 
-impl Visit<'_> {
-    fn servers(&self) -> &[Arc<Upstream>] {
+impl<'a> Visit<'a> {
+    fn servers(&self) -> &'a [Arc<Upstream>] {
         self.scope.servers()
     }
 }

@@ -1,14 +1,14 @@
-//! From the name or URI in a request to the server that it means, by looking it up in the lists.
+//! From the name in a request to the server that it means, by looking it up in the lists. For URIs see [`super::owners`].
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use toolgate_mcp::uri_template::Template;
 
 use super::errors::{FetchError, FindError};
 use super::list::{Kind, ServerList};
 use super::merge::{Merged, Outcome};
 use super::{Catalog, Visit};
+use crate::config::settings::{PrefixMode, ServerSettings};
 use crate::upstream::{Lane, Upstream};
 
 /// A server and what it calls the thing that was asked for.
@@ -18,88 +18,130 @@ pub(super) struct Found {
 }
 
 /// A list that was asked for, and whose.
-type Asked = (Arc<Upstream>, Result<Arc<ServerList>, Arc<FetchError>>);
+pub(super) type Asked = (Arc<Upstream>, Result<Arc<ServerList>, Arc<FetchError>>);
 
 impl Catalog {
     /// Finds the tool or prompt that `name` means.
     ///
-    /// In this order: a name behind a prefix that a server is known by, when that server has it; a name as it is
-    /// listed; a bare name that one server alone has. When all fail, lists that are not young are fetched once more.
+    /// In this order: a name as it is listed; a name behind any other prefix that a server is known by; a bare name that
+    /// one server alone has. When all fail, lists that are not young are fetched once more.
+    ///
+    /// Where every name is listed with a prefix, only the servers that can have listed it are asked, so that a slow one
+    /// is in nobody else's way.
     pub(super) async fn find(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
-        let behind_prefix = self.behind_prefix(visit, name);
-        if let Some((upstream, bare)) = behind_prefix.first()
+        if let Some((upstream, own)) = self.first_claim(kind, visit, name)
             && let Ok(lane) = self.lane(visit, upstream)
             && let Some(list) = self.lists.kept(kind, upstream, &lane).await
-            && list.by_name(bare).is_some()
+            && list.by_name(own).is_some()
         {
-            return Ok(Found { upstream: Arc::clone(upstream), own_name: (*bare).to_owned() });
+            return Ok(Found::new(upstream, own));
         }
         // In a box, because this is rare and large, and every call would carry its size.
-        Box::pin(self.find_thoroughly(kind, visit, name, behind_prefix)).await
+        Box::pin(self.find_thoroughly(kind, visit, name)).await
     }
 
-    async fn find_thoroughly(
+    /// The first of [`Self::claims`], where no list but that server's can say otherwise.
+    fn first_claim<'f>(&self, kind: Kind, visit: Visit<'f>, name: &'f str) -> Option<(&'f Arc<Upstream>, &'f str)> {
+        let naming = &self.settings.naming;
+        if naming.prefix != PrefixMode::Always {
+            return None;
+        }
+        visit.servers().iter().find_map(|upstream| {
+            let server = &upstream.settings;
+            let own = shown_as(kind, server, name).next().or_else(|| naming.listed_bare_name(server, name));
+            Some((upstream, own?))
+        })
+    }
+
+    async fn find_thoroughly(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
+        if self.settings.naming.prefix != PrefixMode::Always {
+            let asked = self.ask_all(kind, visit).await;
+            if let Some((upstream, entry)) = self.merged_of(kind, &asked).by_name(name) {
+                return Ok(Found::new(upstream, &entry.name));
+            }
+        }
+        let claims = self.claims(kind, visit, name);
+        let (mut denied, mut failed) = (None, None);
+        for claim in &claims {
+            match self.list_of(kind, visit, &claim.upstream).await {
+                Ok(list) if list.by_name(&claim.own_name).is_some() => {
+                    return Ok(Found::new(&claim.upstream, &claim.own_name));
+                }
+                Ok(list) if list.is_withheld(&claim.own_name) => {
+                    denied.get_or_insert_with(|| not_allowed(&claim.upstream, &claim.own_name));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    failed.get_or_insert(FindError::Server(error));
+                }
+            }
+        }
+        match denied {
+            Some(denied) => Err(denied),
+            None => self.find_bare(kind, visit, name, &claims, failed).await,
+        }
+    }
+
+    /// Finds `name` among the bare names of all servers, or among what has been added since the lists were fetched.
+    async fn find_bare(
         &self,
         kind: Kind,
         visit: Visit<'_>,
         name: &str,
-        behind_prefix: Vec<(Arc<Upstream>, &str)>,
+        claims: &[Found],
+        failed: Option<FindError>,
     ) -> Result<Found, FindError> {
-        let mut last = None;
-        for (upstream, bare) in &behind_prefix {
-            match self.list_of(kind, visit, upstream).await {
-                Ok(list) if list.by_name(bare).is_some() => {
-                    return Ok(Found { upstream: Arc::clone(upstream), own_name: (*bare).to_owned() });
-                }
-                Ok(list) if list.is_withheld(bare) => last = Some(not_allowed(upstream, bare)),
-                Ok(_) => {}
-                Err(error) => last = Some(FindError::Server(error)),
-            }
-        }
         let asked = self.ask_all(kind, visit).await;
         if let Some(found) = self.among(kind, name, &asked)? {
             return Ok(found);
         }
-        if let Some(found) = self.once_more(kind, visit, name, &behind_prefix, &asked).await? {
+        if let Some(found) = self.once_more(kind, visit, name, claims, &asked).await? {
             return Ok(found);
         }
-        let withheld = asked.iter().find_map(|(upstream, list)| {
-            list.as_ref().ok().filter(|list| list.is_withheld(name)).map(|_| not_allowed(upstream, name))
-        });
+        let withheld = || {
+            asked.iter().find_map(|(upstream, list)| {
+                list.as_ref().ok().filter(|list| list.is_withheld(name)).map(|_| not_allowed(upstream, name))
+            })
+        };
         // With one server in scope, a bare name can only mean that server: say why it cannot be asked.
-        let unreachable = match &asked[..] {
+        let unreachable = || match &asked[..] {
             [(_, Err(error))] => Some(FindError::Server(Arc::clone(error))),
             _ => None,
         };
-        Err(last
-            .or(withheld)
-            .or(unreachable)
+        Err(failed
+            .or_else(withheld)
+            .or_else(unreachable)
             .unwrap_or_else(|| FindError::Unknown { noun: kind.noun(), name: name.to_owned() }))
     }
 
-    /// The servers of which `name` begins with a prefix, with what is left of it; listed prefixes first.
-    fn behind_prefix<'n>(&self, visit: Visit<'_>, name: &'n str) -> Vec<(Arc<Upstream>, &'n str)> {
+    /// The servers that `name` can be a name of, with what it would be called there.
+    ///
+    /// First those that list it so, by display name or prefix, in the configuration's order, as they are merged; then
+    /// those that are known by another prefix of it, the longest first.
+    fn claims(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Vec<Found> {
         let naming = &self.settings.naming;
-        let mut found: Vec<(bool, usize, Arc<Upstream>, &str)> = Vec::new();
+        let mut claims: Vec<(usize, Found)> = Vec::new();
         for upstream in visit.servers() {
-            for bare in naming.bare_names(&upstream.settings, name) {
-                let listed = name.len() == upstream.settings.prefix.len() + naming.separator.len() + bare.len();
-                found.push((!listed, bare.len(), Arc::clone(upstream), bare));
+            let server = &upstream.settings;
+            claims.extend(shown_as(kind, server, name).map(|own| (0, Found::new(upstream, own))));
+            let listed = naming.listed_bare_name(server, name);
+            for bare in naming.bare_names(server, name) {
+                let rank = if listed == Some(bare) { 0 } else { bare.len() };
+                claims.push((rank, Found::new(upstream, bare)));
             }
         }
-        // Stable: listed prefixes in the configuration's order, as they are merged; then the longest other prefix.
-        found.sort_by_key(|(not_listed, left, _, _)| (*not_listed, if *not_listed { *left } else { 0 }));
-        found.into_iter().map(|(_, _, upstream, bare)| (upstream, bare)).collect()
+        claims.sort_by_key(|(rank, _)| *rank);
+        claims.into_iter().map(|(_, claim)| claim).collect()
     }
 
     fn among(&self, kind: Kind, name: &str, asked: &[Asked]) -> Result<Option<Found>, FindError> {
         let merged = self.merged_of(kind, asked);
         if let Some((upstream, entry)) = merged.by_name(name) {
-            return Ok(Some(Found { upstream: Arc::clone(upstream), own_name: entry.name.to_string() }));
+            return Ok(Some(Found::new(upstream, &entry.name)));
         }
         match &merged.listed_for(name)[..] {
             [] => Ok(None),
-            [(_, upstream)] => Ok(Some(Found { upstream: Arc::clone(upstream), own_name: name.to_owned() })),
+            [(_, upstream)] => Ok(Some(Found::new(upstream, name))),
             several => Err(FindError::Ambiguous {
                 noun: kind.noun(),
                 name: name.to_owned(),
@@ -114,11 +156,11 @@ impl Catalog {
         kind: Kind,
         visit: Visit<'_>,
         name: &str,
-        behind_prefix: &[(Arc<Upstream>, &str)],
+        claims: &[Found],
         asked: &[Asked],
     ) -> Result<Option<Found>, FindError> {
         let worth_asking = |upstream: &Arc<Upstream>| {
-            behind_prefix.is_empty() || behind_prefix.iter().any(|(other, _)| Arc::ptr_eq(other, upstream))
+            claims.is_empty() || claims.iter().any(|claim| Arc::ptr_eq(&claim.upstream, upstream))
         };
         let again = asked.iter().filter(|(upstream, _)| worth_asking(upstream)).map(async |(upstream, list)| {
             let fresh = match list {
@@ -131,69 +173,15 @@ impl Catalog {
             (Arc::clone(upstream), fresh)
         });
         let fresh: Vec<Asked> = join_all(again).await;
-        for (upstream, bare) in behind_prefix {
-            let list = fresh.iter().find(|(other, _)| Arc::ptr_eq(other, upstream));
+        for claim in claims {
+            let list = fresh.iter().find(|(other, _)| Arc::ptr_eq(other, &claim.upstream));
             if let Some((_, Ok(list))) = list
-                && list.by_name(bare).is_some()
+                && list.by_name(&claim.own_name).is_some()
             {
-                return Ok(Some(Found { upstream: Arc::clone(upstream), own_name: (*bare).to_owned() }));
+                return Ok(Some(Found::new(&claim.upstream, &claim.own_name)));
             }
         }
         self.among(kind, name, &fresh)
-    }
-
-    /// The servers that may have the resource `uri`, best first, each with the URI that it knows it by.
-    pub(super) async fn owners(&self, visit: Visit<'_>, uri: &str) -> Vec<Found> {
-        let (resources, templates) =
-            futures_util::future::join(self.ask_all(Kind::Resources, visit), self.ask_all(Kind::Templates, visit))
-                .await;
-        let mut owners: Vec<Found> = Vec::new();
-        let mut add = |upstream: &Arc<Upstream>, own: &str| {
-            if !owners.iter().any(|found| Arc::ptr_eq(&found.upstream, upstream)) {
-                owners.push(Found { upstream: Arc::clone(upstream), own_name: own.to_owned() });
-            }
-        };
-        if let Some((upstream, entry)) = self.merged_of(Kind::Resources, &resources).by_uri(uri) {
-            add(upstream, entry.uri.as_deref().unwrap_or(uri));
-        }
-        for (upstream, list) in answered(&resources) {
-            if list.by_uri(uri).is_some() {
-                add(upstream, uri);
-            }
-        }
-        for (upstream, list) in answered(&templates) {
-            let matches = |template: &str| Template::parse(template).is_some_and(|template| template.matches(uri));
-            if list.entries().iter().filter_map(|entry| entry.uri.as_deref()).any(matches) {
-                add(upstream, uri);
-            }
-        }
-        for upstream in visit.servers() {
-            // A resource of the form that we list for a collision, whose list is not at hand.
-            if let Some(own) =
-                uri.strip_prefix(upstream.settings.prefix.as_str()).and_then(|rest| rest.strip_prefix('+'))
-            {
-                add(upstream, own);
-            }
-        }
-        // Servers may have resources that they do not list; the ones that offer resources at all are asked last.
-        for (upstream, _) in answered(&resources) {
-            add(upstream, uri);
-        }
-        owners
-    }
-
-    /// The server whose template is written exactly `template`, for a completion.
-    pub(super) async fn owner_of_template(&self, visit: Visit<'_>, template: &str) -> Result<Found, FindError> {
-        let templates = self.ask_all(Kind::Templates, visit).await;
-        if let Some((upstream, entry)) = self.merged_of(Kind::Templates, &templates).by_uri(template) {
-            let own = entry.uri.as_deref().unwrap_or(template).to_owned();
-            return Ok(Found { upstream: Arc::clone(upstream), own_name: own });
-        }
-        let mut owners = self.owners(visit, template).await;
-        if owners.is_empty() {
-            return Err(FindError::Unknown { noun: Kind::Templates.noun(), name: template.to_owned() });
-        }
-        Ok(owners.swap_remove(0))
     }
 
     pub(super) fn merged_of(&self, kind: Kind, asked: &[Asked]) -> Arc<Merged> {
@@ -226,6 +214,12 @@ impl Catalog {
     }
 }
 
+impl Found {
+    pub(super) fn new(upstream: &Arc<Upstream>, own_name: &str) -> Self {
+        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned() }
+    }
+}
+
 /// What the servers that failed said.
 pub(super) fn failures(asked: &[Asked]) -> Vec<Outcome> {
     asked
@@ -234,8 +228,14 @@ pub(super) fn failures(asked: &[Asked]) -> Vec<Outcome> {
         .collect()
 }
 
-fn answered(asked: &[Asked]) -> impl Iterator<Item = (&Arc<Upstream>, &Arc<ServerList>)> {
+pub(super) fn answered(asked: &[Asked]) -> impl Iterator<Item = (&Arc<Upstream>, &Arc<ServerList>)> {
     asked.iter().filter_map(|(upstream, list)| list.as_ref().ok().map(|list| (upstream, list)))
+}
+
+/// The tools that `server`'s configuration gives this display name.
+fn shown_as<'s>(kind: Kind, server: &'s ServerSettings, name: &str) -> impl Iterator<Item = &'s str> {
+    let display_names = server.tools.display_names.iter();
+    display_names.filter(move |(_, shown)| kind == Kind::Tools && *shown == name).map(|(own, _)| own.as_str())
 }
 
 fn not_allowed(upstream: &Upstream, bare: &str) -> FindError {

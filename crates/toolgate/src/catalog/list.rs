@@ -104,8 +104,10 @@ impl ServerList {
         };
         for raw in items {
             let entry = Item::read(raw, kind.field()).ok().and_then(|item| list.entry(kind, server, separator, &item));
-            if let Some(entry) = entry {
-                list.push(entry);
+            if let Some(entry) = entry
+                && !list.push(kind, entry)
+            {
+                tracing::warn!(server = %server.prefix, "an item that {} gave twice is kept once", kind.method());
             }
         }
         list
@@ -127,14 +129,23 @@ impl ServerList {
         Some(Entry { raw: raw.into(), name, uri, display_name })
     }
 
-    fn push(&mut self, entry: Entry) {
+    /// Adds an item, unless it cannot be told apart on the wire from one that is there.
+    fn push(&mut self, kind: Kind, entry: Entry) -> bool {
+        let is_there = match kind {
+            Kind::Tools | Kind::Prompts => self.by_name.contains_key(&entry.name),
+            Kind::Resources | Kind::Templates => entry.uri.as_ref().is_some_and(|uri| self.by_uri.contains_key(uri)),
+        };
+        if is_there {
+            return false;
+        }
         let at = self.entries.len();
-        // A server that lists a name twice is asked for the first; the second cannot be told apart on the wire.
+        // Two resources may have one name; it is only for people.
         self.by_name.entry(entry.name.clone()).or_insert(at);
         if let Some(uri) = &entry.uri {
-            self.by_uri.entry(uri.clone()).or_insert(at);
+            self.by_uri.insert(uri.clone(), at);
         }
         self.entries.push(entry);
+        true
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -143,10 +154,6 @@ impl ServerList {
 
     pub(super) fn by_name(&self, bare: &str) -> Option<&Entry> {
         self.by_name.get(bare).map(|at| &self.entries[*at])
-    }
-
-    pub(super) fn by_uri(&self, uri: &str) -> Option<&Entry> {
-        self.by_uri.get(uri).map(|at| &self.entries[*at])
     }
 
     /// Whether the server has this name, and a rule of its configuration keeps it back.

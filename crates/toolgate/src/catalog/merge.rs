@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::errors::FetchError;
 use super::list::{Entry, Kind, ServerList};
+use super::naming::uri_prefix;
 use crate::config::settings::{Naming, PrefixMode, ServerSettings};
 use crate::upstream::Upstream;
 
@@ -123,15 +124,7 @@ impl MergedCache {
 
 impl Merged {
     fn new(kind: Kind, naming: &Naming, sources: Vec<(Arc<Upstream>, Arc<ServerList>)>) -> Self {
-        let mut index = Index::default();
-        let repeated = repeated_names(&sources);
-        for (source, (upstream, list)) in sources.iter().enumerate() {
-            for (at, entry) in list.entries().iter().enumerate() {
-                let name = listed_name(naming, &upstream.settings, entry, &repeated);
-                index.add(kind, &upstream.settings, entry, name, Origin { source, entry: at });
-            }
-        }
-        drop(repeated);
+        let index = Index::of(kind, naming, &sources);
         let outcomes: Vec<Outcome> =
             sources.iter().map(|(upstream, list)| Outcome::new(upstream, Ok(list.entries().len()))).collect();
         Self {
@@ -211,22 +204,59 @@ struct Index {
 }
 
 impl Index {
-    fn add(&mut self, kind: Kind, server: &ServerSettings, entry: &Entry, name: String, origin: Origin) {
-        match kind {
-            Kind::Tools | Kind::Prompts if self.by_name.contains_key(&name) => {
-                tracing::warn!(name, server = %server.prefix, "this name is listed already; the first one is kept");
-            }
-            Kind::Tools | Kind::Prompts => {
-                self.texts.push(entry.listed_as(kind, &name, None).into_owned());
-                self.by_name.insert(name, origin);
-            }
-            Kind::Resources | Kind::Templates => {
-                let uri = free_uri(&self.by_uri, server, entry);
-                let changed = entry.uri.as_deref() != Some(uri.as_str());
-                self.texts.push(entry.listed_as(kind, &name, changed.then_some(&uri)).into_owned());
-                self.by_uri.insert(uri, origin);
+    fn of(kind: Kind, naming: &Naming, sources: &[(Arc<Upstream>, Arc<ServerList>)]) -> Self {
+        let mut index = Self::default();
+        let repeated = repeated_names(sources);
+        let mut displaced = Vec::new();
+        for (source, (upstream, list)) in sources.iter().enumerate() {
+            let server = &upstream.settings;
+            for (at, entry) in list.entries().iter().enumerate() {
+                let origin = Origin { source, entry: at };
+                let name = listed_name(naming, server, entry, &repeated);
+                match kind {
+                    Kind::Tools | Kind::Prompts if index.by_name.contains_key(&name) => {
+                        displaced.push((server, entry, origin));
+                    }
+                    Kind::Tools | Kind::Prompts => index.add_named(kind, entry, name, origin),
+                    Kind::Resources | Kind::Templates => index.add_located(kind, server, entry, &name, origin),
+                }
             }
         }
+        for (server, entry, origin) in displaced {
+            index.add_displaced(kind, naming, server, entry, origin);
+        }
+        index
+    }
+
+    fn add_named(&mut self, kind: Kind, entry: &Entry, name: String, origin: Origin) {
+        self.texts.push(entry.listed_as(kind, &name, None).into_owned());
+        self.by_name.insert(name, origin);
+    }
+
+    /// What would be listed under a name that is taken is listed under another that calls may use for it; behind the
+    /// others, so that it takes no name from them.
+    fn add_displaced(&mut self, kind: Kind, naming: &Naming, server: &ServerSettings, entry: &Entry, origin: Origin) {
+        let other = match naming.prefix {
+            PrefixMode::Always | PrefixMode::WhenAmbiguous => {
+                naming.spellings(server, &entry.name).find(|name| !self.by_name.contains_key(name))
+            }
+            PrefixMode::Never => None,
+        };
+        match other {
+            Some(name) => self.add_named(kind, entry, name, origin),
+            None => tracing::warn!(
+                server = %server.prefix,
+                name = %entry.name,
+                "its name is taken by another server's and it is not listed; calls may name it with a prefix"
+            ),
+        }
+    }
+
+    fn add_located(&mut self, kind: Kind, server: &ServerSettings, entry: &Entry, name: &str, origin: Origin) {
+        let own = entry.uri.as_deref().unwrap_or_default();
+        let other = self.by_uri.contains_key(own).then(|| format!("{}{own}", uri_prefix(server)));
+        self.texts.push(entry.listed_as(kind, name, other.as_deref()).into_owned());
+        self.by_uri.insert(other.unwrap_or_else(|| own.to_owned()), origin);
     }
 }
 
@@ -254,15 +284,6 @@ fn listed_name(naming: &Naming, server: &ServerSettings, entry: &Entry, repeated
         PrefixMode::WhenAmbiguous if repeated.contains(&*entry.name) => naming.prefixed(server, &entry.name),
         PrefixMode::WhenAmbiguous | PrefixMode::Never => entry.name.to_string(),
     }
-}
-
-/// The entry's own URI; with the server's prefix and `+` before it where an earlier server has the same.
-fn free_uri(taken: &HashMap<String, Origin>, server: &ServerSettings, entry: &Entry) -> String {
-    let uri = entry.uri.as_deref().unwrap_or_default();
-    if !taken.contains_key(uri) {
-        return uri.to_owned();
-    }
-    format!("{}+{uri}", server.prefix)
 }
 
 fn meta(kind: Kind, outcomes: &[Outcome]) -> Bytes {

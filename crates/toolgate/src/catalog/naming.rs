@@ -11,14 +11,26 @@ impl Naming {
         format!("{}{}{bare}", server.prefix, self.separator)
     }
 
+    /// Every form in which a call may name the server's `bare`, the listed one first.
+    pub(super) fn spellings(&self, server: &ServerSettings, bare: &str) -> impl Iterator<Item = String> {
+        prefixes(server).map(move |prefix| format!("{prefix}{}{bare}", self.separator))
+    }
+
+    /// What `name` would be called on the server, if it begins with the prefix that the server is listed under.
+    pub(super) fn listed_bare_name<'n>(&self, server: &ServerSettings, name: &'n str) -> Option<&'n str> {
+        self.behind(&server.prefix, name)
+    }
+
+    fn behind<'n>(&self, prefix: &str, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(prefix)?.strip_prefix(self.separator.as_str()).filter(|bare| !bare.is_empty())
+    }
+
     /// What `name` would be called on `server` itself, for each of the server's names that `name` begins with; the
     /// listed prefix first.
     pub(super) fn bare_names<'n>(&self, server: &ServerSettings, name: &'n str) -> Vec<&'n str> {
-        let without = |prefix: &str| name.strip_prefix(prefix)?.strip_prefix(self.separator.as_str());
         let mut bare: Vec<&str> = Vec::new();
-        for prefix in std::iter::once(server.prefix.as_str()).chain(server.names()) {
-            if let Some(rest) = without(prefix)
-                && !rest.is_empty()
+        for prefix in prefixes(server) {
+            if let Some(rest) = self.behind(prefix, name)
                 && !bare.contains(&rest)
             {
                 bare.push(rest);
@@ -26,6 +38,25 @@ impl Naming {
         }
         bare
     }
+}
+
+fn prefixes(server: &ServerSettings) -> impl Iterator<Item = &str> {
+    std::iter::once(server.prefix.as_str()).chain(server.names())
+}
+
+/// What is put before the URI of a resource that an earlier server has as well: `{prefix}+`, in the form of a URI's
+/// scheme (RFC 3986, 3.1), since there are clients that refuse a whole list for one URI that is none.
+pub(super) fn uri_prefix(server: &ServerSettings) -> String {
+    let mut scheme: String = server
+        .prefix
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' })
+        .collect();
+    if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) {
+        scheme.insert(0, 'x');
+    }
+    scheme.push('+');
+    scheme
 }
 
 #[cfg(test)]
@@ -62,6 +93,16 @@ mod tests {
         ];
         for (name, expected) in cases {
             assert_eq!(naming("-").bare_names(&server, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_a_uri_has_the_form_of_a_scheme() {
+        for (prefix, expected) in [("files", "files+"), ("My_files", "my-files+"), ("1st.ä", "x1st.-+"), ("_", "x-+")]
+        {
+            let mut server = http_server("files", "http://127.0.0.1:1/mcp");
+            server.prefix = prefix.to_owned();
+            assert_eq!(uri_prefix(&server), expected, "{prefix}");
         }
     }
 }

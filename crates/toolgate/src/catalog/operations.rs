@@ -18,6 +18,7 @@ use super::errors::{CallError, FetchError, FindError, ListError};
 use super::find::{self, Found};
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Position};
+use super::owners::Owners;
 use super::{Catalog, Visit, rules};
 use crate::telemetry::SpanFacts;
 use crate::upstream::{Ask, Upstream, UpstreamError};
@@ -168,17 +169,20 @@ impl Catalog {
     pub async fn read_resource(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Read, CallError> {
         let read = Located::read(params)?;
         let text = params.map(RawValue::get).unwrap_or("{}");
+        let owners = match self.owners(visit, &read.uri).await? {
+            // Whoever lists it answers for it: others would only say that they do not have it.
+            Owners::Known(owner) => vec![owner],
+            Owners::Likely(owners) => owners,
+        };
         let mut first = None;
-        for owner in self.owners(visit, &read.uri).await {
+        for owner in owners {
             let mut edit = Edit::new(text);
-            if read.uri != owner.own_name {
+            let renamed = (read.uri != owner.own_name).then(|| (owner.own_name.clone(), read.uri.to_string()));
+            if renamed.is_some() {
                 edit.replace(read.uri_text, quote(&owner.own_name));
             }
-            let renamed = (read.uri != owner.own_name).then(|| (owner.own_name.clone(), read.uri.to_string()));
             match self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await {
-                Ok(answer) if answer.is_result() => {
-                    return Ok(Read { answer, renamed });
-                }
+                Ok(answer) if answer.is_result() => return Ok(Read { answer, renamed }),
                 // The first server is the likeliest owner: what it says is the answer when nobody has the resource.
                 other => {
                     first.get_or_insert(other);
@@ -187,7 +191,7 @@ impl Catalog {
         }
         match first {
             Some(refusal) => refusal.map(|answer| Read { answer, renamed: None }),
-            None => Err(FindError::Unknown { noun: Kind::Resources.noun(), name: read.uri.into_owned() }.into()),
+            None => Err(unknown(Kind::Resources, &read.uri)),
         }
     }
 
@@ -198,7 +202,10 @@ impl Catalog {
     pub async fn complete(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Answer, CallError> {
         let completion = Completion::read(params)?;
         let text = params.map(RawValue::get).unwrap_or("{}");
+        let disabled = self.settings.general.disabled;
         let (found, wire, asked) = match &completion.reference {
+            Reference::Prompt { name, .. } if disabled.prompts => return Err(unknown(Kind::Prompts, name)),
+            Reference::Resource { uri, .. } if disabled.resources => return Err(unknown(Kind::Templates, uri)),
             Reference::Prompt { name_text, name } => (self.find(Kind::Prompts, visit, name).await?, *name_text, name),
             Reference::Resource { uri_text, uri } => (self.owner_of_template(visit, uri).await?, *uri_text, uri),
         };
@@ -268,6 +275,10 @@ impl Catalog {
             instructions: facts.instructions.clone(),
         }
     }
+}
+
+fn unknown(kind: Kind, name: &str) -> CallError {
+    FindError::Unknown { noun: kind.noun(), name: name.to_owned() }.into()
 }
 
 #[derive(Default)]

@@ -34,6 +34,12 @@ impl Scope {
         Self { servers: upstreams.all().to_vec().into(), named: false }
     }
 
+    /// No server.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { servers: Arc::new([]), named: true }
+    }
+
     /// The servers that `names`, a comma list of servers and access groups, leads to.
     ///
     /// A server is named by its alias, name or one of its ids; an access group stands for all its servers. Unknown

@@ -64,6 +64,20 @@ pub fn refused(why: &Refused) -> Response {
     }
 }
 
+/// A path that no route has.
+pub async fn not_found() -> Response {
+    detail(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "nothing is served here; MCP clients connect to /mcp, or to /{server}/mcp for one server",
+    )
+}
+
+/// A path that a route has, with another method; the router adds `Allow`.
+pub async fn method_not_allowed() -> Response {
+    detail(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path is served with the methods in `Allow` only")
+}
+
 /// LiteLLM's error body outside JSON-RPC: `{"detail": {"error", "message"}}`.
 #[must_use]
 pub fn detail(status: StatusCode, error: &str, message: &str) -> Response {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
@@ -20,13 +20,14 @@ use toolgate_mcp::version::Revision;
 use toolgate_mcp::{headers, method, views};
 
 use super::dispatch::{Answered, Exchange};
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::reply::{Framing, Message};
+use super::scope::{self, PathNames};
 use super::session::ClientSession;
-use super::{scope, stream};
+use super::stream;
 use crate::auth::Caller;
-use crate::catalog::Scope;
-use crate::faces::admission::Admitted;
+use crate::catalog::{Scope, ScopeError};
+use crate::faces::admission::{Admitted, detail};
 use crate::gateway::{Gateway, Snapshot};
 use crate::server::body;
 use crate::upstream::{CredentialError, Lane, Upstream, debug};
@@ -42,11 +43,11 @@ const SESSION_ID: HeaderName = HeaderName::from_static(headers::SESSION_ID);
 /// `POST`: one message, or a batch where the revision has them.
 pub async fn post(
     State(gateway): State<Gateway>,
-    names: Option<Path<String>>,
     admitted: Admitted,
+    names: PathNames,
     request: Request<Body>,
 ) -> Response {
-    match take(gateway, names, admitted, request).await {
+    match take(gateway, admitted, names, request).await {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     }
@@ -54,18 +55,25 @@ pub async fn post(
 
 async fn take(
     gateway: Gateway,
-    names: Option<Path<String>>,
     Admitted { caller, snapshot }: Admitted,
+    names: PathNames,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let scope = scope::of(&snapshot, names.as_ref().map(|Path(names)| names.as_str()), &parts.headers)?;
-    refuse_malformed(&caller, &scope)?;
+    let scope = match scope::of(&snapshot, &names, &parts.headers) {
+        Ok(scope) => Ok(scope),
+        // Told to the request by its id, so the body is read first.
+        Err(Refusal::HeaderScope(error)) => Err(error),
+        Err(refusal) => return Err(refusal),
+    };
+    if let Ok(scope) = &scope {
+        refuse_malformed(&caller, scope)?;
+    }
     let found = session_of(&gateway, &caller, &parts.headers);
-    let version = parts.headers.get(headers::PROTOCOL_VERSION).map(version_name);
+    let version = version_name(&parts.headers);
     let cap_bytes = snapshot.settings.limits.request_bytes;
     let body = body::read_json(&parts.headers, body, cap_bytes).await.map_err(Refusal::Body)?;
-    let told = debug_headers(&caller, &scope);
+    let told = scope.as_ref().map_or_else(|_| HeaderMap::new(), |scope| debug_headers(&caller, scope));
     let accepts = Accepts::of(&parts.headers);
     let trace_headers = trace_headers(&gateway, &parts.headers);
     let arrived = Arrived { gateway: gateway.clone(), snapshot, caller, scope, found, version, trace_headers, body };
@@ -91,7 +99,7 @@ struct Arrived {
     gateway: Gateway,
     snapshot: Arc<Snapshot>,
     caller: Caller,
-    scope: Scope,
+    scope: Result<Scope, ScopeError>,
     found: FoundSession,
     version: Option<String>,
     trace_headers: HeaderMap,
@@ -115,7 +123,11 @@ impl Arrived {
             Ok(parsed) => parsed,
             Err(error) => return Served::Refused(Refusal::Parse(error)),
         };
-        let exchange = match self.exchange(&parsed) {
+        let scope = match &self.scope {
+            Ok(scope) => scope.clone(),
+            Err(error) => return out_of_scope(error, &parsed),
+        };
+        let exchange = match self.exchange(&parsed, scope) {
             Ok(exchange) => exchange,
             Err(refusal) => return Served::Refused(refusal),
         };
@@ -136,7 +148,7 @@ impl Arrived {
     }
 
     /// Decides what the POST is, and by which revision it is served.
-    fn exchange(self, body: &jsonrpc::Body<'_>) -> Result<Exchange, Refusal> {
+    fn exchange(self, body: &jsonrpc::Body<'_>, scope: Scope) -> Result<Exchange, Refusal> {
         let offered = &self.snapshot.settings.general.advertised_versions;
         let unsupported = |asked: &str| Refusal::Revision { asked: asked.to_owned(), offered: offered.clone() };
         let meta_version = meta_version(body);
@@ -177,10 +189,24 @@ impl Arrived {
             snapshot: self.snapshot,
             caller: self.caller,
             session,
-            scope: self.scope,
+            scope,
             revision,
             trace_headers: self.trace_headers,
         })
+    }
+}
+
+/// A request that names servers in its header which are not there; LiteLLM's answers.
+fn out_of_scope(error: &ScopeError, body: &jsonrpc::Body<'_>) -> Served {
+    match (error, body) {
+        (ScopeError::NotFound(names), jsonrpc::Body::Single(Incoming::Request(request)))
+            if request.method != method::INITIALIZE =>
+        {
+            let error = ErrorObject::new(code::INVALID_REQUEST, refusal::not_allowed_servers(names));
+            let message = jsonrpc::error(Some(&request.id), &error).into();
+            Served::Answered(Answered { message, opened: None })
+        }
+        _ => Served::Refused(Refusal::HeaderScope(error.clone())),
     }
 }
 
@@ -279,14 +305,8 @@ fn panicked(error: &JoinError) -> Message {
 
 /// `GET`: the session's standalone stream. Quiet until servers can speak through the gateway, but open, since clients
 /// that are refused here report an error to their users.
-pub async fn get(
-    State(gateway): State<Gateway>,
-    names: Option<Path<String>>,
-    admitted: Admitted,
-    headers: HeaderMap,
-) -> Response {
-    let names = names.as_ref().map(|Path(names)| names.as_str());
-    if let Err(refusal) = scope::of(&admitted.snapshot, names, &headers) {
+pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: PathNames, headers: HeaderMap) -> Response {
+    if let Err(refusal) = scope::of(&admitted.snapshot, &names, &headers) {
         return refusal.into_response();
     }
     match session_of(&gateway, &admitted.caller, &headers) {
@@ -295,6 +315,11 @@ pub async fn get(
         FoundSession::Open(_) if !Accepts::of(&headers).streams => Refusal::NotAStream.into_response(),
         FoundSession::Open(_) => stream::quiet(&gateway),
     }
+}
+
+/// `/toolset/{name}/mcp`, LiteLLM's path to a toolset.
+pub async fn toolset(_: Admitted) -> Response {
+    detail(StatusCode::NOT_FOUND, "not_active_yet", "toolsets are not active in this version; name servers instead")
 }
 
 /// `DELETE`: ends the session and its connections to upstreams.
@@ -346,12 +371,13 @@ fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundS
     }
 }
 
-/// The version header's value. Some proxies repeat a header as a list of equal values; that counts once.
-fn version_name(value: &HeaderValue) -> String {
-    let text = String::from_utf8_lossy(value.as_bytes());
-    let mut names = text.split(',').map(str::trim);
-    let first = names.next().unwrap_or_default();
-    if names.all(|other| other == first) { first.to_owned() } else { text.to_string() }
+/// The version header's value. Some proxies repeat a header, or make a list of its values; equal ones count once.
+fn version_name(all: &HeaderMap) -> Option<String> {
+    let values = all.get_all(headers::PROTOCOL_VERSION).iter();
+    let texts: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let mut names = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+    let first = names.next()?;
+    Some(if names.all(|other| other == first) { first.to_owned() } else { texts.join(",") })
 }
 
 /// What the client takes.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -115,16 +116,20 @@ pub struct MessageQuery {
 /// `POST /sse/messages?session_id=`: takes a message; its answer comes on the stream.
 pub async fn message(
     State(gateway): State<Gateway>,
-    Query(query): Query<MessageQuery>,
     admitted: Admitted,
+    query: Result<Query<MessageQuery>, QueryRejection>,
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let Admitted { caller, snapshot } = admitted;
-    let Some((key, answers)) = stream_of(&gateway, caller.id.as_str(), &query.session_id) else {
+    let Ok(Query(MessageQuery { session_id })) = query else {
+        let text = "the query needs one session_id: post to the address in the stream's `endpoint` event";
+        return detail(StatusCode::BAD_REQUEST, "missing_parameter", text);
+    };
+    let Some((key, answers)) = stream_of(&gateway, caller.id.as_str(), &session_id) else {
         return detail(StatusCode::NOT_FOUND, "session_not_found", "no such stream is open; connect to /sse again");
     };
-    let scope = match scope::of(&snapshot, None, &parts.headers) {
+    let scope = match scope::of_headers(&snapshot, &parts.headers) {
         Ok(scope) => scope,
         Err(refusal) => return refusal.into_response(),
     };

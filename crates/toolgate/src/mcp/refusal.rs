@@ -64,12 +64,9 @@ impl IntoResponse for Refusal {
             | Self::HeaderScope(error @ ScopeError::TooMany { .. }) => {
                 detail(StatusCode::BAD_REQUEST, "too_many_servers", &text(error))
             }
-            // LiteLLM's words, which do not tell whether such a server exists.
-            Self::HeaderScope(ScopeError::NotFound(names)) => rpc(
-                StatusCode::OK,
-                code::INVALID_REQUEST,
-                format!("The key is not allowed to access the requested MCP servers: {names}"),
-            ),
+            Self::HeaderScope(ScopeError::NotFound(names)) => {
+                detail(StatusCode::FORBIDDEN, "access_denied", &not_allowed_servers(names))
+            }
             Self::ScopeRequired => detail(
                 StatusCode::BAD_REQUEST,
                 "mcp_server_scope_required",
@@ -106,6 +103,11 @@ impl IntoResponse for Refusal {
             }
         }
     }
+}
+
+/// LiteLLM's words, which do not tell whether such a server exists.
+pub(super) fn not_allowed_servers(names: &str) -> String {
+    format!("The key is not allowed to access the requested MCP servers: {names}")
 }
 
 fn rpc(status: StatusCode, code: i32, message: String) -> Response {

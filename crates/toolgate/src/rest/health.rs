@@ -35,12 +35,3 @@ pub async fn metrics(State(gateway): State<Gateway>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], gateway.metrics.encode()).into_response()
 }
-
-/// Everything else.
-pub async fn not_found() -> Response {
-    crate::faces::admission::detail(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "nothing is served here; MCP clients connect to /mcp, or to /{server}/mcp for one server",
-    )
-}

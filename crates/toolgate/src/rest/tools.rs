@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::catalog::{FetchError, Scope, Visit};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
-use crate::mcp::scope::SERVERS_HEADER;
+use crate::mcp::scope;
 use crate::server::body;
 use crate::telemetry::{OperationSpan, SpanFacts};
 use crate::upstream::Upstream;
@@ -31,16 +32,15 @@ pub struct ListQuery {
 }
 
 /// `GET /mcp-rest/tools/list`: the tools of one server, or of all.
-pub async fn list(
-    State(_): State<Gateway>,
-    Query(query): Query<ListQuery>,
-    headers: HeaderMap,
-    admitted: Admitted,
-) -> Response {
+pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejection>, headers: HeaderMap) -> Response {
     let Admitted { caller, snapshot } = admitted;
-    let named = query.server_id.or(query.mcp_server_name);
-    let asked = named.as_deref().or(headers.get(SERVERS_HEADER).and_then(|names| names.to_str().ok()));
-    let Some(scope) = scope(&snapshot, asked) else { return access_denied(asked) };
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(error) => return detail(StatusCode::BAD_REQUEST, "invalid_parameter", &error.body_text()),
+    };
+    let named = query.server_id.or(query.mcp_server_name).filter(|name| !name.is_empty());
+    let asked = named.clone().or_else(|| scope::header(&headers));
+    let Some(scope) = scope_of(&snapshot, asked.as_deref()) else { return access_denied(asked.as_deref()) };
     let span = OperationSpan::none();
     let visit = Visit { caller: &caller, session: None, scope: &scope, span: &span };
     let listed = snapshot.catalog.tools_by_server(visit).await;
@@ -92,7 +92,7 @@ fn with_mcp_info(item: &str, upstream: &Upstream) -> String {
 }
 
 /// The servers that `names` leads to; all without names.
-fn scope(snapshot: &Snapshot, names: Option<&str>) -> Option<Scope> {
+fn scope_of(snapshot: &Snapshot, names: Option<&str>) -> Option<Scope> {
     let Some(names) = names else { return Some(Scope::all(&snapshot.upstreams)) };
     Scope::named(&snapshot.upstreams, names, snapshot.settings.limits.names_per_scope).ok()
 }
@@ -135,7 +135,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let Some(name) = call.name.filter(|name| !name.is_empty()) else {
         return missing("name");
     };
-    let Some(scope) = scope(&snapshot, Some(&server)) else { return access_denied(Some(&server)) };
+    let Some(scope) = scope_of(&snapshot, Some(&server)) else { return access_denied(Some(&server)) };
     let arguments = call.arguments.map_or("{}", RawValue::get);
     let params = format!("{{\"name\":{},\"arguments\":{arguments}}}", json!(name));
     let params = match RawValue::from_string(params) {

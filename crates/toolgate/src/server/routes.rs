@@ -6,6 +6,7 @@
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post};
 
+use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::mcp::{endpoint, legacy_sse};
 use crate::rest::{health, tools};
@@ -13,7 +14,7 @@ use crate::rest::{health, tools};
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody: it tells nothing about servers or callers.
+    /// Everybody. Health tells nothing about servers or callers; metrics name servers and their tools, as LiteLLM's do.
     Public,
     /// Whoever has a key.
     Key,
@@ -23,7 +24,7 @@ pub enum Access {
 pub struct Route {
     /// `GET`, `POST`, `DELETE`.
     pub method: &'static str,
-    /// With axum's `{name}` for a part that varies.
+    /// With axum's `{name}` for a part that varies, and `{*name}` for a rest that does.
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
@@ -47,16 +48,25 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/mcp/", Access::Key, || post(endpoint::post)),
     route("GET", "/mcp/", Access::Key, || get(endpoint::get)),
     route("DELETE", "/mcp/", Access::Key, || delete(endpoint::delete)),
-    route("POST", "/mcp/{names}", Access::Key, || post(endpoint::post)),
-    route("GET", "/mcp/{names}", Access::Key, || get(endpoint::get)),
-    route("DELETE", "/mcp/{names}", Access::Key, || delete(endpoint::delete)),
+    route("POST", "/mcp/{*names}", Access::Key, || post(endpoint::post)),
+    route("GET", "/mcp/{*names}", Access::Key, || get(endpoint::get)),
+    route("DELETE", "/mcp/{*names}", Access::Key, || delete(endpoint::delete)),
     route("POST", "/{names}/mcp", Access::Key, || post(endpoint::post)),
     route("GET", "/{names}/mcp", Access::Key, || get(endpoint::get)),
     route("DELETE", "/{names}/mcp", Access::Key, || delete(endpoint::delete)),
+    route("POST", "/{names}/mcp/", Access::Key, || post(endpoint::post)),
+    route("GET", "/{names}/mcp/", Access::Key, || get(endpoint::get)),
+    route("DELETE", "/{names}/mcp/", Access::Key, || delete(endpoint::delete)),
     route("GET", "/sse", Access::Key, || get(legacy_sse::open)),
     route("POST", "/sse/messages", Access::Key, || post(legacy_sse::message)),
+    route("GET", "/sse/", Access::Key, || get(legacy_sse::open)),
+    route("POST", "/sse/messages/", Access::Key, || post(legacy_sse::message)),
     route("GET", "/mcp/sse", Access::Key, || get(legacy_sse::open)),
     route("POST", "/mcp/sse/messages", Access::Key, || post(legacy_sse::message)),
+    route("GET", "/mcp/sse/", Access::Key, || get(legacy_sse::open)),
+    route("POST", "/mcp/sse/messages/", Access::Key, || post(legacy_sse::message)),
+    route("POST", "/toolset/{name}/mcp", Access::Key, || post(endpoint::toolset)),
+    route("GET", "/toolset/{name}/mcp", Access::Key, || get(endpoint::toolset)),
     route("GET", "/mcp-rest/tools/list", Access::Key, || get(tools::list)),
     route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call)),
     route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
@@ -74,6 +84,7 @@ pub fn router(gateway: Gateway) -> Router {
     ROUTES
         .iter()
         .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
-        .fallback(health::not_found)
+        .fallback(admission::not_found)
+        .method_not_allowed_fallback(admission::method_not_allowed)
         .with_state(gateway)
 }

@@ -1,0 +1,75 @@
+//! From the URI in a request to the servers that may have it.
+//!
+//! Resources keep their URIs. Where two servers list the same one, the later is listed with a prefix in its scheme
+//! ([`super::merge`]), and read back under that.
+
+use std::sync::Arc;
+
+use futures_util::future::join;
+use toolgate_mcp::uri_template::Template;
+
+use super::errors::FindError;
+use super::find::{Asked, Found, answered};
+use super::list::Kind;
+use super::naming::uri_prefix;
+use super::{Catalog, Visit};
+
+/// Who may have a resource.
+pub(super) enum Owners {
+    /// This server lists it.
+    Known(Found),
+    /// Nobody lists it. These may have it all the same, the likeliest first.
+    Likely(Vec<Found>),
+}
+
+impl Catalog {
+    /// The servers that may have the resource `uri`, each with the URI that it knows it by.
+    pub(super) async fn owners(&self, visit: Visit<'_>, uri: &str) -> Result<Owners, FindError> {
+        let (resources, templates) =
+            join(self.ask_all(Kind::Resources, visit), self.ask_all(Kind::Templates, visit)).await;
+        if let Some((upstream, entry)) = self.merged_of(Kind::Resources, &resources).by_uri(uri) {
+            return Ok(Owners::Known(Found::new(upstream, entry.uri.as_deref().unwrap_or(uri))));
+        }
+        let behind_prefix = visit
+            .servers()
+            .iter()
+            .find_map(|upstream| Some((upstream, uri.strip_prefix(&uri_prefix(&upstream.settings))?)));
+        if let Some((upstream, own)) = behind_prefix {
+            return Ok(Owners::Known(Found::new(upstream, own)));
+        }
+        let likely = likely_owners(uri, &resources, &templates);
+        match resources.iter().find_map(|(_, list)| list.as_ref().err()) {
+            Some(error) if likely.is_empty() => Err(FindError::Server(Arc::clone(error))),
+            _ => Ok(Owners::Likely(likely)),
+        }
+    }
+
+    /// The server whose template is written exactly `template`, for a completion.
+    pub(super) async fn owner_of_template(&self, visit: Visit<'_>, template: &str) -> Result<Found, FindError> {
+        let templates = self.ask_all(Kind::Templates, visit).await;
+        if let Some((upstream, entry)) = self.merged_of(Kind::Templates, &templates).by_uri(template) {
+            return Ok(Found::new(upstream, entry.uri.as_deref().unwrap_or(template)));
+        }
+        let owner = match self.owners(visit, template).await? {
+            Owners::Known(owner) => Some(owner),
+            Owners::Likely(owners) => owners.into_iter().next(),
+        };
+        owner.ok_or_else(|| FindError::Unknown { noun: Kind::Templates.noun(), name: template.to_owned() })
+    }
+}
+
+/// Those with a template that `uri` is of; then those that offer resources at all, since servers may have resources
+/// that they do not list.
+fn likely_owners(uri: &str, resources: &[Asked], templates: &[Asked]) -> Vec<Found> {
+    let matches = |template: &str| Template::parse(template).is_some_and(|template| template.matches(uri));
+    let with_template = answered(templates)
+        .filter(|(_, list)| list.entries().iter().filter_map(|entry| entry.uri.as_deref()).any(matches))
+        .map(|(upstream, _)| upstream);
+    let mut owners: Vec<Found> = Vec::new();
+    for upstream in with_template.chain(answered(resources).map(|(upstream, _)| upstream)) {
+        if !owners.iter().any(|owner| Arc::ptr_eq(&owner.upstream, upstream)) {
+            owners.push(Found::new(upstream, uri));
+        }
+    }
+    owners
+}

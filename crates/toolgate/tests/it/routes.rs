@@ -1,0 +1,121 @@
+//! Every route asks for the key that the table says, in one voice, and nothing is served outside the table.
+
+use http::Method;
+use serde_json::json;
+use toolgate::server::routes::{Access, ROUTES, Route};
+
+use crate::support::{FakeMcp, TestGateway, config, script};
+
+/// The route's path with a server's name where it varies.
+fn path(route: &Route) -> String {
+    route.path.replace("{*names}", "files").replace("{names}", "files")
+}
+
+async fn gate() -> (TestGateway, FakeMcp) {
+    let fake = FakeMcp::start(script().tools(&["read"])).await;
+    (TestGateway::start(config().server("files", fake.entry())).await, fake)
+}
+
+#[tokio::test]
+async fn every_route_asks_for_the_key_that_the_table_says() {
+    let (gate, fake) = gate().await;
+    let refused = gate.anonymous().post("/mcp", "{}").await;
+    for route in ROUTES {
+        let method: Method = route.method.parse().unwrap();
+        // Parameters that the route cannot read must not be told to somebody without a key either.
+        for query in ["", "?server_id=a&server_id=b", "?session_id=%ff"] {
+            let reply = gate.anonymous().send(method.clone(), &format!("{}{query}", path(route)), "{").await;
+            let place = format!("{} {}{query}", route.method, route.path);
+            match route.access {
+                Access::Key => {
+                    assert_eq!(reply.status, 401, "{place}: {reply:?}");
+                    assert_eq!(reply.body, refused.body, "{place}");
+                    assert_eq!(reply.header("www-authenticate"), "Bearer", "{place}");
+                }
+                Access::Public => assert_eq!(reply.status, 200, "{place}: {reply:?}"),
+            }
+        }
+    }
+    assert_eq!(fake.seen().len(), 0, "nobody was asked");
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_read_is_refused_like_any_other_without_a_key() {
+    let (gate, _fake) = gate().await;
+    assert_eq!(gate.anonymous().post("/mcp/%ff", "{}").await.status, 401);
+    let reply = gate.admin().post("/mcp/%ff", "{}").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["detail"]["error"]), (400, &json!("invalid_path")));
+}
+
+#[tokio::test]
+async fn paths_that_resemble_routes_lead_nowhere_without_a_key() {
+    let (gate, fake) = gate().await;
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let anyone = gate.anonymous().with("x-original-url", "/livez").with("x-http-method-override", "GET");
+    for path in
+        ["//mcp", "/MCP", "/health/../mcp", "/health/..%2fmcp", "/livez/mcp", "/mcp;/livez", "/livez%00/mcp", "/mcp/./"]
+    {
+        let reply = anyone.post(path, list).await;
+        assert!(matches!(reply.status.as_u16(), 401 | 404 | 405), "{path}: {reply:?}");
+        assert!(reply.json()["detail"]["message"].is_string(), "{path}: {reply:?}");
+    }
+    assert_eq!(fake.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_wrong_method_and_a_wrong_path_are_told_in_the_usual_form() {
+    let (gate, _fake) = gate().await;
+    for (path, allowed) in
+        [("/mcp", "POST"), ("/mcp/files", "POST"), ("/livez", "GET"), ("/mcp-rest/tools/call", "POST")]
+    {
+        let reply = gate.admin().send(Method::PATCH, path, "").await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["detail"]["error"]), (405, &json!("method_not_allowed")));
+        assert!(reply.header("allow").contains(allowed), "{path}: {reply:?}");
+    }
+    let reply = gate.admin().get("/nothing/here").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["detail"]["error"]), (404, &json!("not_found")));
+}
+
+#[tokio::test]
+async fn a_path_names_servers_as_litellms_does() {
+    let files = FakeMcp::start(script().tools(&["read"])).await;
+    let maps = FakeMcp::start(script().tools(&["find"])).await;
+    let gate = TestGateway::start(config().server("files", files.entry()).server("maps", maps.entry())).await;
+    let cases: [(&str, &[&str]); 9] = [
+        ("/mcp/files", &["files-read"]),
+        ("/mcp/files/", &["files-read"]),
+        ("/mcp/files,maps", &["files-read", "maps-find"]),
+        ("/mcp/files%2Cmaps", &["files-read", "maps-find"]),
+        ("/mcp/maps,files/tools", &["files-read", "maps-find"]),
+        ("/mcp/maps,nobody", &["maps-find"]),
+        ("/files/mcp", &["files-read"]),
+        ("/files/mcp/", &["files-read"]),
+        ("/files,maps/mcp", &["files-read", "maps-find"]),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(gate.admin().names(path, "tools/list", "tools", "name").await, expected, "{path}");
+    }
+    for path in ["/mcp/nobody", "/mcp/files/tools", "/nobody/mcp", "/toolset/files/mcp"] {
+        let reply = gate.admin().post(path, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await;
+        assert_eq!(reply.status, 404, "{path}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn servers_that_the_header_does_not_find_are_told_to_the_request_that_asked() {
+    let (gate, fake) = gate().await;
+    let words = "The key is not allowed to access the requested MCP servers: nobody";
+    let caller = gate.admin().with("x-mcp-servers", "nobody");
+    let answer = caller.rpc("tools/list", json!({})).await;
+    assert_eq!((answer.error_code(), answer.error_message()), (-32600, words));
+    assert_eq!(answer.message()["id"], 1);
+    let reply = caller.post("/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["detail"]["message"]), (403, &json!(words)));
+    // An empty header names nobody; it does not stand for everybody.
+    assert_eq!(gate.admin().with("x-mcp-servers", "").tool_names().await, [""; 0]);
+    assert_eq!(gate.admin().with("x-mcp-servers", "").call("files-read", json!({})).await.error_code(), -32602);
+    assert_eq!(fake.seen().len(), 0);
+    // Two headers are one list.
+    let both = caller.with_another("x-mcp-servers", "files");
+    assert_eq!(both.tool_names().await, ["files-read"]);
+}
