@@ -7,7 +7,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly peers=crates/toolgate/tests/peers
-readonly setup=.setup
+mkdir -p .setup
+# Without links: npm takes a project behind a link for another one, and two checkouts may share the folder.
+setup=$(cd .setup && pwd -P)
+readonly setup
 # The name of a stamp holds this number: raise it when this script installs the same lists in another way.
 readonly recipe=1
 
@@ -63,7 +66,7 @@ check_versions() {
 }
 
 # What an installation depends on: the lists given, this script's recipe, and where it lies (environments hold paths).
-stamp_of() { { echo "$recipe $PWD"; cat "$@"; } | sha256sum | cut -c1-16; }
+stamp_of() { { echo "$recipe $setup"; cat "$@"; } | sha256sum | cut -c1-16; }
 
 # install_once NAME STAMP COMMAND...: runs COMMAND with a fresh directory .setup/NAME unless it was already done.
 install_once() {

@@ -22,15 +22,43 @@ use super::{Loaded, load_text, read_file};
 /// Changes that follow each other this fast are taken as one: an editor's rename, or a copy being written.
 const SETTLE: Duration = Duration::from_millis(150);
 
-fn load_if_changed(path: &Path, environment: &Environment, seen: [u8; 32], asked: bool) -> Option<([u8; 32], Loaded)> {
-    let text = read_file(path);
-    let now = print(&text);
-    // Whoever writes a file in place empties it first. Taken as it is then, it would be a gateway without servers.
-    if !asked && text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
-        tracing::debug!("the configuration is empty, as one that is being written; SIGHUP takes it as it is");
-        return None;
+/// A file is taken for written when it reads the same twice, this far apart; a writer in place empties it first, and
+/// half a file can be a configuration too.
+const STEADY: Duration = Duration::from_millis(50);
+
+/// How often a file that keeps changing is read before it is taken as it is.
+const STEADY_TRIES: usize = 20;
+
+/// What the file says once it has stopped changing.
+async fn steady_text(path: &Path) -> Result<String, String> {
+    let mut text = read(path).await;
+    for _ in 0..STEADY_TRIES {
+        tokio::time::sleep(STEADY).await;
+        let again = read(path).await;
+        if again == text {
+            break;
+        }
+        text = again;
     }
-    (asked || now != seen).then(|| (now, load_text(path, text.as_deref(), environment)))
+    match text {
+        Ok(text) if text.trim().is_empty() => Err("the file is empty, as a file is that is being written".to_owned()),
+        text => text,
+    }
+}
+
+async fn read(path: &Path) -> Result<String, String> {
+    let path = path.to_owned();
+    in_thread(move || read_file(&path)).await
+}
+
+/// Runs what blocks outside the runtime's own threads.
+async fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failure) if failure.is_panic() => std::panic::resume_unwind(failure.into_panic()),
+        // The runtime is shutting down: nobody waits for the answer.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// The directories in which a change can be a change of the file.
@@ -118,23 +146,19 @@ impl Watcher {
     pub async fn next(&mut self) -> Loaded {
         loop {
             let asked = self.wait().await;
-            let (path, environment, seen) = (self.path.clone(), self.environment.clone(), self.seen);
             self.unfinished = true;
-            let work = tokio::task::spawn_blocking(move || load_if_changed(&path, &environment, seen, asked));
-            let loaded = match work.await {
-                Ok(loaded) => loaded,
-                Err(failure) if failure.is_panic() => std::panic::resume_unwind(failure.into_panic()),
-                // The runtime is shutting down: nobody waits for the answer.
-                Err(_) => std::future::pending().await,
-            };
-            self.unfinished = false;
-            if let Err(error) = self.watch_directories() {
-                tracing::warn!(%error, "the new place of the configuration cannot be watched");
-            }
-            let Some((seen, loaded)) = loaded else {
+            let text = steady_text(&self.path).await;
+            let now = print(&text);
+            if !asked && now == self.seen {
+                self.unfinished = false;
+                self.follow_the_file();
                 continue;
-            };
-            self.seen = seen;
+            }
+            let (path, environment) = (self.path.clone(), self.environment.clone());
+            let loaded = in_thread(move || load_text(&path, text.as_deref(), &environment)).await;
+            self.unfinished = false;
+            self.follow_the_file();
+            self.seen = now;
             return loaded;
         }
     }
@@ -153,6 +177,12 @@ impl Watcher {
         {
             self.changed.notified().await;
             false
+        }
+    }
+
+    fn follow_the_file(&mut self) {
+        if let Err(error) = self.watch_directories() {
+            tracing::warn!(%error, "the new place of the configuration cannot be watched");
         }
     }
 

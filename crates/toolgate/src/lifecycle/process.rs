@@ -27,8 +27,11 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
     };
     become_subreaper();
     let environment = options.environment.clone();
-    let mut watcher = watch(&file, &environment);
+    // Begun before the file is read, so that no change is missed.
+    let watching = Watcher::start(file.clone(), environment.clone());
     let settings = first_settings(&options, &file, &environment)?;
+    let mut watcher =
+        watching.inspect_err(|error| tracing::warn!("changes of the configuration are not noticed: {error}")).ok();
     let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone()).await?;
     announce(&running);
     let mut stop = pin!(stop_signal());
@@ -58,14 +61,7 @@ fn become_subreaper() {
     }
 }
 
-/// Watches the file, where the system allows it. Without a watch the gateway serves what it has.
-fn watch(file: &Path, environment: &Environment) -> Option<Watcher> {
-    Watcher::start(file.to_owned(), environment.clone())
-        .inspect_err(|error| tracing::warn!("changes of the configuration are not noticed: {error}"))
-        .ok()
-}
-
-/// The next configuration; never, without a watch.
+/// The next configuration; never, where the system allows no watch.
 async fn changed(watcher: &mut Option<Watcher>) -> Loaded {
     match watcher {
         Some(watcher) => watcher.next().await,

@@ -22,7 +22,7 @@ try:
 except ImportError:
     from mcp.shared.exceptions import McpError as MCPError
 
-SECONDS = 60
+SECONDS = 80
 
 
 def plain(result):

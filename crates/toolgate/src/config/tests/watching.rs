@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::super::{Loaded, Watcher, load};
+use super::super::{Loaded, Paint, Watcher, load};
 use super::environment;
 
 /// How long a change may take to be seen on a busy machine.
@@ -83,6 +83,16 @@ async fn a_bad_file_is_reported_and_a_good_one_then_taken() {
     std::fs::write(&watched.file, "mcp_servers: {second: {ur").unwrap();
     let bad = until(&mut watched.watcher, None).await;
     assert!(bad.findings.iter().any(|finding| finding.code == "config.syntax"));
+    write(&watched.file, "second");
+    until(&mut watched.watcher, Some("second")).await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_emptied_is_no_configuration() {
+    let mut watched = watched();
+    std::fs::write(&watched.file, "").unwrap();
+    let emptied = until(&mut watched.watcher, None).await;
+    assert!(emptied.render(Paint::Plain).contains("the file is empty"), "{}", emptied.render(Paint::Plain));
     write(&watched.file, "second");
     until(&mut watched.watcher, Some("second")).await;
 }

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -13,6 +14,9 @@ use super::config::Entry;
 use super::group::Group;
 use super::plan::{Plan, Target};
 use super::soon;
+
+/// How long a client may take for its whole plan: it starts an interpreter and perhaps a server, beside other tests.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Which release of the Python SDK.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +51,7 @@ pub(crate) async fn node_client(target: &Target, plan: &Plan) -> Value {
 
 async fn run_client(mut command: Command) -> Value {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    let output = soon("a client", command.output()).await.unwrap();
+    let output = tokio::time::timeout(CLIENT_PATIENCE, command.output()).await.expect("a client ends in time").unwrap();
     assert!(
         output.status.success(),
         "the client failed, {}:\n{}{}",

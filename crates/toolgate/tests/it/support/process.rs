@@ -1,11 +1,12 @@
 //! The `toolgate` binary as a process of its own.
 
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{ChildStdout, Command};
+use tokio::net::unix::pipe;
+use tokio::process::Command;
 
 use super::caller::Caller;
 use super::group::Group;
@@ -18,7 +19,8 @@ pub(crate) struct Process {
     base: String,
     /// The master key, where it was made now and printed.
     pub(crate) printed_key: Option<String>,
-    stdout: Lines<BufReader<ChildStdout>>,
+    /// Its standard output and error as one.
+    lines: Lines<BufReader<pipe::Receiver>>,
 }
 
 impl Process {
@@ -27,23 +29,27 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolgate"));
         command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data);
         let keep = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
-        command.env_clear().envs(keep.collect::<Vec<_>>()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut group = Group::start(&mut command);
-        let mut stdout = BufReader::new(group.child.stdout.take().expect("stdout is a pipe")).lines();
+        command.env_clear().envs(keep.collect::<Vec<_>>());
+        let (output, input) = std::io::pipe().unwrap();
+        command.stdout(input.try_clone().unwrap()).stderr(input);
+        let group = Group::start(&mut command);
+        drop(command);
+        let mut lines = BufReader::new(pipe::Receiver::from_owned_fd(output.into()).unwrap()).lines();
         let mut printed_key = None;
         let base = soon("toolgate listening", async {
-            while let Some(line) = stdout.next_line().await.unwrap() {
+            while let Some(line) = lines.next_line().await.unwrap() {
                 if let Some((_, key)) = line.split_once(": ").filter(|_| line.starts_with("master key")) {
                     printed_key = Some(key.to_owned());
                 }
-                if let Some(rest) = line.strip_prefix("listening on ") {
-                    return rest.split_whitespace().next().expect("an address").to_owned();
+                let logged = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
+                if logged["msg"] == "ready" {
+                    return format!("http://{}", logged["address"].as_str().expect("an address"));
                 }
             }
             panic!("toolgate ended before it listened")
         });
         let base = base.await;
-        Self { group, base, printed_key, stdout }
+        Self { group, base, printed_key, lines }
     }
 
     /// A caller without a key.
@@ -59,7 +65,7 @@ impl Process {
     /// Reads its log until a line has `text` in it.
     pub(crate) async fn logs(&mut self, text: &str) {
         let line = async {
-            while let Some(line) = self.stdout.next_line().await.unwrap() {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
                 if line.contains(text) {
                     return;
                 }
