@@ -313,7 +313,7 @@ pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: Path
         FoundSession::Absent => Refusal::SessionRequired.into_response(),
         FoundSession::Unknown => Refusal::UnknownSession.into_response(),
         FoundSession::Open(_) if !Accepts::of(&headers).streams => Refusal::NotAStream.into_response(),
-        FoundSession::Open(_) => stream::quiet(&gateway),
+        FoundSession::Open(session) => stream::quiet(&gateway, session),
     }
 }
 
