@@ -22,4 +22,5 @@ mod routes;
 mod sessions;
 mod stopping;
 mod support;
+mod telemetry;
 mod tool_rules;

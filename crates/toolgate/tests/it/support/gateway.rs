@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use toolgate::config::settings::Bind;
 use toolgate::config::{Environment, Paint, Settings};
 use toolgate::lifecycle::{self, Running};
+use toolgate::telemetry::{Metrics, Traces};
 
 use super::caller::Caller;
 use super::config::Config;
@@ -27,6 +28,16 @@ impl TestGateway {
         let settings = settings(&config);
         let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
         let running = soon("starting the gateway", lifecycle::start(settings, bind)).await.unwrap();
+        let base = format!("http://{}", running.address());
+        Self { running, base }
+    }
+
+    /// The same with traces, which the test sends off.
+    pub(crate) async fn start_traced(config: Config, traces: &Traces) -> Self {
+        let settings = settings(&config);
+        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let starting = lifecycle::start_with(settings, bind, Metrics::new(), traces.clone());
+        let running = soon("starting the gateway", starting).await.unwrap();
         let base = format!("http://{}", running.address());
         Self { running, base }
     }
