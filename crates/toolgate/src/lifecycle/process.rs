@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
@@ -13,6 +14,9 @@ use crate::cli::{Exit, Failure, ServeOptions};
 use crate::config::master_key::{self, NewMasterKey};
 use crate::config::{self, Environment, Finding, Loaded, Paint, Settings, Severity, Watcher};
 use crate::telemetry::Metrics;
+
+/// How long servers' processes are given to end after a second signal.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Serves until a signal says to stop, and then until the running calls have ended.
 ///
@@ -41,6 +45,7 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
             loaded = changed(&mut watcher) => take(&running, &options, &environment, loaded),
         }
     }
+    let gateway = running.gateway().clone();
     tracing::info!("stopping: running calls may finish; a second signal ends at once");
     tokio::select! {
         () = running.stop() => {
@@ -49,6 +54,12 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
         }
         _ = signals.next() => {
             tracing::warn!("ended by a second signal; running calls are cut off");
+            // Children die with us, but what they started would not.
+            let snapshot = gateway.snapshot();
+            let closing = snapshot.upstreams.close(None, Duration::ZERO);
+            if tokio::time::timeout(LAST_MOMENT, closing).await.is_err() {
+                tracing::warn!("some servers' processes may be left");
+            }
             Ok(Exit::Interrupted.into())
         }
     }

@@ -21,10 +21,11 @@ use toolgate_mcp::sse::{self, KEEP_ALIVE};
 use toolgate_mcp::version::Revision;
 
 use super::dispatch::Exchange;
+use super::head::trace_headers;
 use super::refusal::Refusal;
 use super::session::ClientSession;
 use super::stream::KEEP_ALIVE_EVERY;
-use super::{endpoint, scope, stream as event_stream};
+use super::{scope, stream as event_stream};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::Gateway;
 use crate::seal::Purpose;
@@ -154,7 +155,7 @@ pub async fn message(
         );
     };
     let session = ClientSession::of_stream(key, SystemTime::now());
-    let trace_headers = endpoint::trace_headers(&gateway, &parts.headers);
+    let trace_headers = trace_headers(&gateway, &parts.headers);
     let exchange = Exchange {
         gateway: gateway.clone(),
         snapshot,

@@ -19,6 +19,7 @@ mod passthrough;
 mod process;
 mod rest;
 mod routes;
+mod secrets;
 mod sessions;
 mod stopping;
 mod support;
