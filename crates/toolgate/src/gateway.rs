@@ -13,8 +13,8 @@ use crate::auth::Gatekeeper;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
-use crate::mcp::legacy_sse::SseStreams;
 use crate::mcp::session::{self, Sessions};
+use crate::mcp::sse_streams::SseStreams;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
 

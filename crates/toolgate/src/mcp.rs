@@ -15,4 +15,5 @@ mod refusal;
 mod reply;
 pub(crate) mod scope;
 pub mod session;
+pub mod sse_streams;
 mod stream;

@@ -3,8 +3,6 @@
 //!
 //! <https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse>
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use axum::body::Body;
@@ -36,13 +34,6 @@ use crate::upstream::SessionKey;
 /// Answers that wait for a slow reader; one more and its POST is refused.
 const QUEUED_ANSWERS: usize = 64;
 
-/// The open streams, by the session that each is.
-#[derive(Default)]
-pub struct SseStreams {
-    /// Guards the map alone; held for a look-up.
-    open: Arc<Mutex<HashMap<[u8; 16], mpsc::Sender<Bytes>>>>,
-}
-
 /// Takes the stream out of the map when the client is gone, and closes what the session had upstream.
 struct OpenStream {
     gateway: Gateway,
@@ -51,20 +42,6 @@ struct OpenStream {
     /// The gateway stops, and nothing more is taken.
     ending: bool,
     _counted: StreamGuard,
-}
-
-impl SseStreams {
-    fn insert(&self, key: &SessionKey, sender: mpsc::Sender<Bytes>) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(key.0, sender);
-    }
-
-    fn get(&self, key: &SessionKey) -> Option<mpsc::Sender<Bytes>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&key.0).cloned()
-    }
-
-    fn remove(&self, key: &SessionKey) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.0);
-    }
 }
 
 impl Drop for OpenStream {
