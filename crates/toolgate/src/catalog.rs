@@ -40,7 +40,11 @@ impl Catalog {
     /// An empty catalog for `settings`; lists are fetched when somebody asks.
     #[must_use]
     pub fn new(settings: &Arc<Settings>) -> Self {
-        Self { settings: Arc::clone(settings), lists: fetch::Lists::new(settings), merged: merge::MergedCache::new() }
+        Self {
+            settings: Arc::clone(settings),
+            lists: fetch::Lists::new(settings),
+            merged: merge::MergedCache::new(settings.timeouts.list_cache),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Gatekeeper;
@@ -48,9 +48,12 @@ pub struct Snapshot {
     /// Who is let in.
     pub gatekeeper: Gatekeeper,
     /// The servers.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Their lists.
     pub catalog: Catalog,
+    /// Cancelled when the last request that this configuration serves has let go of it.
+    released: CancellationToken,
+    _release: DropGuard,
 }
 
 impl Gateway {
@@ -59,7 +62,7 @@ impl Gateway {
     pub fn new(settings: Settings, bind: Bind, metrics: Metrics, traces: Traces) -> Self {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
-        let upstreams = Upstreams::new(&settings, &metrics);
+        let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
         Self(Arc::new(Parts {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings, upstreams)),
             sessions,
@@ -84,12 +87,17 @@ impl Gateway {
     /// that run on them have ended, by a task that the gateway waits for.
     pub fn reload(&self, settings: Settings) {
         let settings = Arc::new(settings);
-        let old = self.snapshot();
-        let upstreams = old.upstreams.reloaded(&settings);
-        let new = Arc::new(Snapshot::new(settings, upstreams));
-        self.0.snapshot.store(Arc::clone(&new));
-        let grace = new.settings.general.shutdown_grace;
-        self.0.tasks.spawn(async move { old.upstreams.close(Some(&new.upstreams), grace).await });
+        let grace = settings.general.shutdown_grace;
+        let upstreams = Arc::new(self.snapshot().upstreams.reloaded(&settings));
+        let old = self.0.snapshot.swap(Arc::new(Snapshot::new(settings, Arc::clone(&upstreams))));
+        let (released, going) = (old.released.clone(), Arc::clone(&old.upstreams));
+        self.0.tasks.spawn(async move {
+            // A request that came before may still be about to ask.
+            if tokio::time::timeout(grace, released.cancelled()).await.is_err() {
+                tracing::debug!("requests of the former configuration still run; they have had the grace time");
+            }
+            going.close(Some(&upstreams), grace).await;
+        });
     }
 }
 
@@ -102,7 +110,15 @@ impl std::ops::Deref for Gateway {
 }
 
 impl Snapshot {
-    fn new(settings: Arc<Settings>, upstreams: Upstreams) -> Self {
-        Self { gatekeeper: Gatekeeper::new(&settings.general), catalog: Catalog::new(&settings), upstreams, settings }
+    fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
+        let released = CancellationToken::new();
+        Self {
+            gatekeeper: Gatekeeper::new(&settings.general),
+            catalog: Catalog::new(&settings),
+            upstreams,
+            settings,
+            _release: released.clone().drop_guard(),
+            released,
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod dispatch;
 pub mod endpoint;
+mod head;
 mod initialize;
 pub mod legacy_sse;
 mod lists;

@@ -2,6 +2,9 @@
 //!
 //! A list is kept per server, kind and credential (two callers whose credentials differ never share one), fetched by
 //! one flight however many ask, and fetched again when the server says that it changed or the time is up.
+//!
+//! A failure is remembered for as long as it took, within a bound: a server that refuses at once is asked again at once,
+//! and one that lets everybody wait for the deadline does so only now and then.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +19,17 @@ use super::list::{Kind, ServerList};
 use crate::config::Settings;
 use crate::upstream::{Lane, Upstream};
 
-/// Lists kept at once, over all servers and credentials. Beyond it the least used are fetched again.
-const MAX_LISTS: u64 = 10_000;
+/// What all kept lists may take in memory, over all servers and credentials. Beyond it the least used are fetched again.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The longest time for which a failure is remembered as the answer.
+const LONGEST_REMEMBERED: Duration = Duration::from_secs(5);
+
+/// How long it is known that a server failed before, so that the log says it once.
+const FAILING: Duration = Duration::from_secs(600);
+
+/// Failures remembered at once.
+const MAX_FAILED: u64 = 10_000;
 
 /// A list younger than this is not fetched again for a name that is not in it, or every misspelt call would cost the
 /// upstream a list.
@@ -25,6 +37,7 @@ const YOUNG: Duration = Duration::from_secs(5);
 
 pub(super) struct Lists {
     cache: Cache<Key, Arc<ServerList>>,
+    failed: moka::sync::Cache<Key, Failed>,
     separator: String,
     listing_timeout: Duration,
     metadata_timeout: Duration,
@@ -39,10 +52,24 @@ struct Key {
     revision: u64,
 }
 
+/// The last failure.
+#[derive(Clone)]
+struct Failed {
+    error: Arc<FetchError>,
+    /// Until when it is the answer.
+    until: Instant,
+}
+
 impl Lists {
     pub(super) fn new(settings: &Settings) -> Self {
+        let weigh = |_: &Key, list: &Arc<ServerList>| u32::try_from(list.bytes()).unwrap_or(u32::MAX);
         Self {
-            cache: Cache::builder().max_capacity(MAX_LISTS).time_to_live(settings.timeouts.list_cache).build(),
+            cache: Cache::builder()
+                .max_capacity(MAX_BYTES)
+                .weigher(weigh)
+                .time_to_live(settings.timeouts.list_cache)
+                .build(),
+            failed: moka::sync::Cache::builder().max_capacity(MAX_FAILED).time_to_live(FAILING).build(),
             separator: settings.naming.separator.clone(),
             listing_timeout: settings.timeouts.listing,
             metadata_timeout: settings.timeouts.metadata,
@@ -57,8 +84,47 @@ impl Lists {
         upstream: &Upstream,
         lane: &Lane,
     ) -> Result<Arc<ServerList>, Arc<FetchError>> {
+        let key = key(kind, upstream, lane);
+        if let Some(list) = self.cache.get(&key).await {
+            return Ok(list);
+        }
+        if let Some(failed) = self.failed.get(&key).filter(|failed| Instant::now() < failed.until) {
+            return Err(failed.error);
+        }
         // The cache moves the future about, so it gets it in a box.
-        self.cache.try_get_with(key(kind, upstream, lane), Box::pin(self.fetch(kind, upstream, lane))).await
+        let flight = Box::pin(self.fetch_noted(&key, upstream, lane));
+        self.cache.try_get_with(key.clone(), flight).await.map_err(|error| Arc::clone(&*error))
+    }
+
+    /// Fetches the list; remembers and logs how it went.
+    async fn fetch_noted(
+        &self,
+        key: &Key,
+        upstream: &Upstream,
+        lane: &Lane,
+    ) -> Result<Arc<ServerList>, Arc<FetchError>> {
+        let began = Instant::now();
+        let fetched = self.fetch(key.kind, upstream, lane).await.map_err(Arc::new);
+        let before = self.failed.get(key);
+        let (server, method) = (&upstream.settings.prefix, key.kind.method());
+        match &fetched {
+            Ok(_) if before.is_some() => {
+                tracing::info!(%server, "{method} is answered again");
+                self.failed.invalidate(key);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let status = error.outcome_label();
+                if before.is_some_and(|before| before.error.outcome_label() == status) {
+                    tracing::debug!(%server, status, reason = %error, "still missing from {method}");
+                } else {
+                    tracing::warn!(%server, status, reason = %error, "a server is missing from {method}");
+                }
+                let until = Instant::now() + began.elapsed().min(LONGEST_REMEMBERED);
+                self.failed.insert(key.clone(), Failed { error: Arc::clone(error), until });
+            }
+        }
+        fetched
     }
 
     /// The list, if it is at hand.
@@ -74,8 +140,11 @@ impl Lists {
         lane: &Lane,
         seen: &ServerList,
     ) -> Result<Arc<ServerList>, Arc<FetchError>> {
-        if seen.fetched.elapsed() >= YOUNG {
-            self.cache.invalidate(&key(kind, upstream, lane)).await;
+        let key = key(kind, upstream, lane);
+        // Somebody else may have fetched it again since it was looked at.
+        let is_kept = self.cache.get(&key).await.is_some_and(|kept| std::ptr::eq(&*kept, seen));
+        if is_kept && seen.fetched.elapsed() >= YOUNG {
+            self.cache.invalidate(&key).await;
         }
         self.get(kind, upstream, lane).await
     }

@@ -148,6 +148,12 @@ impl ServerList {
         true
     }
 
+    /// What it takes in memory, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        let per_entry = 2 * size_of::<Entry>();
+        self.entries.iter().map(|entry| entry.raw.len() + 3 * entry.name.len() + per_entry).sum()
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }

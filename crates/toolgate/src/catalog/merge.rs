@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use moka::sync::Cache;
@@ -16,8 +17,8 @@ use crate::upstream::Upstream;
 /// Items on one of our pages. Large, because there are clients that never ask for the second.
 const ITEMS_PER_PAGE: usize = 1000;
 
-/// Merged lists kept at once.
-const MAX_MERGED: u64 = 1000;
+/// What all kept merged lists may take in memory, the pages counted.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What became of one server when its list was asked for.
 #[derive(Debug, Clone)]
@@ -104,8 +105,10 @@ pub(super) struct Merged {
 pub(super) struct MergedCache(Cache<Vec<usize>, Arc<Merged>>);
 
 impl MergedCache {
-    pub(super) fn new() -> Self {
-        Self(Cache::builder().max_capacity(MAX_MERGED).build())
+    /// Keeps what was asked for within `idle`; older ones are of lists that are not kept any more.
+    pub(super) fn new(idle: Duration) -> Self {
+        let weigh = |_: &Vec<usize>, merged: &Arc<Merged>| u32::try_from(merged.bytes()).unwrap_or(u32::MAX);
+        Self(Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).time_to_idle(idle).build())
     }
 
     /// The merged form of `sources`, from the cache when exactly these lists were merged before.
@@ -161,6 +164,13 @@ impl Merged {
             self.sources.iter().map(|(upstream, list)| Outcome::new(upstream, Ok(list.entries().len()))).collect();
         outcomes.extend_from_slice(failures);
         meta(kind, &outcomes)
+    }
+
+    /// What it takes in memory, roughly.
+    fn bytes(&self) -> usize {
+        // A name or URI, twice at most, and its place in the index.
+        const PER_ITEM: usize = 200;
+        self.pages.iter().map(Bytes::len).sum::<usize>() + PER_ITEM * (self.by_name.len() + self.by_uri.len())
     }
 
     pub(super) fn is_empty_of_servers(&self) -> bool {

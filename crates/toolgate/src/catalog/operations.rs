@@ -21,10 +21,13 @@ use super::merge::{ListedPage, Position};
 use super::owners::Owners;
 use super::{Catalog, Visit, rules};
 use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, Upstream, UpstreamError};
+use crate::upstream::{Ask, State, Upstream, UpstreamError};
 
 /// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same for a server that is known to be down.
+const OFFER_TIMEOUT_DOWN: Duration = Duration::from_millis(250);
 
 /// What the servers in scope offer together.
 #[derive(Debug, Default)]
@@ -101,11 +104,6 @@ impl Catalog {
     ) -> Result<ListedPage, ListError> {
         let asked = self.ask_all(kind, visit).await;
         let failures = find::failures(&asked);
-        for failure in &failures {
-            if let Err(why) = &failure.result {
-                tracing::warn!(server = %failure.server, status = why.status, reason = %why.message, "a server is missing from {}", kind.method());
-            }
-        }
         let merged = self.merged_of(kind, &asked);
         if merged.is_empty_of_servers() && !failures.is_empty() {
             return Err(ListError::NoneAnswered { what: kind.field(), outcomes: failures });
@@ -261,8 +259,9 @@ impl Catalog {
 
     async fn offer_of(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> OfferOfOne {
         const ALL: [&str; 4] = ["tools", "prompts", "resources", "completions"];
+        let timeout = if upstream.status().state == State::Down { OFFER_TIMEOUT_DOWN } else { OFFER_TIMEOUT };
         let facts = match upstream.lane(visit.caller, None) {
-            Ok(lane) => upstream.facts(&lane, OFFER_TIMEOUT).await,
+            Ok(lane) => upstream.facts(&lane, timeout).await,
             Err(error) => Err(UpstreamError::from(error)),
         };
         let Ok(facts) = facts else {

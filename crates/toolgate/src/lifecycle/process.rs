@@ -2,18 +2,21 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
 use super::{Running, start_with};
-use crate::cli::runtime::stop_signal;
+use crate::cli::runtime::StopSignals;
 use crate::cli::{Exit, Failure, ServeOptions};
 use crate::config::master_key::{self, NewMasterKey};
 use crate::config::{self, Environment, Finding, Loaded, Paint, Settings, Severity, Watcher};
 use crate::telemetry::Metrics;
+
+/// How long servers' processes are given to end after a second signal.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Serves until a signal says to stop, and then until the running calls have ended.
 ///
@@ -26,6 +29,8 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
             .into());
     };
     become_subreaper();
+    // Before anybody is told that the gateway is ready, or a signal that comes at once would kill it.
+    let mut signals = StopSignals::listen().context("signals cannot be listened for")?;
     let environment = options.environment.clone();
     // Begun before the file is read, so that no change is missed.
     let watching = Watcher::start(file.clone(), environment.clone());
@@ -34,21 +39,27 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
         watching.inspect_err(|error| tracing::warn!("changes of the configuration are not noticed: {error}")).ok();
     let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone()).await?;
     announce(&running);
-    let mut stop = pin!(stop_signal());
     loop {
         tokio::select! {
-            stopped = &mut stop => break stopped.context("signals cannot be listened for")?,
+            stopped = signals.next() => break stopped.context("signals cannot be listened for")?,
             loaded = changed(&mut watcher) => take(&running, &options, &environment, loaded),
         }
     }
+    let gateway = running.gateway().clone();
     tracing::info!("stopping: running calls may finish; a second signal ends at once");
     tokio::select! {
         () = running.stop() => {
             tracing::info!("stopped");
             Ok(ExitCode::SUCCESS)
         }
-        _ = stop_signal() => {
+        _ = signals.next() => {
             tracing::warn!("ended by a second signal; running calls are cut off");
+            // Children die with us, but what they started would not.
+            let snapshot = gateway.snapshot();
+            let closing = snapshot.upstreams.close(None, Duration::ZERO);
+            if tokio::time::timeout(LAST_MOMENT, closing).await.is_err() {
+                tracing::warn!("some servers' processes may be left");
+            }
             Ok(Exit::Interrupted.into())
         }
     }

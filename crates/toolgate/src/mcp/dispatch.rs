@@ -145,7 +145,10 @@ impl Exchange {
 
     async fn list(&self, kind: Kind, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         let sealer = self.gateway.sessions.sealer();
-        Ended::ok(lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params).await)
+        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params).await {
+            Ok(message) => Ended::ok(message),
+            Err(error) => Ended::error(id, &face::list_error(&error)),
+        }
     }
 
     async fn read(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use serde_json::value::RawValue;
 use tokio::task::{JoinError, JoinHandle};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming, code};
@@ -20,6 +20,7 @@ use toolgate_mcp::version::Revision;
 use toolgate_mcp::{headers, method, views};
 
 use super::dispatch::{Answered, Exchange};
+use super::head::{Accepts, trace_headers, version_name};
 use super::refusal::{self, Refusal};
 use super::reply::{Framing, Message};
 use super::scope::{self, PathNames};
@@ -313,7 +314,7 @@ pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: Path
         FoundSession::Absent => Refusal::SessionRequired.into_response(),
         FoundSession::Unknown => Refusal::UnknownSession.into_response(),
         FoundSession::Open(_) if !Accepts::of(&headers).streams => Refusal::NotAStream.into_response(),
-        FoundSession::Open(_) => stream::quiet(&gateway),
+        FoundSession::Open(session) => stream::quiet(&gateway, session),
     }
 }
 
@@ -334,15 +335,6 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
             axum::Json(serde_json::json!({ "message": "Session terminated successfully" })).into_response()
         }
     }
-}
-
-/// The trace context of a request, when somebody looks at traces.
-pub(super) fn trace_headers(gateway: &Gateway, headers: &HeaderMap) -> HeaderMap {
-    if !gateway.traces.is_on() {
-        return HeaderMap::new();
-    }
-    let kept = |name: &'static str| Some((HeaderName::from_static(name), headers.get(name)?.clone()));
-    ["traceparent", "tracestate"].into_iter().filter_map(kept).collect()
 }
 
 /// A value that cannot be sent to any server is the request's fault, whatever the request is about.
@@ -368,39 +360,6 @@ fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundS
     match session.filter(|_| more.is_none()) {
         Some(session) => FoundSession::Open(session),
         None => FoundSession::Unknown,
-    }
-}
-
-/// The version header's value. Some proxies repeat a header, or make a list of its values; equal ones count once.
-fn version_name(all: &HeaderMap) -> Option<String> {
-    let values = all.get_all(headers::PROTOCOL_VERSION).iter();
-    let texts: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-    let mut names = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
-    let first = names.next()?;
-    Some(if names.all(|other| other == first) { first.to_owned() } else { texts.join(",") })
-}
-
-/// What the client takes.
-#[derive(Debug, Clone, Copy)]
-struct Accepts {
-    framing: Framing,
-    streams: bool,
-}
-
-impl Accepts {
-    /// JSON where the client takes it, since a whole answer needs no stream; a stream for those who take only that.
-    fn of(headers: &HeaderMap) -> Self {
-        let (mut json, mut streams) = (false, false);
-        for value in headers.get_all(header::ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                match range.split(';').next().unwrap_or_default().trim() {
-                    "application/json" | "*/*" | "application/*" => json = true,
-                    "text/event-stream" => streams = true,
-                    _ => {}
-                }
-            }
-        }
-        Self { framing: if streams && !json { Framing::Sse } else { Framing::Json }, streams }
     }
 }
 

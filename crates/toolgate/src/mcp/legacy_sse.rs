@@ -21,10 +21,11 @@ use toolgate_mcp::sse::{self, KEEP_ALIVE};
 use toolgate_mcp::version::Revision;
 
 use super::dispatch::Exchange;
+use super::head::trace_headers;
 use super::refusal::Refusal;
 use super::session::ClientSession;
 use super::stream::KEEP_ALIVE_EVERY;
-use super::{endpoint, scope, stream as event_stream};
+use super::{scope, stream as event_stream};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::Gateway;
 use crate::seal::Purpose;
@@ -47,6 +48,8 @@ struct OpenStream {
     gateway: Gateway,
     key: SessionKey,
     answers: mpsc::Receiver<Bytes>,
+    /// The gateway stops, and nothing more is taken.
+    ending: bool,
     _counted: StreamGuard,
 }
 
@@ -83,7 +86,7 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri) 
     let token = gateway.sessions.sealer().seal(Purpose::SseSession, admitted.caller.id.as_str(), &key.0);
     let endpoint = format!("{}/messages?session_id={token}", uri.path().trim_end_matches('/'));
     let first = Bytes::from(sse::encode(Some("endpoint"), None, endpoint.as_bytes()));
-    let open = OpenStream { _counted: gateway.metrics.stream_opened(), gateway, key, answers };
+    let open = OpenStream { _counted: gateway.metrics.stream_opened(), gateway, key, answers, ending: false };
     let body = Body::from_stream(stream::unfold((Some(first), open), async |(first, mut open)| {
         let chunk = match first {
             Some(first) => first,
@@ -95,14 +98,20 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri) 
 }
 
 impl OpenStream {
-    /// The next answer or keep-alive; `None` when the gateway stops.
+    /// The next answer or keep-alive; `None` when the gateway stops and every answer on its way has been given out.
     async fn next(&mut self) -> Option<Bytes> {
         let stopping = self.gateway.stopping.clone();
-        tokio::select! {
-            biased;
-            answer = self.answers.recv() => answer,
-            () = stopping.cancelled() => None,
-            () = tokio::time::sleep(KEEP_ALIVE_EVERY) => Some(Bytes::from_static(KEEP_ALIVE)),
+        loop {
+            tokio::select! {
+                biased;
+                answer = self.answers.recv() => return answer,
+                () = stopping.cancelled(), if !self.ending => {
+                    // Only the answers on their way hold senders now, so the last of them ends the stream.
+                    self.ending = true;
+                    self.gateway.sse_streams.remove(&self.key);
+                }
+                () = tokio::time::sleep(KEEP_ALIVE_EVERY) => return Some(Bytes::from_static(KEEP_ALIVE)),
+            }
         }
     }
 }
@@ -146,7 +155,7 @@ pub async fn message(
         );
     };
     let session = ClientSession::of_stream(key, SystemTime::now());
-    let trace_headers = endpoint::trace_headers(&gateway, &parts.headers);
+    let trace_headers = trace_headers(&gateway, &parts.headers);
     let exchange = Exchange {
         gateway: gateway.clone(),
         snapshot,

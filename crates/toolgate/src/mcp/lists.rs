@@ -8,7 +8,6 @@ use toolgate_mcp::views;
 use super::reply::Message;
 use crate::auth::CallerId;
 use crate::catalog::{Catalog, Kind, ListError, ListedPage, Position, Visit};
-use crate::faces::jsonrpc as face;
 use crate::seal::{Purpose, Sealer};
 
 /// Answers a list request.
@@ -19,15 +18,10 @@ pub(super) async fn list(
     visit: Visit<'_>,
     id: &Id,
     params: Option<&RawValue>,
-) -> Message {
-    let position = match position(sealer, &visit.caller.id, kind, params) {
-        Ok(position) => position,
-        Err(error) => return jsonrpc::error(Some(id), &face::list_error(&error)).into(),
-    };
-    match catalog.list(kind, visit, position).await {
-        Ok(page) => message(sealer, &visit.caller.id, kind, id, page),
-        Err(error) => jsonrpc::error(Some(id), &face::list_error(&error)).into(),
-    }
+) -> Result<Message, ListError> {
+    let position = position(sealer, &visit.caller.id, kind, params)?;
+    let page = catalog.list(kind, visit, position).await?;
+    Ok(message(sealer, &visit.caller.id, kind, id, page))
 }
 
 /// The answer without asking anybody, for a capability that is switched off.

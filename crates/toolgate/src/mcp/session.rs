@@ -73,8 +73,14 @@ impl Sessions {
     pub fn find(&self, caller: &CallerId, token: &str, now: SystemTime) -> Option<ClientSession> {
         let plain = self.sealer.open(Purpose::Session, caller.as_str(), token)?;
         let session = ClientSession::from_bytes(&plain)?;
-        let expired = seconds(now) >= session.opened_s + self.lifetime.as_secs();
-        (!expired && !self.ended.contains_key(&session.key.0)).then_some(session)
+        self.is_open(&session, now).then_some(session)
+    }
+
+    /// Whether `session` has neither expired nor ended.
+    #[must_use]
+    pub fn is_open(&self, session: &ClientSession, now: SystemTime) -> bool {
+        let expired = seconds(now) >= session.opened_s.saturating_add(self.lifetime.as_secs());
+        !expired && !self.ended.contains_key(&session.key.0)
     }
 
     /// Ends `session`: its token is unknown from now on, on this replica.

@@ -1,7 +1,7 @@
 //! Event streams towards clients: an answer that takes long, and the standalone stream that is still quiet.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, header};
 use toolgate_mcp::sse::KEEP_ALIVE;
 
 use super::reply::EVENT_STREAM;
+use super::session::ClientSession;
 use crate::gateway::Gateway;
 
 /// How often a quiet stream gets a keep-alive comment; below the minute after which proxies like to hang up.
@@ -28,16 +29,16 @@ pub(super) fn until(last: impl Future<Output = Option<Bytes>> + Send + 'static) 
     response(Body::from_stream(events))
 }
 
-/// Keep-alives until the gateway stops.
-pub(super) fn quiet(gateway: &Gateway) -> Response {
-    let open = (gateway.metrics.stream_opened(), gateway.stopping.clone());
-    response(Body::from_stream(stream::unfold(open, async |(counted, stopping)| {
+/// Keep-alives until the gateway stops or the session is over.
+pub(super) fn quiet(gateway: &Gateway, session: ClientSession) -> Response {
+    let open = (gateway.metrics.stream_opened(), gateway.clone(), session);
+    response(Body::from_stream(stream::unfold(open, async |(counted, gateway, session)| {
         tokio::select! {
-            () = stopping.cancelled() => None,
-            () = tokio::time::sleep(KEEP_ALIVE_EVERY) => {
-                Some((Ok::<_, Infallible>(Bytes::from_static(KEEP_ALIVE)), (counted, stopping)))
-            }
+            () = gateway.stopping.cancelled() => return None,
+            () = tokio::time::sleep(KEEP_ALIVE_EVERY) => {}
         }
+        let goes_on = gateway.sessions.is_open(&session, SystemTime::now());
+        goes_on.then(|| (Ok::<_, Infallible>(Bytes::from_static(KEEP_ALIVE)), (counted, gateway, session)))
     })))
 }
 

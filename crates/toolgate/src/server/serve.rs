@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, head
 use tower::Service;
 use tracing::Instrument;
 
-use super::routes;
+use super::routes::{self, Access};
 use crate::auth::origin::{self, OriginVerdict};
 use crate::faces::admission;
 use crate::gateway::Gateway;
@@ -60,7 +60,7 @@ impl Server {
         let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN);
         let mut response = if preflight {
             preflight_answer(request.headers())
-        } else if self.gateway.stopping.is_cancelled() && !is_health(request.uri().path()) {
+        } else if self.gateway.stopping.is_cancelled() && !is_public(request.uri().path()) {
             stopping()
         } else {
             let Ok(response) = self.router.clone().call(request).await;
@@ -71,9 +71,9 @@ impl Server {
     }
 }
 
-/// The health routes tell the truth while the gateway stops; everything else is sent elsewhere.
-fn is_health(path: &str) -> bool {
-    path.starts_with("/health") || matches!(path, "/livez" | "/readyz" | "/metrics")
+/// Health tells the truth while the gateway stops; everything else is sent elsewhere.
+fn is_public(path: &str) -> bool {
+    routes::ROUTES.iter().any(|route| route.access == Access::Public && route.path == path)
 }
 
 fn stopping() -> Response {

@@ -99,6 +99,28 @@ async fn no_child_and_no_child_of_a_child_outlives_the_gate() {
 }
 
 #[tokio::test]
+async fn no_child_outlives_a_gate_that_is_ended_by_a_second_signal() {
+    let fake = FakeMcp::start(script().tools(&["slow"]).on("tools/call", Scripted::Silence)).await;
+    let folder = Folder::new(&config().server("files", fake.entry()).server("sh", teller()));
+    let mut process = folder.serve().await;
+    let told = process.caller(MASTER_KEY).call("sh-who", json!({})).await.tool_text();
+    let pids: Vec<&str> = told.split(',').skip(1).take(2).collect();
+    let caller = process.caller(MASTER_KEY);
+    let _cut_off = tokio::spawn(async move { caller.call("files-slow", json!({})).await });
+    fake.came("tools/call", 1).await;
+    process.signal(Signal::TERM);
+    process.logs("stopping").await;
+    process.signal(Signal::INT);
+    assert_ne!(process.ended().await.code(), Some(0));
+    soon("the children's end", async {
+        while pids.iter().any(|pid| runs(pid)) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn sighup_takes_the_new_file_and_leaves_untouched_servers_alone() {
     let old = FakeMcp::start(script().tools(&["old"])).await;
     let new = FakeMcp::start(script().tools(&["new"])).await;

@@ -118,3 +118,13 @@ async fn nothing_is_served_without_a_key() {
     assert_eq!(gate.anonymous().get("/mcp-rest/tools/list").await.status, 401);
     assert_eq!(files.seen_of("tools/call").len() + clock.seen_of("tools/call").len(), 0);
 }
+
+#[tokio::test]
+async fn fields_that_mean_nothing_here_are_passed_over() {
+    let (gate, _servers) = two_servers().await;
+    let mut body = json!({"server_id": "files", "name": "read", "arguments": {}});
+    body["litellm_trace_id"] = json!({"a": [1, null, "x"]});
+    let escaped = body.to_string().replace("\"arguments\"", "\"\\u0061rguments\"");
+    let reply = gate.admin().post("/mcp-rest/tools/call", escaped).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+}

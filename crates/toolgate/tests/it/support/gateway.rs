@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use toolgate::config::settings::Bind;
-use toolgate::config::{Environment, Paint};
+use toolgate::config::{Environment, Paint, Settings};
 use toolgate::lifecycle::{self, Running};
+use toolgate::telemetry::{Metrics, Traces};
 
 use super::caller::Caller;
 use super::config::Config;
@@ -24,14 +25,19 @@ pub(crate) struct TestGateway {
 impl TestGateway {
     /// Starts a gateway; fails the test with every finding if the configuration is wrong.
     pub(crate) async fn start(config: Config) -> Self {
-        let yaml = config.yaml();
-        let environment: Environment = config.environment().into_iter().collect();
-        let loaded = toolgate::config::parse(&yaml, "config.yaml", &environment);
-        let Some(settings) = loaded.settings else {
-            panic!("{}", loaded.render(Paint::Plain));
-        };
+        let settings = settings(&config);
         let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
         let running = soon("starting the gateway", lifecycle::start(settings, bind)).await.unwrap();
+        let base = format!("http://{}", running.address());
+        Self { running, base }
+    }
+
+    /// The same with traces, which the test sends off.
+    pub(crate) async fn start_traced(config: Config, traces: &Traces) -> Self {
+        let settings = settings(&config);
+        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let starting = lifecycle::start_with(settings, bind, Metrics::new(), traces.clone());
+        let running = soon("starting the gateway", starting).await.unwrap();
         let base = format!("http://{}", running.address());
         Self { running, base }
     }
@@ -54,5 +60,19 @@ impl TestGateway {
     /// Stops the gateway and waits until everything it started has ended.
     pub(crate) async fn stop(self) {
         soon("stopping the gateway", self.running.stop()).await;
+    }
+
+    /// Puts another configuration in place of the current one.
+    pub(crate) fn reload(&self, config: &Config) {
+        self.running.gateway().reload(settings(config));
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let environment: Environment = config.environment().into_iter().collect();
+    let loaded = toolgate::config::parse(&config.yaml(), "config.yaml", &environment);
+    match loaded.settings {
+        Some(settings) => settings,
+        None => panic!("{}", loaded.render(Paint::Plain)),
     }
 }

@@ -75,6 +75,19 @@ impl Process {
         soon(&format!("a log line with {text:?}"), line).await;
     }
 
+    /// What it logs from here to its end.
+    pub(crate) async fn rest_of_the_log(&mut self) -> String {
+        let mut log = String::new();
+        let lines = async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                log.push_str(&line);
+                log.push('\n');
+            }
+        };
+        soon("the log's end", lines).await;
+        log
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         self.group.signal(signal);

@@ -1,0 +1,77 @@
+//! What operators see: metrics, and traces from the client's request to the upstream's.
+
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use serde_json::json;
+use tokio::sync::mpsc;
+use toolgate::telemetry::Traces;
+
+use crate::support::{FakeMcp, TestGateway, config, script, soon};
+
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A collector that hands on what it is sent, and traces that go to it.
+async fn collector() -> (Traces, mpsc::Receiver<Bytes>) {
+    let (tx, rx) = mpsc::channel(16);
+    let take = move |body: Bytes| async move { tx.send(body).await.unwrap() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/traces", post(take))).await });
+    let variable = move |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone());
+    (Traces::from_variables(variable).unwrap(), rx)
+}
+
+#[tokio::test]
+async fn a_call_is_one_trace_from_the_client_to_the_upstream() {
+    let (traces, mut sent) = collector().await;
+    let fake = FakeMcp::start(script().tools(&["read"])).await;
+    let gate = TestGateway::start_traced(config().server("files", fake.entry()), &traces).await;
+    let traceparent = format!("00-{TRACE_ID}-b7ad6b7169203331-01");
+    gate.admin().with("traceparent", &traceparent).call("files-read", json!({"n": 1})).await.result();
+
+    let seen = fake.only("tools/call");
+    let header = seen.header("traceparent").unwrap();
+    assert!(header.contains(TRACE_ID) && header != traceparent, "{header}");
+    assert_eq!(seen.message["params"]["_meta"]["traceparent"], header);
+    assert_eq!(seen.message["params"]["arguments"], json!({"n": 1}));
+
+    gate.stop().await;
+    traces.shutdown().await;
+    let batch = soon("the spans", sent.recv()).await.unwrap();
+    for name in ["tools/call files-read", "gen_ai.tool.name", "toolgate.server.name"] {
+        assert!(memchr::memmem::find(&batch, name.as_bytes()).is_some(), "{name} is missing");
+    }
+}
+
+#[tokio::test]
+async fn without_traces_nothing_is_added_to_a_call() {
+    let fake = FakeMcp::start(script().tools(&["read"])).await;
+    let gate = TestGateway::start(config().server("files", fake.entry())).await;
+    let caller = gate.admin().with("traceparent", &format!("00-{TRACE_ID}-b7ad6b7169203331-01"));
+    caller.call("files-read", json!({})).await.result();
+    let seen = fake.only("tools/call");
+    assert_eq!(seen.header("traceparent"), None);
+    assert_eq!(seen.message["params"].get("_meta"), None);
+}
+
+#[tokio::test]
+async fn metrics_name_what_is_configured_and_nothing_that_a_stranger_says() {
+    let fake = FakeMcp::start(script().tools(&["read"])).await;
+    let gate = TestGateway::start(config().server("files", fake.entry())).await;
+    gate.admin().call("files-read", json!({})).await.result();
+    gate.admin().call("made-up-name", json!({})).await.error();
+    gate.admin().rpc("made/up", json!({})).await.error();
+    let reply = gate.anonymous().get("/metrics").await;
+    let metrics = reply.text();
+    for line in [
+        r#"toolgate_requests_total{server="files",tool="read",status="ok"} 1"#,
+        r#"toolgate_upstream_up{server="files"} 1"#,
+        r#"gen_ai_tool_name="files-read""#,
+        r#"mcp_method_name="_OTHER""#,
+        "toolgate_overhead_seconds_count 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
+    }
+    assert!(!metrics.contains("made"), "{metrics}");
+}
