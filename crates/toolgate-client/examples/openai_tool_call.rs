@@ -1,13 +1,13 @@
 //! Carries out one tool call as an OpenAI model answers it.
 //!
 //! ```text
-//! cargo run -p toolgate-client --example openai_tool_call -- http://127.0.0.1:4000/mcp add '{"a": 1, "b": 2}'
+//! cargo run -p toolgate-client --example openai_tool_call -- http://127.0.0.1:4000/mcp demo-add '{"a": 1, "b": 2}' [BEARER_TOKEN]
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use anyhow::Context as _;
-use http::HeaderMap;
+use anyhow::bail;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::json;
 use toolgate_client::{
     Format, HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions, call_openai_tool, load_mcp_tools,
@@ -15,15 +15,21 @@ use toolgate_client::{
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let [url, name, arguments] = std::env::args()
-        .skip(1)
-        .collect::<Vec<_>>()
-        .try_into()
-        .ok()
-        .context("give the URL of a server, the name of a tool, and its arguments as JSON")?;
+    let mut args = std::env::args().skip(1);
+    let (Some(url), Some(name), Some(arguments)) = (args.next(), args.next(), args.next()) else {
+        bail!(
+            "give the URL of a server, the name of a tool, its arguments as JSON, and the server's key if it has one"
+        );
+    };
+    let mut headers = HeaderMap::new();
+    if let Some(token) = args.next() {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
     let target = Target::Http(HttpTarget {
         url: url.parse()?,
-        headers: HeaderMap::new(),
+        headers,
         kind: HttpKind::Detect,
         client: HttpClient::new(&TlsOptions::default())?,
     });

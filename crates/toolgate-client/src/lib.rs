@@ -7,14 +7,16 @@
 //! use toolgate_client::{HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut headers = http::HeaderMap::new();
+//! headers.insert("authorization", "Bearer sk-...".parse()?);
 //! let target = Target::Http(HttpTarget {
 //!     url: "http://127.0.0.1:4000/mcp".parse()?,
-//!     headers: http::HeaderMap::new(),
+//!     headers,
 //!     kind: HttpKind::Detect,
 //!     client: HttpClient::new(&TlsOptions::default())?,
 //! });
 //! let session = Session::connect(target, Options::default()).await?;
-//! let answer = session.request("tools/call", Some(r#"{"name":"add","arguments":{"a":1,"b":2}}"#)).await?;
+//! let answer = session.request("tools/call", Some(r#"{"name":"demo-add","arguments":{"a":1,"b":2}}"#)).await?;
 //! println!("{}", answer.into_result()?);
 //! session.close().await;
 //! # Ok(())

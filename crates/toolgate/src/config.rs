@@ -17,6 +17,8 @@ mod check;
 mod expand;
 mod keys;
 mod read;
+#[cfg(test)]
+mod reference;
 mod report;
 mod suggest;
 mod tree;

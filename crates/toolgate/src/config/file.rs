@@ -32,7 +32,7 @@ pub struct File {
     pub general_settings: GeneralSection,
     /// Settings of LiteLLM's library that touch MCP.
     pub litellm_settings: LitellmSection,
-    /// Variables that `os.environ/NAME` may refer to, beside those of the process.
+    /// Variables for `os.environ/NAME` and for settings that are variables. They win over those of the process.
     pub environment_variables: BTreeMap<String, String>,
     /// LiteLLM's local Python tools. A Rust gateway cannot run them; each is warned about.
     pub mcp_tools: Vec<LocalTool>,

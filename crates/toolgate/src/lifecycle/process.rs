@@ -122,7 +122,8 @@ fn announce(running: &Running) {
     let servers = running.gateway().snapshot().upstreams.all().len();
     // Where nobody looks on, standard output is a log, one JSON object a line.
     if std::io::stdout().is_terminal() {
-        println!("listening on http://{} with {servers} servers; MCP clients connect to /mcp", running.address());
+        let noun = if servers == 1 { "server" } else { "servers" };
+        println!("listening on http://{} with {servers} {noun}; MCP clients connect to /mcp", running.address());
     }
     tracing::info!(address = %running.address(), servers, "ready");
 }

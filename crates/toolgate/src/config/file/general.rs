@@ -23,7 +23,7 @@ pub struct GeneralSection {
     /// The revisions of MCP that clients are offered.
     #[schemars(extend("default" = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]))]
     pub mcp_advertised_versions: Option<Vec<String>>,
-    /// Capabilities that are switched off: `prompts`, `resources`.
+    /// Capabilities that are switched off.
     #[schemars(extend("default" = []))]
     pub mcp_disabled_capabilities: Option<Vec<Capability>>,
     /// Requests to all servers at once are refused: a path, toolset or `x-mcp-servers` must name some.
@@ -38,7 +38,7 @@ pub struct GeneralSection {
     /// Web pages that may call from a browser, as `https://host[:port]`; `"*"` accepts all.
     #[schemars(extend("default" = []))]
     pub allowed_origins: Option<OneOrMany>,
-    /// How long running calls may go on after the gateway was told to stop.
+    /// How long running calls may go on after the gateway was told to stop, in seconds; at most 3600.
     #[schemars(extend("default" = 30))]
     pub shutdown_grace_seconds: Option<f64>,
 

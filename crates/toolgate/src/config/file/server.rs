@@ -19,7 +19,8 @@ pub struct ServerEntry {
     /// The server's endpoint, or with `spec_path` the base URL of the API.
     #[schemars(extend("examples" = ["https://mcp.example.com/mcp"]))]
     pub url: Option<String>,
-    /// How the server speaks. Absent with a `url`: Streamable HTTP is tried, then HTTP+SSE.
+    /// How the server speaks. Absent with a `url`: Streamable HTTP is tried, then HTTP+SSE. Absent with a `command`
+    /// alone: stdio.
     pub transport: Option<TransportName>,
     /// stdio: the program to start. `toolgate` is this program itself where none is on the PATH.
     pub command: Option<String>,
@@ -29,7 +30,7 @@ pub struct ServerEntry {
     /// `${X-HEADER:-default}` has a value for callers that send none.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub env: Option<IndexMap<String, SecretString>>,
-    /// stdio: who shares a process. `shared`: everyone whose environment renders the same.
+    /// stdio: who shares a process.
     #[schemars(extend("default" = "shared"))]
     pub isolation: Option<IsolationName>,
     /// A second name, used as prefix of the tools' names and in paths and headers.
@@ -46,7 +47,7 @@ pub struct ServerEntry {
     /// How the gateway authenticates to the server.
     #[schemars(extend("default" = "none"))]
     pub auth_type: Option<AuthType>,
-    /// The credential for `auth_type`.
+    /// The credential for `auth_type`; for `basic` it is `user:password`.
     #[schemars(with = "Option<String>")]
     pub auth_value: Option<SecretString>,
     /// The same as `auth_value`; wins over it.
@@ -54,14 +55,15 @@ pub struct ServerEntry {
     pub authentication_token: Option<SecretString>,
     /// The header that carries the credential, where it is not the usual one.
     pub upstream_token_header: Option<String>,
-    /// Headers sent with every request. `${NAME}` is filled in from `env_vars`.
+    /// Headers sent with every request; they win over those of callers. `${NAME}` is filled in from `env_vars`.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub static_headers: Option<IndexMap<String, SecretString>>,
     /// Names of headers that are forwarded from the caller's request.
     pub extra_headers: Option<Vec<String>>,
     /// Values for `${NAME}` in `static_headers`.
     pub env_vars: Option<Vec<EnvVarEntry>>,
-    /// Only these tools are listed and may be called.
+    /// Only these tools are listed and may be called. Empty means all, unless `mcp_info` has
+    /// `tool_allowlist_enforced: true`.
     pub allowed_tools: Option<Vec<String>>,
     /// These tools are neither listed nor callable; wins over `allowed_tools`.
     pub disallowed_tools: Option<Vec<String>>,
@@ -398,7 +400,7 @@ pub struct EnvVarEntry {
     /// Its value, for scope `global`.
     #[schemars(with = "Option<String>")]
     pub value: Option<SecretString>,
-    /// `global`: the same for all; `user`: each user fills it in (not active yet).
+    /// Whose value it is.
     #[schemars(extend("default" = "global"))]
     pub scope: Option<EnvVarScope>,
     /// What users are told about it.
@@ -411,7 +413,7 @@ pub struct EnvVarEntry {
 pub enum EnvVarScope {
     /// The same for all callers.
     Global,
-    /// Each user's own.
+    /// Each user's own. Not active yet.
     User,
 }
 

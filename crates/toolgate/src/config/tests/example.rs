@@ -1,30 +1,84 @@
 //! The files at the root of the repository that are made from, or must agree with, the structs of the file.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::super::settings::Transport;
-use super::super::{Environment, Paint, Severity, parse, schema};
+use super::super::{Environment, Paint, Severity, parse, reference, schema};
 
 fn at_root(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
-#[test]
+/// Compares the file at the root called `name` with `fresh`, or writes it when UPDATE_SCHEMA is set.
 #[expect(clippy::disallowed_methods, reason = "UPDATE_SCHEMA is how a person asks this test to write the file")]
-fn the_committed_schema_is_fresh() {
-    let fresh = serde_json::to_string_pretty(&schema::json_schema()).unwrap() + "\n";
-    let path = at_root("config.schema.json");
+fn check_committed(name: &str, fresh: &str) {
+    let path = at_root(name);
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        std::fs::write(&path, &fresh).unwrap();
+        std::fs::write(&path, fresh).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == fresh,
-        "config.schema.json is stale; write it anew with: UPDATE_SCHEMA=1 cargo test -p toolgate the_committed_schema"
+        "{name} is stale; write it anew with: UPDATE_SCHEMA=1 cargo test -p toolgate the_committed"
     );
+}
+
+#[test]
+fn the_committed_schema_is_fresh() {
+    let fresh = serde_json::to_string_pretty(&schema::json_schema()).unwrap() + "\n";
+    check_committed("config.schema.json", &fresh);
+}
+
+#[test]
+fn the_committed_reference_is_fresh() {
+    check_committed("docs/configuration.md", &reference::reference());
+}
+
+#[test]
+fn the_reference_has_every_environment_variable_that_the_code_reads() {
+    let mut sources = Vec::new();
+    collect_sources(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
+    let read: BTreeSet<String> = sources.iter().flat_map(|source| variables_in(source)).collect();
+    for certain in ["HOST", "TOOLGATE_DATA_DIR", "LITELLM_MCP_CLIENT_TIMEOUT", "OTLP_TRACES_ENDPOINT"] {
+        assert!(read.contains(certain), "{certain} is read, so the search is not what it was");
+    }
+    let missing: Vec<_> = read.iter().filter(|name| !reference::VARIABLES.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "not in config/reference/variables.md: {missing:?}");
+}
+
+/// The code under `directory` that is no test.
+fn collect_sources(directory: &Path, sources: &mut Vec<String>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing") {
+            continue;
+        }
+        if path.is_dir() {
+            collect_sources(&path, sources);
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap();
+            sources.push(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned());
+        }
+    }
+}
+
+/// Literals that look like the names of variables and are given to what reads variables.
+fn variables_in(source: &str) -> Vec<String> {
+    let literals = source.match_indices('"').filter_map(|(at, _)| {
+        let (before, name) = (&source[..at], source[at + 1..].split('"').next()?);
+        let is_name = name.len() > 3
+            && !name.starts_with('_')
+            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        let own = ["LITELLM_", "MCP_", "TOOLGATE_", "OTEL_", "OTLP_", "SSL_", "GW_"];
+        let reads = ["get(", "is_on(", "given(", "variable(", "env = ", "&str = "];
+        let is_read =
+            own.iter().any(|start| name.starts_with(start)) || reads.iter().any(|call| before.ends_with(call));
+        (is_name && is_read).then(|| name.to_owned())
+    });
+    literals.collect()
 }
 
 #[test]
