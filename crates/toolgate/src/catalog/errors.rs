@@ -45,6 +45,12 @@ impl FetchError {
         }
     }
 
+    /// Whether the request holds a header value that can be sent to no server.
+    #[must_use]
+    pub fn is_malformed_header(&self) -> bool {
+        matches!(self, Self::Upstream(error) if error.is_malformed_header())
+    }
+
     /// The HTTP status that the server answered, if that is what went wrong.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {

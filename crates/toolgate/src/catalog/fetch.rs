@@ -109,16 +109,16 @@ impl Lists {
         let (server, method) = (&upstream.settings.prefix, key.kind.method());
         match &fetched {
             Ok(_) if before.is_some() => {
-                tracing::info!(%server, "{method} is answered again");
+                tracing::info!(server.name = %server, "{method} is answered again");
                 self.failed.invalidate(key);
             }
             Ok(_) => {}
             Err(error) => {
                 let status = error.outcome_label();
                 if before.is_some_and(|before| before.error.outcome_label() == status) {
-                    tracing::debug!(%server, status, reason = %error, "still missing from {method}");
+                    tracing::debug!(server.name = %server, status, reason = %error, "still missing from {method}");
                 } else {
-                    tracing::warn!(%server, status, reason = %error, "a server is missing from {method}");
+                    tracing::warn!(server.name = %server, status, reason = %error, "a server is missing from {method}");
                 }
                 let until = Instant::now() + began.elapsed().min(LONGEST_REMEMBERED);
                 self.failed.insert(key.clone(), Failed { error: Arc::clone(error), until });
@@ -186,7 +186,7 @@ impl Lists {
             };
             let page = Page::read(result, kind.field()).map_err(|error| unreadable(error.to_string()))?;
             for skipped in &page.skipped {
-                tracing::warn!(server = %upstream.settings.prefix, index = skipped.index, reason = %skipped.why, "an item of {} was left out", kind.method());
+                tracing::warn!(server.name = %upstream.settings.prefix, index = skipped.index, reason = %skipped.why, "an item of {} was left out", kind.method());
             }
             items.extend(page.items.iter().map(|item| Box::<str>::from(item.raw)));
             let next = page.next_cursor.map(std::borrow::Cow::into_owned);

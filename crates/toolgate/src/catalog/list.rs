@@ -107,7 +107,7 @@ impl ServerList {
             if let Some(entry) = entry
                 && !list.push(kind, entry)
             {
-                tracing::warn!(server = %server.prefix, "an item that {} gave twice is kept once", kind.method());
+                tracing::warn!(server.name = %server.prefix, "an item that {} gave twice is kept once", kind.method());
             }
         }
         list

@@ -255,7 +255,7 @@ impl Index {
         match other {
             Some(name) => self.add_named(kind, entry, name, origin),
             None => tracing::warn!(
-                server = %server.prefix,
+                server.name = %server.prefix,
                 name = %entry.name,
                 "its name is taken by another server's and it is not listed; calls may name it with a prefix"
             ),

@@ -15,7 +15,12 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Find(FindError::Unknown { .. }) => (StatusCode::NOT_FOUND, "tool_not_found"),
         CallError::Find(FindError::Ambiguous { .. }) => (StatusCode::BAD_REQUEST, "ambiguous_name"),
         CallError::Find(FindError::NotAllowed { .. }) => (StatusCode::FORBIDDEN, "tool_not_allowed"),
+        CallError::Find(FindError::Server(fetch)) if fetch.is_malformed_header() => {
+            (StatusCode::BAD_REQUEST, "invalid_header")
+        }
         CallError::Find(FindError::Server(fetch)) => (upstream_status(fetch.outcome_label()), fetch.outcome_label()),
+        // A value that can be sent to no server is the request's fault, as it is on the MCP face.
+        CallError::Upstream(upstream) if upstream.is_malformed_header() => (StatusCode::BAD_REQUEST, "invalid_header"),
         CallError::Upstream(upstream) => (upstream_status(upstream.outcome_label()), upstream.outcome_label()),
     };
     detail(status, word, &error.to_string())

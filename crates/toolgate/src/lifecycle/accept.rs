@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +29,9 @@ const MAX_STREAMS: u32 = 250;
 
 /// What to wait after the system refuses to give another socket (too many open files, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection that came just before the gateway began to stop may take to send its first request.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Accepts until `ended`.
 pub(super) async fn run(
@@ -70,7 +76,10 @@ async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, l
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD_BYTES as u32)
         .keep_alive_interval(Duration::from_secs(30));
+    let first = Arc::new(FirstRequest::default());
+    let begun = Arc::clone(&first);
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        begun.came();
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.respond(request.map(Body::new)).await) }
     });
@@ -78,15 +87,49 @@ async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, l
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stopping.cancelled(), if !late => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = connection.as_mut() => served,
-                () = ended.cancelled() => return,
+            // Hyper closes a connection without a request at once, also when the request is on its way.
+            let over = tokio::select! {
+                served = connection.as_mut() => Some(served),
+                () = first.wait() => None,
+                () = tokio::time::sleep(FIRST_REQUEST_TIMEOUT) => None,
+            };
+            match over {
+                Some(served) => served,
+                None => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        served = connection.as_mut() => served,
+                        () = ended.cancelled() => return,
+                    }
+                }
             }
         }
         () = ended.cancelled() => return,
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a client's connection ended badly");
+    }
+}
+
+/// Whether a connection has brought a request yet.
+#[derive(Default)]
+struct FirstRequest {
+    came: AtomicBool,
+    told: Notify,
+}
+
+impl FirstRequest {
+    fn came(&self) {
+        if !self.came.load(Ordering::Relaxed) {
+            self.came.store(true, Ordering::Release);
+            self.told.notify_waiters();
+        }
+    }
+
+    async fn wait(&self) {
+        let told = self.told.notified();
+        if !self.came.load(Ordering::Acquire) {
+            told.await;
+        }
     }
 }

@@ -104,10 +104,8 @@ fn settle(
     environment: &Environment,
 ) -> anyhow::Result<(Settings, Option<NewMasterKey>)> {
     let made = master_key::settle(&mut settings.general, options.data_dir.as_deref(), environment)?;
-    master_key::check_for_bind(&settings.general, options.bind.host, options.allow_weak_master_key)?;
-    if settings.general.weak_master_key {
-        tracing::warn!("the master key is well known or short; anybody who can reach this address can guess it");
-    }
+    master_key::check_for_bind(&settings.general, options.bind.host, options.allow_weak_master_key)
+        .map_err(|error| Failure::new(Exit::ConfigInvalid, "weak-master-key", error.to_string()))?;
     Ok((settings, made))
 }
 

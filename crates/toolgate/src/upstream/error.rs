@@ -160,6 +160,12 @@ impl UpstreamError {
         }
     }
 
+    /// Whether the request holds a header value that can be sent to no server.
+    #[must_use]
+    pub fn is_malformed_header(&self) -> bool {
+        matches!(self, Self::Credential(CredentialError::Unclean { .. } | CredentialError::TooLong { .. }))
+    }
+
     /// The server's name.
     #[must_use]
     pub fn server(&self) -> &str {

@@ -225,7 +225,7 @@ impl Pool {
         };
         if is_down && self.watch.moved_to(State::Down).is_some() {
             self.shared.metrics.upstream_up(&self.settings.name, false);
-            tracing::warn!(server.name = self.settings.name, "server `{}` is down: {message}", self.settings.name);
+            tracing::warn!(server.name = self.settings.name, "a server is down: {message}");
         }
         self.watch.failed(message, stage);
     }
