@@ -21,9 +21,9 @@ async fn an_answer_on_its_way_reaches_an_event_stream_before_the_gate_stops() {
     assert_eq!(admin.post(&endpoint, call.to_string()).await.status, 202);
     fake.came("tools/call", 1).await;
 
-    let stopped = tokio::spawn(gate.stop());
     // A connection that is kept may be closed by the gate just when it is used.
-    let admin = admin.with("connection", "close");
+    let admin = gate.admin().with("connection", "close");
+    let stopped = tokio::spawn(gate.stop());
     soon("readiness turning", async { while admin.get("/readyz").await.status != 503 {} }).await;
     assert_eq!(admin.post(&endpoint, call.to_string()).await.status, 503, "nothing new is begun");
     assert_eq!(admin.get("/health-server/mcp").await.status, 503, "only health is still told");
