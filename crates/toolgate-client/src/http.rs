@@ -10,6 +10,7 @@ mod request;
 mod resumption;
 mod sse;
 mod streamable;
+mod streaming;
 mod tls;
 
 pub use client::HttpClient;
@@ -17,7 +18,8 @@ pub use tls::TlsOptions;
 
 pub(crate) use request::Place;
 pub(crate) use sse::Sse;
-pub(crate) use streamable::Streamable;
+pub(crate) use streamable::{Arrived, Streamable};
+pub(crate) use streaming::Large;
 
 /// How long a message may take that nobody waits for: a cancellation, a reply, the end of a session.
 const ASIDE: Duration = Duration::from_secs(5);

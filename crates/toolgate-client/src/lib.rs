@@ -63,6 +63,7 @@ mod options;
 mod pending;
 mod session;
 mod stdio;
+mod streamed;
 mod target;
 mod tools;
 
@@ -73,5 +74,6 @@ pub use http::{HttpClient, TlsOptions};
 pub use options::{Call, Events, Limits, Options};
 pub use session::Session;
 pub use stdio::become_subreaper;
+pub use streamed::{AnswerBody, Reply, StreamedAnswer};
 pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
 pub use tools::{CallError, Format, call_openai_tool, load_mcp_tools};

@@ -12,10 +12,11 @@ use crate::connect;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
 use crate::handshake::ServerFacts;
-use crate::http::{Sse, Streamable};
+use crate::http::{Arrived, Sse, Streamable};
 use crate::message;
 use crate::options::{Call, Options};
 use crate::stdio::Stdio;
+use crate::streamed::{Asked, Reply, StreamedAnswer};
 use crate::target::Target;
 
 /// How long [`Session::close`] waits for everything to be gone: longer than a child is given to end.
@@ -30,7 +31,7 @@ pub struct Session {
     core: Arc<Core>,
 }
 
-struct Core {
+pub(crate) struct Core {
     facts: ServerFacts,
     wire: Wire,
     context: Arc<Context>,
@@ -81,11 +82,8 @@ impl Session {
     /// As [`request`](Session::request).
     pub async fn request_with(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Answer, Error> {
         let core = &*self.core;
-        core.check_open()?;
-        let id = core.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = core.next_request()?;
         let message = message::request(id, method, params);
-        let after = call.timeout.unwrap_or(core.timeout);
-        let mut abandon = Abandon { core, id, headers: &call.headers, armed: true };
         let answer = async {
             match &core.wire {
                 Wire::Streamable(wire) => wire.request(id, message, &call.headers).await,
@@ -93,9 +91,35 @@ impl Session {
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await,
             }
         };
-        let outcome = tokio::time::timeout(after, answer).await;
-        abandon.armed = outcome.is_err();
-        core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(method, after))))
+        core.in_time(id, method, call, answer).await
+    }
+
+    /// Asks the server, and does not wait for the end of a large answer: one of more than 256 KiB in a JSON body over
+    /// Streamable HTTP is given as soon as that much of it is there. All others come whole, event streams too.
+    ///
+    /// The call's timeout is for the beginning of the answer, and then for each wait for more of it.
+    ///
+    /// # Errors
+    /// As [`request`](Session::request). What fails later fails the [`AnswerBody`](crate::AnswerBody).
+    pub async fn request_streaming(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Reply, Error> {
+        let core = &*self.core;
+        let id = core.next_request()?;
+        let message = message::request(id, method, params);
+        let arrived = async {
+            match &core.wire {
+                Wire::Streamable(wire) => wire.request_streaming(id, message, &call.headers).await,
+                Wire::Sse(wire) => wire.request(id, message, &call.headers).await.map(Arrived::Whole),
+                Wire::Stdio(wire) => wire.request(core.server(), id, message).await.map(Arrived::Whole),
+            }
+        };
+        match core.in_time(id, method, call, arrived).await? {
+            Arrived::Whole(answer) => Ok(Reply::Whole(answer)),
+            Arrived::Large(large) => {
+                let timeout = call.timeout.unwrap_or(core.timeout);
+                let asked = Asked { id, method: method.into(), headers: call.headers.clone(), timeout };
+                Ok(Reply::Streamed(Box::new(StreamedAnswer::new(*large, Arc::clone(&self.core), asked))))
+            }
+        }
     }
 
     /// Tells the server something that has no answer; `params` is JSON text.
@@ -180,8 +204,37 @@ impl fmt::Debug for Session {
 }
 
 impl Core {
-    fn server(&self) -> &str {
+    pub(crate) fn server(&self) -> &str {
         &self.context.server
+    }
+
+    fn next_request(&self) -> Result<u64, Error> {
+        self.check_open()?;
+        Ok(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Waits for what request `id` comes to, as long as `call` allows; tells the server when nobody waits any more.
+    async fn in_time<T>(
+        &self,
+        id: u64,
+        method: &str,
+        call: &Call,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let after = call.timeout.unwrap_or(self.timeout);
+        let mut abandon = Abandon { core: self, id, headers: &call.headers, armed: true };
+        let outcome = tokio::time::timeout(after, work).await;
+        abandon.armed = outcome.is_err();
+        self.noted(outcome.unwrap_or_else(|_| Err(self.timed_out(method, after))))
+    }
+
+    /// Tells the server that nobody waits for the answer to `id` any more.
+    pub(crate) fn abandon(&self, id: u64, headers: &HeaderMap) {
+        match &self.wire {
+            Wire::Streamable(wire) => wire.abandon(id, headers),
+            Wire::Sse(wire) => wire.abandon(id, headers),
+            Wire::Stdio(wire) => wire.abandon(self.server(), id),
+        }
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -207,7 +260,7 @@ impl Core {
         outcome
     }
 
-    fn timed_out(&self, method: &str, after: Duration) -> Error {
+    pub(crate) fn timed_out(&self, method: &str, after: Duration) -> Error {
         Error::new(self.server(), Delivery::Unknown, Problem::TimedOut { method: method.into(), after })
     }
 
@@ -242,13 +295,8 @@ struct Abandon<'a> {
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        match &self.core.wire {
-            Wire::Streamable(wire) => wire.abandon(self.id, self.headers),
-            Wire::Sse(wire) => wire.abandon(self.id, self.headers),
-            Wire::Stdio(wire) => wire.abandon(self.core.server(), self.id),
+        if self.armed {
+            self.core.abandon(self.id, self.headers);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! ([`serde_json::value::RawValue`]), so unknown fields, big numbers and new content types survive.
 //!
 //! Suggested reading order: [`jsonrpc`], [`edit`], [`views`], [`version`], [`session`], [`method`], [`headers`], [`sse`],
-//! [`uri_template`], [`tool_shapes`].
+//! [`stream`], [`uri_template`], [`tool_shapes`].
 
 pub mod depth;
 pub mod edit;
@@ -14,6 +14,7 @@ pub mod jsonrpc;
 pub mod method;
 pub mod session;
 pub mod sse;
+pub mod stream;
 pub mod tool_shapes;
 pub mod uri_template;
 pub mod version;

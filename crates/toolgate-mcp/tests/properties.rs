@@ -96,6 +96,30 @@ proptest! {
     }
 
     #[test]
+    fn an_answer_that_passes_is_the_answer_that_is_parsed(
+        fields in vec((key(), prop_oneof![json(), select(vec!["7", "7", "\"2.0\"", "null"]).prop_map(str::to_owned)]), 0..3),
+        order in any::<usize>(),
+        blank in blank(),
+        outcome in json(),
+        broken in proptest::option::of((any::<usize>(), any::<u8>())),
+        steps in vec(1usize..9, 0..6),
+    ) {
+        let mut fields: Vec<String> = fields.into_iter().map(|(key, value)| format!("{key}:{blank}{value}")).collect();
+        let common = [r#""jsonrpc":"2.0""#.to_owned(), format!(r#""id"{blank}:7{blank}"#), format!(r#""result":{outcome}"#)];
+        for (at, field) in common.into_iter().enumerate() {
+            fields.insert((order >> (at * 4)) % (fields.len() + 1), field);
+        }
+        let mut message = format!("{blank}{{{}}}{blank}", fields.join(",")).into_bytes();
+        bodies::stream(&message, &steps);
+        if let Some((at, byte)) = broken {
+            let at = at % message.len();
+            message[at] = byte;
+            bodies::stream(&message, &steps);
+            bodies::stream(&message[..at], &steps);
+        }
+    }
+
+    #[test]
     fn an_edit_leaves_the_other_fields_alone(json in object(json()), key in prop_oneof![Just("a".to_owned()), any::<String>()]) {
         bodies::edit(&json, &key);
     }

@@ -19,7 +19,7 @@ mod scope;
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{ListedPage, Outcome, Position};
-pub use operations::{Called, Offer};
+pub use operations::{Called, Offer, Read};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;

@@ -21,6 +21,7 @@ mod error;
 mod headers;
 mod lane;
 mod pool;
+mod reply;
 mod shared;
 mod status;
 #[cfg(test)]
@@ -33,7 +34,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use toolgate_client::{Answer, AnswerOutcome, Call, Delivery, ServerFacts};
 
@@ -42,6 +43,7 @@ pub use credential::CredentialError;
 pub use error::{Blame, UpstreamError, Wait};
 pub use headers::AuthResolution;
 pub use lane::{Lane, SessionKey};
+pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use status::{Failure, Stage, State, Status};
 
 use crate::auth::{Caller, mask};
@@ -50,6 +52,7 @@ use connection::Lease;
 use deadline::Deadline;
 use lane::{Key, Outfit, Wear};
 use pool::Pool;
+use reply::{Held, HeldByRequest};
 use shared::Shared;
 
 /// One server behind the gateway.
@@ -58,7 +61,7 @@ pub struct Upstream {
     pub settings: Arc<ServerSettings>,
     pool: Arc<Pool>,
     /// `max_concurrent_requests`.
-    turns: Option<Semaphore>,
+    turns: Option<Arc<Semaphore>>,
     /// What callers get who bring nothing of their own; most callers.
     common: OnceLock<Result<Arc<Outfit>, CredentialError>>,
 }
@@ -81,7 +84,9 @@ impl Upstream {
         Self {
             settings: Arc::clone(settings),
             pool: Pool::new(Arc::clone(settings), shared),
-            turns: settings.max_concurrent_requests.map(|most| Semaphore::new(most.get().min(Semaphore::MAX_PERMITS))),
+            turns: settings
+                .max_concurrent_requests
+                .map(|most| Arc::new(Semaphore::new(most.get().min(Semaphore::MAX_PERMITS)))),
             common: OnceLock::new(),
         }
     }
@@ -124,20 +129,23 @@ impl Upstream {
         self.ask(lane, Ask { method, params, timeout, headers: None }).await
     }
 
-    /// As [`Upstream::request`], with headers of the request's own.
+    /// As [`Upstream::request`], with headers of the request's own, and the answer whole or as it comes.
     ///
     /// # Errors
     /// As [`Upstream::request`].
-    pub async fn ask(&self, lane: &Lane, ask: Ask<'_>) -> Result<Answer, UpstreamError> {
+    pub async fn ask<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<F, UpstreamError> {
         let began = Instant::now();
-        let asked = self.try_ask(lane, ask).await;
-        let error_type = match &asked {
-            Ok(answer) => rpc_error_code(answer),
-            Err(why) => Some(why.outcome_label().to_owned()),
-        };
-        let metrics = &self.pool.shared.metrics;
-        metrics.client_operation(&self.settings.name, ask.method, error_type.as_deref(), began.elapsed());
-        asked
+        match self.try_ask::<F>(lane, ask).await {
+            Ok((sent, held)) => Ok(F::finish(sent, HeldByRequest { upstream: self, ask, began, held })),
+            Err(why) => {
+                self.count(ask.method, Some(why.outcome_label()), began);
+                Err(why)
+            }
+        }
+    }
+
+    fn count(&self, method: &str, error_type: Option<&str>, began: Instant) {
+        self.pool.shared.metrics.client_operation(&self.settings.name, method, error_type, began.elapsed());
     }
 
     /// What the server says of itself on this lane's connection, connecting first if need be.
@@ -174,18 +182,18 @@ impl Upstream {
         self.pool.close_session(*session).await;
     }
 
-    async fn try_ask(&self, lane: &Lane, ask: Ask<'_>) -> Result<Answer, UpstreamError> {
+    async fn try_ask<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<(F::Sent, Held), UpstreamError> {
         self.check_active()?;
         let deadline = Deadline::after(ask.timeout);
-        let _running = self.pool.requests.token();
-        let _turn = self.turn(deadline).await?;
+        let running = self.pool.requests.token();
+        let turn = self.turn(deadline).await?;
         let mut sent_before = false;
         loop {
             let lease = self.pool.lease(lane, deadline).await?;
-            let cause = match self.send(&lease, ask, deadline).await {
-                Ok(answer) => {
+            let cause = match self.send::<F>(&lease, ask, deadline).await {
+                Ok(sent) => {
                     self.pool.note_up();
-                    return Ok(answer);
+                    return Ok((sent, Held { _lease: lease, _running: running, _turn: turn }));
                 }
                 Err(cause) => cause,
             };
@@ -201,17 +209,22 @@ impl Upstream {
         }
     }
 
-    async fn send(&self, lease: &Lease, ask: Ask<'_>, deadline: Deadline) -> Result<Answer, toolgate_client::Error> {
+    async fn send<F: Form>(
+        &self,
+        lease: &Lease,
+        ask: Ask<'_>,
+        deadline: Deadline,
+    ) -> Result<F::Sent, toolgate_client::Error> {
         let mut call = Call::with_timeout(deadline.remaining());
         if let Some(headers) = ask.headers {
             call.headers = headers.clone();
         }
-        lease.connection().session.request_with(ask.method, ask.params, &call).await
+        F::send(&lease.connection().session, ask, &call).await
     }
 
-    async fn turn(&self, deadline: Deadline) -> Result<Option<SemaphorePermit<'_>>, UpstreamError> {
+    async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
         let Some(turns) = &self.turns else { return Ok(None) };
-        match deadline.wait(&self.settings.name, Wait::Turn, turns.acquire()).await {
+        match deadline.wait(&self.settings.name, Wait::Turn, Arc::clone(turns).acquire_owned()).await {
             Ok(turn) => Ok(Some(turn.expect("nobody closes this semaphore"))),
             Err(_) => Err(UpstreamError::Busy {
                 server: self.settings.name.clone(),

@@ -19,38 +19,91 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 const DRAIN_BYTES: usize = 64 * 1024;
 
+/// What was read of a body, and whether that is all of it.
+pub(crate) struct Begun {
+    pub(crate) bytes: Bytes,
+    pub(crate) is_whole: bool,
+}
+
 /// The whole body. One that comes in a single frame, as small ones do, is not copied.
 pub(crate) async fn collect(server: &str, mut body: Incoming, cap_bytes: usize) -> Result<Bytes, Error> {
-    let too_large = || Error::new(server, Delivery::Answered, Problem::TooLarge { cap_bytes });
+    // No body passes the cap, so none is left unfinished.
+    Ok(begin(server, &mut body, cap_bytes, cap_bytes).await?.bytes)
+}
+
+/// The body until more than `enough_bytes` of it are there, or all of it.
+pub(crate) async fn begin(
+    server: &str,
+    body: &mut Incoming,
+    enough_bytes: usize,
+    cap_bytes: usize,
+) -> Result<Begun, Error> {
     if body.size_hint().lower() > cap_bytes as u64 {
-        return Err(too_large());
+        return Err(too_large(server, cap_bytes));
     }
-    let Some(first) = next_data(server, &mut body).await? else { return Ok(Bytes::new()) };
+    let whole = |bytes| Ok(Begun { bytes, is_whole: true });
+    let Some(first) = next_data(server, body).await? else { return whole(Bytes::new()) };
     if first.len() > cap_bytes {
-        return Err(too_large());
+        return Err(too_large(server, cap_bytes));
     }
-    let Some(second) = (if body.is_end_stream() { None } else { next_data(server, &mut body).await? }) else {
-        return Ok(first);
-    };
-    let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-    let mut whole = BytesMut::with_capacity((first.len() + second.len() + rest).min(cap_bytes));
-    whole.extend_from_slice(&first);
-    let mut next = Some(second);
-    while let Some(data) = next {
-        if whole.len() + data.len() > cap_bytes {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&data);
-        next = next_data(server, &mut body).await?;
+    if body.is_end_stream() {
+        return whole(first);
     }
-    Ok(whole.freeze())
+    if first.len() > enough_bytes {
+        return Ok(Begun { bytes: first, is_whole: false });
+    }
+    let Some(second) = next_data(server, body).await? else { return whole(first) };
+    let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(enough_bytes);
+    let mut so_far = BytesMut::with_capacity((first.len() + second.len() + rest).min(cap_bytes));
+    so_far.extend_from_slice(&first);
+    add(server, &mut so_far, &second, cap_bytes)?;
+    read_on(server, body, so_far, enough_bytes, cap_bytes).await
+}
+
+/// The rest of a body of which `so_far` has been read.
+pub(crate) async fn finish(server: &str, mut body: Incoming, so_far: Bytes, cap_bytes: usize) -> Result<Bytes, Error> {
+    let so_far = so_far.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    Ok(read_on(server, &mut body, so_far, cap_bytes, cap_bytes).await?.bytes)
+}
+
+async fn read_on(
+    server: &str,
+    body: &mut Incoming,
+    mut so_far: BytesMut,
+    enough_bytes: usize,
+    cap_bytes: usize,
+) -> Result<Begun, Error> {
+    while so_far.len() <= enough_bytes {
+        let Some(data) = next_data(server, body).await? else {
+            return Ok(Begun { bytes: so_far.freeze(), is_whole: true });
+        };
+        add(server, &mut so_far, &data, cap_bytes)?;
+    }
+    Ok(Begun { bytes: so_far.freeze(), is_whole: false })
+}
+
+fn add(server: &str, so_far: &mut BytesMut, data: &Bytes, cap_bytes: usize) -> Result<(), Error> {
+    if so_far.len() + data.len() > cap_bytes {
+        return Err(too_large(server, cap_bytes));
+    }
+    so_far.extend_from_slice(data);
+    Ok(())
+}
+
+/// A message that passes the cap.
+pub(crate) fn too_large(server: &str, cap_bytes: usize) -> Error {
+    Error::new(server, Delivery::Answered, Problem::TooLarge { cap_bytes })
+}
+
+/// A connection that broke.
+pub(crate) fn broken(server: &str, error: &hyper::Error) -> Error {
+    Error::new(server, Delivery::Unknown, Problem::Broken { reason: root_cause(error) })
 }
 
 /// The next piece of the body; `None` at its end.
 pub(crate) async fn next_data(server: &str, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| Error::new(server, Delivery::Unknown, Problem::Broken { reason: root_cause(&error) }))?;
+        let frame = frame.map_err(|error| broken(server, &error))?;
         // Trailers hold nothing that MCP has a use for.
         if let Ok(data) = frame.into_data()
             && !data.is_empty()

@@ -14,11 +14,18 @@ use super::events::EventStream;
 use super::listen;
 use super::request::{self, LAST_EVENT_ID, Media, PROTOCOL_VERSION, Place, SESSION_ID};
 use super::resumption::{RESUME_TRIES, Resumption};
+use super::streaming::{self, Begun, Large};
 use super::{ASIDE, body};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem, Refusal, bad_message, excerpt};
 use crate::message::{self, Incoming};
+
+/// An answer, or the beginning of a large one.
+pub(crate) enum Arrived {
+    Whole(Answer),
+    Large(Box<Large>),
+}
 
 /// One server, and our session there.
 #[derive(Clone)]
@@ -65,6 +72,20 @@ impl Streamable {
     pub(crate) async fn request(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
         let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
         self.answer(id, response, extra).await
+    }
+
+    /// As [`Streamable::request`], but a large JSON answer is given as soon as it is known to be one.
+    pub(crate) async fn request_streaming(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Arrived, Error> {
+        let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
+        if !response.status().is_success() || !matches!(Media::of(response.headers()), Media::Json) {
+            return self.answer(id, response, extra).await.map(Arrived::Whole);
+        }
+        self.place.check_encoding(response.headers())?;
+        let status = response.status();
+        match streaming::begin(&self.place.server, response.into_body(), id, self.context.limits.message_bytes).await? {
+            Begun::Whole(bytes) => self.answer_in(id, status, bytes, extra).map(Arrived::Whole),
+            Begun::Large(large) => Ok(Arrived::Large(large)),
+        }
     }
 
     /// Sends a message that has no answer: a notification.

@@ -12,6 +12,7 @@ mod sse;
 mod stdio;
 mod stdio_end;
 mod streamable;
+mod streaming;
 mod support;
 mod tls;
 mod tools;

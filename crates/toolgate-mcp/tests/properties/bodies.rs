@@ -4,6 +4,7 @@ use toolgate_mcp::depth;
 use toolgate_mcp::edit::{self, Edit, Fields};
 use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome};
 use toolgate_mcp::sse::{self, Decoder, Event};
+use toolgate_mcp::stream::{Piece, Scanner};
 use toolgate_mcp::uri_template::Template;
 
 /// Any bytes are a message or an error, and what is a message is JSON that `serde_json` reads as well.
@@ -37,6 +38,43 @@ pub fn only_the_id_changes(message: &[u8], id_text: &str, outcome: &str) {
     assert_eq!(response.id, Some(Id::from(u64::MAX)));
     let (Outcome::Result(raw) | Outcome::Error(raw)) = response.outcome;
     assert_eq!(raw.get(), outcome);
+}
+
+/// A response to 7 that is cut into pieces passes the scanner exactly when it can be parsed, and comes out as
+/// `with_id` makes it.
+pub fn stream(message: &[u8], steps: &[usize]) {
+    let whole = bytes::Bytes::copy_from_slice(message);
+    let mut scanner = Scanner::new(&Id::from(7));
+    let mut out = Vec::new();
+    let mut steps = steps.iter().copied().cycle();
+    let (mut at, mut fed) = (0, Ok(()));
+    while at < whole.len() && fed.is_ok() {
+        let next = (at + steps.next().unwrap_or(usize::MAX / 2)).min(whole.len());
+        fed = scanner.feed(&whole.slice(at..next), |piece| match piece {
+            Piece::Text(bytes) => out.extend_from_slice(&bytes),
+            Piece::Id => out.extend_from_slice(b"\"new\""),
+        });
+        at = next;
+    }
+    let passed = fed.and_then(|()| scanner.finish());
+    let new_id =
+        serde_json::from_str::<&serde_json::value::RawValue>("\"new\"").ok().and_then(Id::read).expect("an id");
+    let expected = match jsonrpc::parse(message) {
+        Ok(Message::Response(response)) if response.id == Some(Id::from(7)) => {
+            let changed = jsonrpc::with_id(message, response.id_text.expect("an id"), &new_id);
+            Some((changed, matches!(response.outcome, Outcome::Result(_))))
+        }
+        _ => None,
+    };
+    let text = String::from_utf8_lossy(message);
+    match expected {
+        Some((changed, is_result)) => {
+            assert_eq!(passed, Ok(()), "{text}");
+            assert_eq!(out, changed, "{text}");
+            assert!(scanner.is_result().is_none_or(|said| said == is_result), "{text}");
+        }
+        None => assert!(passed.is_err(), "{text}"),
+    }
 }
 
 /// Setting, replacing and removing a field leaves all others, in their order, as the text that they were.

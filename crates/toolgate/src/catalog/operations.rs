@@ -21,7 +21,7 @@ use super::merge::{ListedPage, Position};
 use super::owners::Owners;
 use super::{Catalog, Visit, rules};
 use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, State, Upstream, UpstreamError};
+use crate::upstream::{Ask, Form, Reply, State, Upstream, UpstreamError};
 
 /// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,21 +53,35 @@ pub struct Called {
 }
 
 /// An answer to `resources/read`.
-pub struct Read {
-    /// What the server said.
-    pub answer: Answer,
-    /// The server's own URI and the one that the client knows, where they differ.
-    renamed: Option<(String, String)>,
+pub enum Read {
+    /// What the server said, with the URI that the client knows.
+    Known(Reply),
+    /// What the server said under a URI of its own.
+    Renamed {
+        /// What it said.
+        answer: Answer,
+        /// Its own URI.
+        own: String,
+        /// The URI that the client knows.
+        listed: String,
+    },
 }
 
 impl Read {
-    /// The answer for the client: its id, and the URIs that it knows.
+    fn is_result(&self) -> bool {
+        match self {
+            Self::Known(reply) => reply.is_result(),
+            Self::Renamed { answer, .. } => answer.is_result(),
+        }
+    }
+
+    /// `answer` as the client is to see it: its id, and `listed` in place of `own`.
     #[must_use]
-    pub fn message(&self, id: &Id) -> Vec<u8> {
-        let (Some((own, listed)), AnswerOutcome::Result(result)) = (&self.renamed, self.answer.outcome()) else {
-            return self.answer.with_id(id);
-        };
-        jsonrpc::result(id, &with_uri(result, own, listed))
+    pub fn renamed(answer: &Answer, own: &str, listed: &str, id: &Id) -> Vec<u8> {
+        match answer.outcome() {
+            AnswerOutcome::Result(result) => jsonrpc::result(id, &with_uri(result, own, listed)),
+            AnswerOutcome::Error(_) => answer.with_id(id),
+        }
     }
 }
 
@@ -124,7 +138,11 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CallError`] when there is no answer of the upstream; an error answer of the upstream is an `Ok`.
-    pub async fn call_tool(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<(Answer, Called), CallError> {
+    pub async fn call_tool<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        params: Option<&RawValue>,
+    ) -> Result<(F, Called), CallError> {
         let call = Named::read(params)?;
         let found = self.find(Kind::Tools, visit, &call.name).await?;
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
@@ -135,20 +153,24 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::call_tool`].
-    pub async fn get_prompt(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<(Answer, Called), CallError> {
+    pub async fn get_prompt<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        params: Option<&RawValue>,
+    ) -> Result<(F, Called), CallError> {
         let call = Named::read(params)?;
         let found = self.find(Kind::Prompts, visit, &call.name).await?;
         self.send_named(visit, method::PROMPTS_GET, params, &call, found).await
     }
 
-    async fn send_named(
+    async fn send_named<F: Form>(
         &self,
         visit: Visit<'_>,
         method: &str,
         params: Option<&RawValue>,
         call: &Named<'_>,
         found: Found,
-    ) -> Result<(Answer, Called), CallError> {
+    ) -> Result<(F, Called), CallError> {
         let params = params.map(RawValue::get).unwrap_or("{}");
         let mut edit = Edit::new(params);
         if call.name != found.own_name {
@@ -174,23 +196,25 @@ impl Catalog {
         };
         let mut first = None;
         for owner in owners {
-            let mut edit = Edit::new(text);
-            let renamed = (read.uri != owner.own_name).then(|| (owner.own_name.clone(), read.uri.to_string()));
-            if renamed.is_some() {
+            let answered = if read.uri == owner.own_name {
+                let reply: Result<Reply, _> = self.send(visit, &owner.upstream, method::RESOURCES_READ, text).await;
+                reply.map(Read::Known)
+            } else {
+                let mut edit = Edit::new(text);
                 edit.replace(read.uri_text, quote(&owner.own_name));
-            }
-            match self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await {
-                Ok(answer) if answer.is_result() => return Ok(Read { answer, renamed }),
+                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await;
+                let (own, listed) = (owner.own_name.clone(), read.uri.to_string());
+                answer.map(|answer| Read::Renamed { answer, own, listed })
+            };
+            match answered {
+                Ok(answer) if answer.is_result() => return Ok(answer),
                 // The first server is the likeliest owner: what it says is the answer when nobody has the resource.
                 other => {
                     first.get_or_insert(other);
                 }
             }
         }
-        match first {
-            Some(refusal) => refusal.map(|answer| Read { answer, renamed: None }),
-            None => Err(unknown(Kind::Resources, &read.uri)),
-        }
+        first.unwrap_or_else(|| Err(unknown(Kind::Resources, &read.uri)))
     }
 
     /// Completes an argument of a prompt or resource template.
@@ -214,13 +238,13 @@ impl Catalog {
         self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish()).await
     }
 
-    async fn send(
+    async fn send<F: Form>(
         &self,
         visit: Visit<'_>,
         upstream: &Arc<Upstream>,
         method: &str,
         params: &str,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.session).map_err(UpstreamError::from)?;
         let timeout = upstream.settings.timeout.unwrap_or(self.settings.timeouts.call);
         if !visit.span.is_on() {
@@ -233,7 +257,7 @@ impl Catalog {
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
         let ask = Ask { method, params: params.as_deref(), timeout, headers: Some(&headers) };
-        let answer = upstream.ask(&lane, ask).await;
+        let answer: Result<F, _> = upstream.ask(&lane, ask).await;
         span.finish(answer.as_ref().err().map(UpstreamError::outcome_label));
         Ok(answer?)
     }

@@ -62,7 +62,9 @@ fn fetch_error(error: &FetchError) -> ErrorObject {
     }
 }
 
-fn upstream_error(error: &UpstreamError) -> ErrorObject {
+/// A server that did not answer.
+#[must_use]
+pub fn upstream_error(error: &UpstreamError) -> ErrorObject {
     let code = match error {
         UpstreamError::TimedOut { .. } => code::TIMEOUT,
         UpstreamError::Credential(_) | UpstreamError::AuthRequired { .. } => code::UPSTREAM_AUTH,

@@ -16,10 +16,11 @@ use super::reply::Message;
 use super::session::ClientSession;
 use super::{initialize, lists};
 use crate::auth::Caller;
-use crate::catalog::{CallError, Called, Kind, Scope, Visit};
+use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
+use crate::upstream::{Reply, Streamed};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -104,14 +105,14 @@ impl Exchange {
             method::PROMPTS_LIST if disabled.prompts => Ended::ok(lists::empty(Kind::Prompts, id)),
             method::PROMPTS_LIST => self.list(Kind::Prompts, visit, id, params).await,
             method::PROMPTS_GET if !disabled.prompts => {
-                Ended::of_call(id, catalog.get_prompt(visit, params).await.map(|(answer, _)| answer))
+                Ended::of_call(id, catalog.get_prompt(visit, params).await.map(|(reply, _)| reply))
             }
             method::RESOURCES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Resources, id)),
             method::RESOURCES_LIST => self.list(Kind::Resources, visit, id, params).await,
             method::RESOURCES_TEMPLATES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Templates, id)),
             method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, visit, id, params).await,
             method::RESOURCES_READ if !disabled.resources => self.read(visit, id, params).await,
-            method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(visit, params).await),
+            method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(visit, params).await.map(Reply::Whole)),
             _ => Ended::error(id, &ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))),
         }
     }
@@ -153,7 +154,10 @@ impl Exchange {
 
     async fn read(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         match self.snapshot.catalog.read_resource(visit, params).await {
-            Ok(read) => Ended::of_answer(&read.answer, Message::from(read.message(id))),
+            Ok(Read::Known(reply)) => Ended::of_call(id, Ok(reply)),
+            Ok(Read::Renamed { answer, own, listed }) => {
+                Ended::of_answer(&answer, Read::renamed(&answer, &own, &listed, id).into())
+            }
             Err(error) => Ended::error(id, &face::call_error(&error)),
         }
     }
@@ -222,24 +226,37 @@ impl Ended {
         Self { message, called: None, error: Some(ErrorType::Code(error.code)) }
     }
 
-    fn of_tool(id: &Id, answer: Result<(Answer, Called), CallError>) -> Self {
-        let (answer, called) = match answer {
+    fn of_tool(id: &Id, answer: Result<(Reply, Called), CallError>) -> Self {
+        let (reply, called) = match answer {
             Ok(answered) => answered,
             Err(error) => return Self::error(id, &face::call_error(&error)),
         };
-        let mut ended = Self::of_answer(&answer, message(id, &answer));
-        if answer.is_result() && says_is_error(&answer) {
-            ended.error = Some(ErrorType::Tool);
-        }
+        let mut ended = match reply {
+            Reply::Whole(answer) => {
+                let mut ended = Self::of_answer(&answer, message(id, &answer));
+                if answer.is_result() && says_is_error(&answer) {
+                    ended.error = Some(ErrorType::Tool);
+                }
+                ended
+            }
+            Reply::Streamed(streamed) => Self::of_streamed(id, *streamed),
+        };
         ended.called = Some(called);
         ended
     }
 
-    fn of_call(id: &Id, answer: Result<Answer, CallError>) -> Self {
+    fn of_call(id: &Id, answer: Result<Reply, CallError>) -> Self {
         match answer {
-            Ok(answer) => Self::of_answer(&answer, message(id, &answer)),
+            Ok(Reply::Whole(answer)) => Self::of_answer(&answer, message(id, &answer)),
+            Ok(Reply::Streamed(streamed)) => Self::of_streamed(id, *streamed),
             Err(error) => Self::error(id, &face::call_error(&error)),
         }
+    }
+
+    /// An answer that nobody reads on its way is counted by its kind: a code or `isError` in it is not seen.
+    fn of_streamed(id: &Id, streamed: Streamed) -> Self {
+        let error = if streamed.is_result() { None } else { Some(ErrorType::Code(0)) };
+        Self { message: Message::streamed(id, streamed), called: None, error }
     }
 
     fn of_answer(answer: &Answer, message: Message) -> Self {

@@ -22,7 +22,7 @@ use toolgate_mcp::{headers, method, views};
 use super::dispatch::{Answered, Exchange};
 use super::head::{Accepts, trace_headers, version_name};
 use super::refusal::{self, Refusal};
-use super::reply::{Framing, Message};
+use super::reply::{Framing, Message, Whole};
 use super::scope::{self, PathNames};
 use super::session::ClientSession;
 use super::stream;
@@ -258,25 +258,30 @@ async fn serve_batch(exchange: &Exchange, messages: &[Incoming<'_>]) -> Served {
     if answers.is_empty() {
         return Served::Accepted;
     }
-    let message = Message::batch(answers.into_iter().map(|answered| answered.message).collect());
+    let messages = answers.into_iter().map(|answered| answered.message.whole());
+    let message = Whole::batch(futures_util::future::join_all(messages).await);
     Served::Answered(Answered { message, opened: None })
 }
 
 /// Waits for the answer; turns the response into a stream when it takes long and the client takes streams.
 async fn wait(mut task: JoinHandle<Served>, accepts: Accepts, may_stream: &AtomicBool) -> Response {
     match tokio::time::timeout(PATIENCE, &mut task).await {
-        Ok(served) => respond(served, accepts.framing),
+        Ok(served) => respond(served, accepts.framing).await,
         Err(_) if accepts.streams && may_stream.load(Ordering::Acquire) => {
-            stream::until(async { last_event(task.await) })
+            stream::until(async { last_event(task.await).await })
         }
-        Err(_) => respond(task.await, accepts.framing),
+        Err(_) => respond(task.await, accepts.framing).await,
     }
 }
 
-fn respond(served: Result<Served, JoinError>, framing: Framing) -> Response {
+async fn respond(served: Result<Served, JoinError>, framing: Framing) -> Response {
     match served {
         Ok(Served::Answered(Answered { message, opened })) => {
-            let mut response = message.into_response(StatusCode::OK, framing);
+            let mut response = match framing {
+                Framing::Json => message.into_json(StatusCode::OK),
+                // In a box, because collecting a large answer is rare and every response would carry its size.
+                Framing::Sse => Box::pin(message.whole()).await.into_sse(),
+            };
             if let Some(value) = opened.and_then(|token| HeaderValue::try_from(token).ok()) {
                 response.headers_mut().insert(SESSION_ID, value);
             }
@@ -284,17 +289,17 @@ fn respond(served: Result<Served, JoinError>, framing: Framing) -> Response {
         }
         Ok(Served::Accepted) => StatusCode::ACCEPTED.into_response(),
         Ok(Served::Refused(refusal)) => refusal.into_response(),
-        Err(error) => panicked(&error).into_response(StatusCode::INTERNAL_SERVER_ERROR, Framing::Json),
+        Err(error) => panicked(&error).into_json(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
 /// The event that ends a stream which began before its answer was there.
-fn last_event(served: Result<Served, JoinError>) -> Option<Bytes> {
+async fn last_event(served: Result<Served, JoinError>) -> Option<Bytes> {
     match served {
-        Ok(Served::Answered(answered)) => Some(answered.message.into_event()),
+        Ok(Served::Answered(answered)) => Some(answered.message.whole().await.into_event()),
         // Refused and accepted are known long before a stream begins.
         Ok(Served::Accepted | Served::Refused(_)) => None,
-        Err(error) => Some(panicked(&error).into_event()),
+        Err(error) => Some(panicked(&error).whole().await.into_event()),
     }
 }
 

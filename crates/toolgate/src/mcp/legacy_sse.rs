@@ -159,7 +159,7 @@ fn stream_of(gateway: &Gateway, caller: &str, token: &str) -> Option<(SessionKey
 
 async fn answer(exchange: &Exchange, body: &[u8]) -> Option<Bytes> {
     match jsonrpc::parse(body) {
-        Ok(Incoming::Request(request)) => Some(exchange.answer(&request).await.message.into_event()),
+        Ok(Incoming::Request(request)) => Some(exchange.answer(&request).await.message.whole().await.into_event()),
         Ok(Incoming::Notification(_)) => None,
         Ok(Incoming::Response(_)) => {
             exchange.gateway.metrics.dropped_frames("_client", "answer_to_nothing");

@@ -7,7 +7,7 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, ParseError, code};
 use toolgate_mcp::session;
 use toolgate_mcp::version::Revision;
 
-use super::reply::{Framing, Message};
+use super::reply::Message;
 use crate::catalog::ScopeError;
 use crate::faces::admission::detail;
 use crate::server::body::BodyError;
@@ -111,5 +111,5 @@ pub(super) fn not_allowed_servers(names: &str) -> String {
 }
 
 fn rpc(status: StatusCode, code: i32, message: String) -> Response {
-    Message::from(jsonrpc::error(None, &ErrorObject::new(code, message))).into_response(status, Framing::Json)
+    Message::from(jsonrpc::error(None, &ErrorObject::new(code, message))).into_json(status)
 }

@@ -1,7 +1,7 @@
 //! One JSON-RPC message on its way to the client, in pieces that are never copied together.
 //!
 //! A page of five hundred tools is kept serialized; an answer to `tools/list` is that page between a few bytes of
-//! envelope. The pieces go to the socket as they are.
+//! envelope. The pieces go to the socket as they are. A large answer of an upstream goes there as it comes.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,10 +13,26 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use toolgate_mcp::jsonrpc::{self, Id};
 
-/// A message in pieces.
+use crate::faces::jsonrpc as face;
+use crate::upstream::{Streamed, StreamedBody};
+
+/// A message in pieces, or one that is still coming.
 #[derive(Debug)]
-pub struct Message(VecDeque<Bytes>);
+pub struct Message(Form);
+
+#[derive(Debug)]
+enum Form {
+    Pieces(VecDeque<Bytes>),
+    /// A large answer of an upstream, and the id for what is said in its place when it breaks off too early.
+    Streamed(Box<StreamedBody>, Id),
+}
+
+/// A message that is there.
+#[derive(Debug)]
+pub struct Whole(VecDeque<Bytes>);
 
 /// How a message is put into a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +48,48 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 impl From<Vec<u8>> for Message {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(VecDeque::from([Bytes::from(bytes)]))
+        Self(Form::Pieces(VecDeque::from([Bytes::from(bytes)])))
     }
 }
 
 impl FromIterator<Bytes> for Message {
     fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
-        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+        Self(Form::Pieces(pieces.into_iter().filter(|piece| !piece.is_empty()).collect()))
     }
 }
 
 impl Message {
+    /// A large answer as it comes, with `id`.
+    pub fn streamed(id: &Id, streamed: Streamed) -> Self {
+        Self(Form::Streamed(Box::new(streamed.with_id(id)), id.clone()))
+    }
+
+    /// The message when all of it is there. One that breaks off becomes an error.
+    pub async fn whole(self) -> Whole {
+        let (body, id) = match self.0 {
+            Form::Pieces(pieces) => return Whole(pieces),
+            Form::Streamed(body, id) => (body, id),
+        };
+        // The body ends by itself at the cap on upstream messages.
+        match body.collect().await {
+            Ok(all) => Whole(VecDeque::from([all.to_bytes()])),
+            Err(error) => Whole(VecDeque::from([jsonrpc::error(Some(&id), &face::upstream_error(&error)).into()])),
+        }
+    }
+
+    /// The message as a JSON response; one that is still coming goes on as it comes.
+    pub fn into_json(self, status: StatusCode) -> Response {
+        let body = match self.0 {
+            Form::Pieces(pieces) => Whole(pieces).into_body(),
+            Form::Streamed(body, _) => Body::new(*body),
+        };
+        response(status, JSON, body)
+    }
+}
+
+impl Whole {
     /// Several messages as a JSON-RPC batch.
-    pub fn batch(messages: Vec<Self>) -> Self {
+    pub fn batch(messages: Vec<Self>) -> Message {
         let mut pieces = VecDeque::from([Bytes::from_static(b"[")]);
         for (at, message) in messages.into_iter().enumerate() {
             if at > 0 {
@@ -53,7 +98,7 @@ impl Message {
             pieces.extend(message.0);
         }
         pieces.push_back(Bytes::from_static(b"]"));
-        Self(pieces)
+        Message(Form::Pieces(pieces))
     }
 
     /// The message as one event of a stream, its line breaks put into the event's form.
@@ -62,18 +107,10 @@ impl Message {
         Bytes::from(toolgate_mcp::sse::encode(Some("message"), None, &whole))
     }
 
-    /// The message as a whole response.
-    pub fn into_response(self, status: StatusCode, framing: Framing) -> Response {
-        let (content_type, body) = match framing {
-            Framing::Json => (JSON, self.into_body()),
-            Framing::Sse => (EVENT_STREAM, Body::from(self.into_event())),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        if framing == Framing::Sse {
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-        }
+    /// The message as a response that is a stream of this one event.
+    pub fn into_sse(self) -> Response {
+        let mut response = response(StatusCode::OK, EVENT_STREAM, Body::from(self.into_event()));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
         response
     }
 
@@ -83,6 +120,13 @@ impl Message {
             _ => Body::new(Pieces(self.0)),
         }
     }
+}
+
+fn response(status: StatusCode, content_type: HeaderValue, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
 }
 
 struct Pieces(VecDeque<Bytes>);

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use toolgate_client::AnswerOutcome;
+use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
@@ -141,7 +141,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let facts = SpanFacts { method: method::TOOLS_CALL, name: Some(&name), ..SpanFacts::default() };
     let span = gateway.traces.server_span(facts, None, &parts.headers);
     let visit = Visit { caller: &caller, session: None, scope: &scope, span: &span };
-    let called = snapshot.catalog.call_tool(visit, Some(&params)).await;
+    let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
     match called {
         Ok((answer, _)) => match answer.outcome() {

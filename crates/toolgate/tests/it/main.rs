@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod credentials;
 mod curl;
+mod large;
 mod lists;
 mod naming;
 mod passthrough;

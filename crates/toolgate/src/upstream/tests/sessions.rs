@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 use super::script::{ScriptedServer, lock};
 use super::{PATIENCE, call, lane, session_lane, upstreams, upstreams_of};
+use toolgate_client::Answer;
+
 use crate::upstream::testing::{http_server, settings, settings_of};
 use crate::upstream::{Ask, Blame, SessionKey, Stage, State, UpstreamError, Wait};
 
@@ -293,6 +295,6 @@ async fn a_request_may_have_headers_of_its_own() {
     let up = upstreams.find("up").unwrap();
     let headers = [("traceparent".parse().unwrap(), "00-abc-def-01".parse().unwrap())].into_iter().collect();
     let ask = Ask { method: "tools/list", params: None, timeout: PATIENCE, headers: Some(&headers) };
-    up.ask(&lane(up, &[]), ask).await.unwrap();
+    up.ask::<Answer>(&lane(up, &[]), ask).await.unwrap();
     assert!(server.script.seen().contains("00-abc-def-01"));
 }

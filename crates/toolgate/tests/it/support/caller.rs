@@ -69,6 +69,15 @@ impl Caller {
         EventStream::new(response.into_body())
     }
 
+    /// Calls a tool and gives the answer as it begins; its body is still to be read.
+    pub(crate) async fn begin_call(&self, tool: &str, id: &str) -> http::Response<hyper::body::Incoming> {
+        let url = format!("{}/mcp", self.base);
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{}}}}}}"#
+        );
+        self.http.open(Method::POST, &url, &self.headers, body).await
+    }
+
     /// One JSON-RPC request to `/mcp`, without a session unless the caller carries one.
     pub(crate) async fn rpc(&self, method: &str, params: Value) -> Answer {
         self.rpc_at("/mcp", method, params).await

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -38,6 +38,9 @@ pub(crate) enum Scripted {
     Silence,
     /// This text as `result`, once [`FakeMcp::release`] is called.
     Held(String),
+    /// This text as `result`: half of the message at once, and once [`FakeMcp::release`] is called the other half; or
+    /// the end of the connection instead.
+    Halves { result: String, breaks: bool },
 }
 
 impl Scripted {
@@ -275,6 +278,17 @@ impl Played {
             Scripted::Held(result) => {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();
                 self.result(seen, result)
+            }
+            Scripted::Halves { result, breaks } => {
+                let mut first = Bytes::from(envelope(seen, result));
+                let second = first.split_off(first.len() / 2);
+                let second = if *breaks { Err(std::io::Error::other("breaks off")) } else { Ok(second) };
+                let rest = stream::once(async move {
+                    self.released.subscribe().wait_for(|released| *released).await.unwrap();
+                    second
+                });
+                let body = stream::once(async { Ok(first) }).chain(rest);
+                ([("content-type", "application/json")], Body::from_stream(body)).into_response()
             }
         }
     }

@@ -88,6 +88,14 @@ impl Process {
         log
     }
 
+    /// The most memory that it has ever had resident.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        let pid = self.group.child.id().expect("the process runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel keeps a peak");
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         self.group.signal(signal);
