@@ -44,10 +44,12 @@ pub type ToolsOfServer = (Arc<Upstream>, Result<Vec<Box<str>>, Arc<FetchError>>)
 /// What was called, for metrics and traces: known names only.
 #[derive(Debug, Clone)]
 pub struct Called {
-    /// The server's prefix.
+    /// The server's configured name.
     pub server: String,
     /// The server's own name for the tool or prompt.
     pub name: String,
+    /// The same with the server's prefix.
+    pub listed: String,
     /// How long the upstream took; the rest of a call's time is the gateway's own.
     pub upstream_took: Duration,
 }
@@ -179,7 +181,9 @@ impl Catalog {
         let sent = Instant::now();
         let answer = self.send(visit, &found.upstream, method, &edit.finish()).await?;
         let upstream_took = sent.elapsed();
-        Ok((answer, Called { server: found.upstream.settings.prefix.clone(), name: found.own_name, upstream_took }))
+        let server = &found.upstream.settings;
+        let listed = self.settings.naming.prefixed(server, &found.own_name);
+        Ok((answer, Called { server: server.name.clone(), name: found.own_name, listed, upstream_took }))
     }
 
     /// Reads a resource: the servers that may have it are asked one after another until one does.

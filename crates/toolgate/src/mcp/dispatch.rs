@@ -186,8 +186,6 @@ impl Exchange {
     fn count(&self, method: &str, ended: &Ended, began: Instant) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
-        let separator = &self.snapshot.settings.naming.separator;
-        let listed = called.map(|called| format!("{}{separator}{}", called.server, called.name));
         let metrics = &self.gateway.metrics;
         let took = began.elapsed();
         if let Some(called) = called {
@@ -196,7 +194,7 @@ impl Exchange {
         metrics.server_operation(
             ServerOperation {
                 method,
-                tool: listed.as_deref(),
+                tool: called.map(|called| called.listed.as_str()),
                 error_type: error_type.as_deref(),
                 version: self.revision.name(),
                 transport: "tcp",

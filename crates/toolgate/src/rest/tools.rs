@@ -13,13 +13,13 @@ use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
-use crate::catalog::{FetchError, Scope, Visit};
+use crate::catalog::{Called, FetchError, Scope, Visit};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::scope;
 use crate::server::body;
-use crate::telemetry::{OperationSpan, SpanFacts};
+use crate::telemetry::{OperationSpan, RequestCount, SpanFacts, Status};
 use crate::upstream::Upstream;
 
 /// LiteLLM's query of the list route.
@@ -143,6 +143,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let visit = Visit { caller: &caller, session: None, scope: &scope, span: &span };
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
+    count(&gateway, called.as_ref().ok());
     match called {
         Ok((answer, _)) => match answer.outcome() {
             AnswerOutcome::Result(result) => json_response(StatusCode::OK, result.to_owned()),
@@ -155,6 +156,18 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
         },
         Err(error) => face::call_error(&error),
     }
+}
+
+/// Counts a call as the MCP face does; a call that brought no answer is an error.
+fn count(gateway: &Gateway, called: Option<&(Answer, Called)>) {
+    let of = called.map(|(_, called)| called);
+    let is_result = called.is_some_and(|(answer, _)| answer.is_result());
+    gateway.metrics.request(RequestCount {
+        server: of.map(|called| called.server.as_str()),
+        tool: of.map(|called| called.name.as_str()),
+        status: if is_result { Status::Ok } else { Status::Error },
+        code: 0,
+    });
 }
 
 fn missing(parameter: &str) -> Response {

@@ -60,12 +60,14 @@ async fn metrics_name_what_is_configured_and_nothing_that_a_stranger_says() {
     let fake = FakeMcp::start(script().tools(&["read"])).await;
     let gate = TestGateway::start(config().server("files", fake.entry())).await;
     gate.admin().call("files-read", json!({})).await.result();
+    let rest = json!({"server_id": "files", "name": "read", "arguments": {}});
+    assert_eq!(gate.admin().post("/mcp-rest/tools/call", rest.to_string()).await.status, 200);
     gate.admin().call("made-up-name", json!({})).await.error();
     gate.admin().rpc("made/up", json!({})).await.error();
     let reply = gate.anonymous().get("/metrics").await;
     let metrics = reply.text();
     for line in [
-        r#"toolgate_requests_total{server="files",tool="read",status="ok"} 1"#,
+        r#"toolgate_requests_total{server="files",tool="read",status="ok"} 2"#,
         r#"toolgate_upstream_up{server="files"} 1"#,
         r#"gen_ai_tool_name="files-read""#,
         r#"mcp_method_name="_OTHER""#,
