@@ -5,6 +5,7 @@
 
 mod accept;
 mod process;
+mod stall;
 
 pub use process::serve;
 

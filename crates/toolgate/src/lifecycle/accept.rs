@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::stall::StallLimit;
 use crate::gateway::Gateway;
 use crate::server::serve::Server;
 
@@ -29,6 +30,9 @@ const MAX_STREAMS: u32 = 250;
 
 /// What to wait after the system refuses to give another socket (too many open files, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may take nothing of what is sent to it.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a connection that came just before the gateway began to stop may take to send its first request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -83,7 +87,7 @@ async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, l
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.respond(request.map(Body::new)).await) }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(StallLimit::new(stream, STALL_TIMEOUT)), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stopping.cancelled(), if !late => {
