@@ -14,30 +14,15 @@ use crate::version::Revision;
 
 pub use capabilities::ClientCapabilities;
 
-/// What a session with a handshake remembers of its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LegacySession {
-    /// What was agreed in `initialize`.
-    pub revision: Revision,
-    /// What the client can do.
-    pub capabilities: ClientCapabilities,
-    /// When it ends, in milliseconds since 1970.
-    pub expires_at_ms: u64,
-}
-
-impl LegacySession {
-    /// Whether the session has ended by `now_ms`, in milliseconds since 1970.
-    #[must_use]
-    pub fn is_over(&self, now_ms: u64) -> bool {
-        self.expires_at_ms <= now_ms
-    }
-}
-
-/// The revision that `initialize` agrees on: the client's, if it is one with a handshake, else our newest such.
+/// The revision that `initialize` agrees on: the client's, if it is offered and has a handshake, else the newest such
+/// (MCP 2025-11-25, Lifecycle, Version Negotiation).
 #[must_use]
-pub fn negotiate(requested: &str) -> Revision {
-    let known = Revision::parse(requested).filter(|revision| revision.has_handshake());
-    known.unwrap_or(Revision::NEWEST_WITH_HANDSHAKE)
+pub fn negotiate(requested: &str, offered: &[Revision]) -> Revision {
+    let with_handshake = || offered.iter().copied().filter(|revision| revision.has_handshake());
+    Revision::parse(requested)
+        .filter(|revision| with_handshake().any(|offer| offer == *revision))
+        .or_else(|| with_handshake().max())
+        .unwrap_or(Revision::NEWEST_WITH_HANDSHAKE)
 }
 
 /// What a POST shows of itself before its method is looked into.

@@ -18,8 +18,8 @@ mod scope;
 
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
-pub use merge::{ListedPage, Outcome, Position};
-pub use operations::{Called, Offer, Read};
+pub use merge::{Failure, ListedPage, Outcome, Position};
+pub use operations::{Called, Offer, Read, is_tool_error};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;

@@ -46,7 +46,7 @@ pub use lane::{Lane, SessionKey};
 pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use status::{Failure, Stage, State, Status};
 
-use crate::auth::{Caller, mask};
+use crate::auth::Caller;
 use crate::config::settings::{Isolation, ServerSettings, Transport, UpstreamAuth};
 use connection::Lease;
 use deadline::Deadline;
@@ -107,12 +107,8 @@ impl Upstream {
             },
             Transport::Http { .. } | Transport::OpenApi { .. } => (session, None),
         };
-        let authorization = match caller.debug {
-            true => mask::mask(caller.headers.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes)),
-            false => String::new(),
-        };
         let fingerprint = outfit.fingerprint;
-        Ok(Lane { fingerprint, key: Key { session, caller: owner, fingerprint }, outfit, authorization })
+        Ok(Lane { fingerprint, key: Key { session, caller: owner, fingerprint }, outfit })
     }
 
     /// Asks the server, connecting first if need be.
@@ -169,12 +165,6 @@ impl Upstream {
     #[must_use]
     pub fn status(&self) -> Status {
         self.pool.watch.status()
-    }
-
-    /// `x-mcp-debug-*` for this server, values masked. [`debug::response_headers`] makes the whole set of a response.
-    #[must_use]
-    pub fn debug_headers(&self, lane: &Lane) -> Vec<(&'static str, String)> {
-        debug::of(self, lane)
     }
 
     /// Closes the connections that a client's session has here.

@@ -99,14 +99,10 @@ fn every_post_has_its_place() {
 fn a_client_gets_the_version_it_asks_for_or_our_newest_with_a_handshake() {
     let cases = [("2024-11-05", "2024-11-05"), (V_11, V_11), (V_07, V_11), ("1999-01-01", V_11), ("", V_11)];
     for (requested, expected) in cases {
-        assert_eq!(negotiate(requested).name(), expected, "{requested}");
+        assert_eq!(negotiate(requested, &Revision::ALL).name(), expected, "{requested}");
     }
-}
-
-#[test]
-fn a_session_is_over_at_its_hour() {
-    let capabilities = ClientCapabilities::default();
-    let session = LegacySession { revision: Revision::V2025_06_18, capabilities, expires_at_ms: 10 };
-    assert!(!session.is_over(9));
-    assert!(session.is_over(10));
+    let offered = [Revision::V2025_03_26, Revision::V2025_06_18, Revision::V2026_07_28];
+    for (requested, expected) in [(V_03, V_03), (V_11, V_06), (V_07, V_06)] {
+        assert_eq!(negotiate(requested, &offered).name(), expected, "{requested} of three");
+    }
 }

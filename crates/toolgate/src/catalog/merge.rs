@@ -40,6 +40,12 @@ pub struct Failure {
     pub message: String,
 }
 
+impl From<&FetchError> for Failure {
+    fn from(error: &FetchError) -> Self {
+        Self { status: error.outcome_label(), http_status: error.http_status(), message: error.to_string() }
+    }
+}
+
 impl Failure {
     /// As LiteLLM shows it, with the message besides.
     #[must_use]
@@ -54,12 +60,7 @@ impl Failure {
 
 impl Outcome {
     pub(super) fn new(upstream: &Upstream, list: Result<usize, &FetchError>) -> Self {
-        let failure = |error: &FetchError| Failure {
-            status: error.outcome_label(),
-            http_status: error.http_status(),
-            message: error.to_string(),
-        };
-        Self { server: upstream.settings.prefix.clone(), result: list.map_err(failure) }
+        Self { server: upstream.settings.prefix.clone(), result: list.map_err(Failure::from) }
     }
 }
 

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::{Edit, Fields};
 use toolgate_mcp::jsonrpc::{self, Id, quote};
-use toolgate_mcp::method;
 use toolgate_mcp::views::{Completion, Located, Named, Reference};
+use toolgate_mcp::{method, views};
 
 use super::errors::{CallError, FetchError, FindError, ListError};
 use super::find::{self, Found};
@@ -52,6 +52,21 @@ pub struct Called {
     pub listed: String,
     /// How long the upstream took; the rest of a call's time is the gateway's own.
     pub upstream_took: Duration,
+}
+
+/// Whether a tool was called and says that it failed (`isError`). Most do not have the word with that value, and are not parsed.
+#[must_use]
+pub fn is_tool_error(answer: &Answer) -> bool {
+    if !answer.is_result() {
+        return false;
+    }
+    let result = answer.outcome_bytes();
+    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
+    let is_true = |at: usize| {
+        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+    };
+    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// An answer to `resources/read`.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use toolgate_client::Answer;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
+use toolgate_mcp::session::negotiate;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
@@ -16,7 +17,7 @@ use super::reply::Message;
 use super::session::ClientSession;
 use super::{initialize, lists};
 use crate::auth::Caller;
-use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit};
+use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
@@ -172,7 +173,7 @@ impl Exchange {
                 return Answered { message: ended.message, opened: None };
             }
         };
-        let revision = initialize::negotiate(settings, &asked);
+        let revision = negotiate(&asked.protocol_version, &settings.general.advertised_versions);
         let span = self.span(request);
         let offer = self.snapshot.catalog.offer(self.visit(&span)).await;
         span.finish(None);
@@ -232,7 +233,7 @@ impl Ended {
         let mut ended = match reply {
             Reply::Whole(answer) => {
                 let mut ended = Self::of_answer(&answer, message(id, &answer));
-                if answer.is_result() && says_is_error(&answer) {
+                if is_tool_error(&answer) {
                     ended.error = Some(ErrorType::Tool);
                 }
                 ended
@@ -275,17 +276,6 @@ fn message(id: &Id, answer: &Answer) -> Message {
         return answer.with_id(id).into();
     }
     answer.pieces(id).into_iter().collect()
-}
-
-/// Whether a tool's result says `isError`. Most do not have the word with that value, and are not parsed.
-fn says_is_error(answer: &Answer) -> bool {
-    let result = answer.outcome_bytes();
-    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
-    let is_true = |at: usize| {
-        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
-        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
-    };
-    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// The code of a raw error object; 0 when it has none that fits.

@@ -2,21 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use toolgate_mcp::version::Revision;
-use toolgate_mcp::views::Initialize;
 
 use crate::catalog::Offer;
 use crate::config::Settings;
 use crate::upstream::Upstream;
-
-/// The revision to speak: the one asked for if it is offered, else the newest that is (MCP 2025-11-25, Lifecycle,
-/// Version Negotiation).
-pub(super) fn negotiate(settings: &Settings, asked: &Initialize<'_>) -> Revision {
-    let offered = || settings.general.advertised_versions.iter().copied().filter(|revision| revision.has_handshake());
-    Revision::parse(&asked.protocol_version)
-        .filter(|revision| offered().any(|offer| offer == *revision))
-        .or_else(|| offered().max())
-        .unwrap_or(Revision::NEWEST_WITH_HANDSHAKE)
-}
 
 /// The result. `the_one` is the server, when the path names exactly one.
 pub(super) fn result(settings: &Settings, revision: Revision, offer: &Offer, the_one: Option<&Upstream>) -> String {

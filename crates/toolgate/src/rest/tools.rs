@@ -13,7 +13,7 @@ use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
-use crate::catalog::{Called, FetchError, Scope, Visit};
+use crate::catalog::{Called, Failure, FetchError, Scope, Visit, is_tool_error};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
@@ -53,7 +53,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
                 tools.extend(items.iter().map(|item| with_mcp_info(item, upstream)));
                 json!({ "status": "ok", "tool_count": items.len() })
             }
-            Err(error) => json!({ "status": error.outcome_label(), "message": error.to_string() }),
+            Err(error) => Failure::from(&**error).to_json(),
         };
         outcomes.insert(upstream.settings.prefix.clone(), outcome);
     }
@@ -161,11 +161,15 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
 /// Counts a call as the MCP face does; a call that brought no answer is an error.
 fn count(gateway: &Gateway, called: Option<&(Answer, Called)>) {
     let of = called.map(|(_, called)| called);
-    let is_result = called.is_some_and(|(answer, _)| answer.is_result());
+    let status = match called {
+        Some((answer, _)) if is_tool_error(answer) => Status::ToolError,
+        Some((answer, _)) if answer.is_result() => Status::Ok,
+        _ => Status::Error,
+    };
     gateway.metrics.request(RequestCount {
         server: of.map(|called| called.server.as_str()),
         tool: of.map(|called| called.name.as_str()),
-        status: if is_result { Status::Ok } else { Status::Error },
+        status,
         code: 0,
     });
 }

@@ -49,16 +49,6 @@ pub fn response_headers(caller: &Caller, asked: &[(&Upstream, &Lane)]) -> Vec<(H
     headers
 }
 
-/// The same for one server, as text.
-pub(super) fn of(server: &Upstream, lane: &Lane) -> Vec<(&'static str, String)> {
-    vec![
-        ("x-mcp-debug-oauth2-token", lane.authorization.clone()),
-        ("x-mcp-debug-auth-resolution", lane.outfit.resolution.as_str().to_owned()),
-        ("x-mcp-debug-outbound-url", outbound_url(server)),
-        ("x-mcp-debug-server-auth-type", auth_type(&server.settings.auth).to_owned()),
-    ]
-}
-
 fn resolutions(asked: &[(&Upstream, &Lane)]) -> String {
     let map: BTreeMap<_, _> = asked
         .iter()

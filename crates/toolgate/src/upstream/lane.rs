@@ -21,8 +21,6 @@ pub struct Lane {
     pub fingerprint: [u8; 32],
     pub(super) key: Key,
     pub(super) outfit: Arc<Outfit>,
-    /// What the caller had in `Authorization`, masked; empty unless it asked for debug headers.
-    pub(super) authorization: String,
 }
 
 impl fmt::Debug for Lane {
