@@ -19,7 +19,7 @@ mod scope;
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, ListedPage, Outcome, Position};
-pub use operations::{Called, Offer, Read, is_tool_error};
+pub use operations::{Called, Offer, Read, is_tool_error, with_uri};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;

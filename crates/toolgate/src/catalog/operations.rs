@@ -70,9 +70,9 @@ pub fn is_tool_error(answer: &Answer) -> bool {
 }
 
 /// An answer to `resources/read`.
-pub enum Read {
+pub enum Read<F = Reply> {
     /// What the server said, with the URI that the client knows.
-    Known(Reply),
+    Known(F),
     /// What the server said under a URI of its own.
     Renamed {
         /// What it said.
@@ -84,14 +84,16 @@ pub enum Read {
     },
 }
 
-impl Read {
+impl<F: Form> Read<F> {
     fn is_result(&self) -> bool {
         match self {
             Self::Known(reply) => reply.is_result(),
             Self::Renamed { answer, .. } => answer.is_result(),
         }
     }
+}
 
+impl Read {
     /// `answer` as the client is to see it: its id, and `listed` in place of `own`.
     #[must_use]
     pub fn renamed(answer: &Answer, own: &str, listed: &str, id: &Id) -> Vec<u8> {
@@ -103,7 +105,8 @@ impl Read {
 }
 
 /// `result` of a read with `listed` in place of `own` as the URI of its contents.
-fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
+#[must_use]
+pub fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
     let mut edit = Edit::new(result);
     let contents: Vec<&RawValue> = Fields::read(result)
         .ok()
@@ -205,7 +208,11 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::call_tool`].
-    pub async fn read_resource(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Read, CallError> {
+    pub async fn read_resource<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        params: Option<&RawValue>,
+    ) -> Result<Read<F>, CallError> {
         let read = Located::read(params)?;
         let text = params.map(RawValue::get).unwrap_or("{}");
         let owners = match self.owners(visit, &read.uri).await? {
@@ -216,7 +223,7 @@ impl Catalog {
         let mut first = None;
         for owner in owners {
             let answered = if read.uri == owner.own_name {
-                let reply: Result<Reply, _> = self.send(visit, &owner.upstream, method::RESOURCES_READ, text).await;
+                let reply = self.send(visit, &owner.upstream, method::RESOURCES_READ, text).await;
                 reply.map(Read::Known)
             } else {
                 let mut edit = Edit::new(text);

@@ -15,6 +15,7 @@ mod credentials;
 mod curl;
 mod large;
 mod lists;
+mod modern;
 mod naming;
 mod passthrough;
 mod process;
