@@ -30,6 +30,12 @@ pub const SUBSCRIPTIONS_LISTEN: &str = "subscriptions/listen";
 pub const COMPLETION_COMPLETE: &str = "completion/complete";
 /// Sets how much a server logs to the client; until 2025-11-25.
 pub const LOGGING_SET_LEVEL: &str = "logging/setLevel";
+/// Asks how a task stands; the tasks extension of 2026-07-28.
+pub const TASKS_GET: &str = "tasks/get";
+/// Gives a task what it asked for; the tasks extension of 2026-07-28.
+pub const TASKS_UPDATE: &str = "tasks/update";
+/// Ends a task; the tasks extension of 2026-07-28.
+pub const TASKS_CANCEL: &str = "tasks/cancel";
 
 /// A server asks the client's model.
 pub const SAMPLING_CREATE_MESSAGE: &str = "sampling/createMessage";
