@@ -3,7 +3,7 @@
 //! From 2026-07-28 on a request repeats its method, its name and some arguments in headers, so that intermediaries need
 //! not read bodies. A value that a header cannot carry as it is becomes `=?base64?{UTF-8 bytes in base64}?=`.
 //!
-//! Here is how one value travels; in [`params`] which arguments of a tool do; in [`check`](mod@check) whether what came
+//! Here is how one value travels; in `params` which arguments of a tool do; in `check` whether what came
 //! in headers is what the body says.
 //!
 //! Source: MCP 2026-07-28, Streamable HTTP, Request Metadata (SEP-2243).

@@ -52,6 +52,12 @@ pub const CANCELLED: &str = "notifications/cancelled";
 pub const PROGRESS: &str = "notifications/progress";
 /// A line of a server's log.
 pub const LOG_MESSAGE: &str = "notifications/message";
+/// Says which changes a `subscriptions/listen` will hear of; since 2026-07-28.
+pub const SUBSCRIPTIONS_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// A task has come further; the tasks extension of 2026-07-28.
+pub const TASKS: &str = "notifications/tasks";
+/// What a URL was opened for is done; revision 2025-11-25 only.
+pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 /// The tools have changed.
 pub const TOOLS_LIST_CHANGED: &str = "notifications/tools/list_changed";
 /// The prompts have changed.

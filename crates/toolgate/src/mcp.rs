@@ -12,6 +12,7 @@ mod initialize;
 pub mod legacy_sse;
 mod lists;
 mod modern;
+pub mod outlet;
 mod refusal;
 mod reply;
 pub(crate) mod scope;
