@@ -5,17 +5,14 @@
 //! response's stream is the request: a client that closes it has cancelled, so a request runs inside the future of its
 //! own response and ends with it.
 //!
-//! [`facts`] reads what a request says of itself, [`refusal`] answers those that cannot be served, [`dispatch`] knows
-//! what each method means, and [`stamp`] makes of any server's result one of this revision.
+//! Here is decided whether a request can be served, [`refusal`] answers those that cannot, and [`dispatch`] knows what
+//! each method means. What servers of older revisions say is put into this one's words by `toolgate_mcp::translate`.
 //!
 //! Source: MCP 2026-07-28, `basic/versioning`, `basic/transports/streamable-http`.
 
 mod discover;
 mod dispatch;
-mod errors;
-mod facts;
 mod refusal;
-mod stamp;
 
 use std::sync::Arc;
 
@@ -23,8 +20,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
+use toolgate_mcp::headers::{self, Received};
 use toolgate_mcp::jsonrpc::{self, Body, Message, Request};
-use toolgate_mcp::session::{self as rules, Content, Decision, SessionHeader};
+use toolgate_mcp::session::{self as rules, ClientCapabilities, Content, Decision, SessionHeader};
+use toolgate_mcp::translate::request::Client;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
@@ -97,8 +96,9 @@ impl Arrived {
     /// Checks all that can be checked before anybody is asked.
     fn admit(&self, request: &Request<'_>) -> Result<Scope, Refusal> {
         self.check_version(request)?;
-        facts::check(request.params)?;
-        facts::check_headers(&self.headers, request)?;
+        let client = Client::read(request.params)?;
+        ClientCapabilities::read(Some(client.capabilities))?;
+        headers::check(&received(&self.headers), &request.method, request.params)?;
         self.scope.clone().map_err(Refusal::Scope)
     }
 
@@ -124,6 +124,11 @@ impl Arrived {
             }
         }
     }
+}
+
+/// The headers that repeat something of a body.
+fn received(all: &HeaderMap) -> Received<'_> {
+    Received::new(all.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
 fn meta_version(params: Option<&RawValue>) -> Option<String> {

@@ -35,7 +35,7 @@ async fn discover_names_every_revision_and_what_is_on_offer() {
     assert!(result["capabilities"]["tools"].is_object() && result["capabilities"]["resources"].is_object());
     assert_eq!((&result["resultType"], &result["cacheScope"]), (&json!("complete"), &json!("private")));
     assert!(result["ttlMs"].is_u64());
-    assert_eq!(result["_meta"][SERVER_INFO]["name"], "toolgate");
+    assert!(result["_meta"][SERVER_INFO]["name"].is_string());
     assert!(answer.http.headers.get("mcp-session-id").is_none());
 }
 
@@ -69,8 +69,9 @@ async fn a_tools_answer_stays_byte_for_byte_but_for_what_the_revision_adds() {
     let gate = TestGateway::start(config().server("fake", fake.entry())).await;
     let result = r#"{ "content" : [],"n":1e400,"structuredContent":[1.0],  "é":null }"#;
     let answer = Modern::new(&gate.admin()).call("fake-odd", json!({"result": result})).await;
-    let rest = answer.raw_result().split_once("\"toolgate\"").expect("the gateway names itself").1;
-    assert!(rest.ends_with(&result[1..]), "{rest}");
+    let kept = result.strip_suffix(" }").unwrap();
+    let rest = answer.raw_result().strip_prefix(kept).unwrap_or_else(|| panic!("{}", answer.raw_result()));
+    assert!(rest.starts_with(r#","resultType":"complete""#) && rest.ends_with(" }"), "{rest}");
     let own = r#"{"resultType":"complete","_meta":{"x":1,"io.modelcontextprotocol/serverInfo":{"name":"n"}}}"#;
     assert_eq!(Modern::new(&gate.admin()).call("fake-odd", json!({"result": own})).await.raw_result(), own);
 }

@@ -1,5 +1,6 @@
 //! What each method means, and how its answer goes back.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::response::Response;
@@ -7,14 +8,13 @@ use http::StatusCode;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Request, code};
-use toolgate_mcp::method;
+use toolgate_mcp::translate::{errors, request, results};
 use toolgate_mcp::version::Revision;
-use toolgate_mcp::views::{Located, ViewError};
+use toolgate_mcp::views::{Located, META_SERVER_INFO, ViewError};
+use toolgate_mcp::{edit, method};
 
-use super::facts::without_facts;
 use super::refusal::{Refusal, status_of};
-use super::stamp::{self, CACHE_FIELDS, META_SERVER_INFO};
-use super::{Arrived, discover, errors};
+use super::{Arrived, discover};
 use crate::catalog::{CallError, Called, Kind, Read, Scope, is_tool_error, with_uri};
 use crate::faces::jsonrpc as face;
 use crate::mcp::dispatch::{Ended, ErrorType, Exchange};
@@ -38,13 +38,12 @@ pub(super) async fn serve(arrived: Arrived, request: &Request<'_>, scope: Scope)
     let began = Instant::now();
     let accepts = Accepts::of(&arrived.headers);
     let Arrived { gateway, snapshot, caller, trace_headers, .. } = arrived;
-    let server_info = discover::server_info(&snapshot.settings, &scope).to_string();
+    let server_info = discover::server_info(&snapshot.settings, &scope);
     let revision = Revision::V2026_07_28;
     let exchange = Exchange { gateway, snapshot, caller, session: None, scope, revision, trace_headers };
-    let params = request.params.map(without_facts).map(|text| RawValue::from_string(text.into_owned()));
-    let params = match params.transpose() {
+    let params = match request.params.map(without_client).transpose() {
         Ok(params) => params,
-        Err(error) => return Refusal::Params(ViewError::Json(error.to_string())).into_response(Some(&request.id)),
+        Err(error) => return Refusal::Params(error).into_response(Some(&request.id)),
     };
     let modern = Modern { exchange, request, params, server_info };
     let span = modern.exchange.span(request);
@@ -59,6 +58,12 @@ pub(super) async fn serve(arrived: Arrived, request: &Request<'_>, scope: Scope)
         Framing::Sse if status == StatusCode::OK => Box::pin(ended.message.whole()).await.into_sse(),
         Framing::Json | Framing::Sse => ended.message.into_json(status),
     }
+}
+
+/// The parameters as a server of an older revision may see them: else it would take the request for one of this one.
+fn without_client(params: &RawValue) -> Result<Box<RawValue>, ViewError> {
+    let kept = request::without_client(params.get())?.into_owned();
+    RawValue::from_string(kept).map_err(|error| ViewError::Json(error.to_string()))
 }
 
 impl Modern<'_> {
@@ -84,9 +89,9 @@ impl Modern<'_> {
     }
 
     async fn discover(&self, span: &OperationSpan) -> Ended {
-        let Exchange { snapshot, scope, .. } = &self.exchange;
+        let snapshot = &self.exchange.snapshot;
         let offer = snapshot.catalog.offer(self.exchange.visit(span)).await;
-        let result = discover::result(&snapshot.settings, &offer, scope);
+        let result = discover::result(&snapshot.settings, &offer, &self.server_info);
         Ended::ok(jsonrpc::result(&self.request.id, &result).into())
     }
 
@@ -103,7 +108,8 @@ impl Modern<'_> {
         }
         let sealer = self.exchange.gateway.sessions.sealer();
         let dress = Dress {
-            result: &format!(r#""resultType":"complete",{CACHE_FIELDS},"#),
+            // A reload, or a server that comes back, changes the list, and what one caller sees another does not.
+            result: r#""resultType":"complete","ttlMs":0,"cacheScope":"private","#,
             meta: &format!(r#""{META_SERVER_INFO}":{},"#, self.server_info),
         };
         let visit = self.exchange.visit(span);
@@ -150,19 +156,38 @@ impl Modern<'_> {
 
     /// The answer that is a server's `result`.
     fn result(&self, result: &str) -> Ended {
-        let result = stamp::stamped(result, &self.request.method, &self.server_info);
-        Ended::ok(jsonrpc::result(&self.request.id, &result).into())
+        match results::to_modern(&self.request.method, result, Some(&self.server_info)) {
+            Ok(result) => Ended::ok(jsonrpc::result(&self.request.id, &result).into()),
+            Err(error) => self.unreadable(&error),
+        }
     }
 
     /// The answer that is a server's `error`.
     fn error(&self, error: &str) -> Ended {
-        let uri = match &*self.request.method {
-            method::RESOURCES_READ => Located::read(self.request.params).ok().map(|located| located.uri),
-            _ => None,
-        };
-        let (code, error) = errors::translated(error, uri.as_deref());
-        let message = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, self.request.id);
-        Ended { message: message.into_bytes().into(), called: None, error: Some(ErrorType::Code(code)) }
+        let translated = errors::to_modern(error).and_then(|translated| self.with_uri(error, translated));
+        match translated {
+            Ok(error) => Ended {
+                message: jsonrpc::raw_error(&self.request.id, &error).into(),
+                called: None,
+                error: Some(ErrorType::Code(errors::code_of(&error).unwrap_or_default())),
+            },
+            Err(error) => self.unreadable(&error),
+        }
+    }
+
+    /// `translated` with the URI that was asked for, if the server's `error` says that there is no such resource.
+    fn with_uri<'e>(&self, error: &str, translated: Cow<'e, str>) -> Result<Cow<'e, str>, ViewError> {
+        if errors::code_of(error) != Some(code::RESOURCE_NOT_FOUND) || self.request.method != method::RESOURCES_READ {
+            return Ok(translated);
+        }
+        let data = format!(r#"{{"uri":{}}}"#, jsonrpc::quote(&Located::read(self.request.params)?.uri));
+        Ok(Cow::Owned(edit::add_missing(&translated, &[("data", &data)])?.into_owned()))
+    }
+
+    /// The answer in place of one of a server that is no object.
+    fn unreadable(&self, error: &ViewError) -> Ended {
+        let text = format!("the server's answer cannot be read: {error}");
+        self.refused(&ErrorObject::new(code::UPSTREAM_UNAVAILABLE, text))
     }
 
     /// The answer that is an error of ours.

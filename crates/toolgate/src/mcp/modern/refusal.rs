@@ -7,6 +7,7 @@ use serde_json::json;
 use toolgate_mcp::headers::Mismatch;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, ParseError, code};
 use toolgate_mcp::session;
+use toolgate_mcp::translate::errors::{Rejection, rejection};
 use toolgate_mcp::views::ViewError;
 
 use super::super::refusal::not_allowed_servers;
@@ -31,8 +32,6 @@ pub(super) enum Refusal {
     },
     /// `params` or its `_meta` is not what every request must have.
     Params(ViewError),
-    /// `_meta` asks for a log level that there is not.
-    LogLevel(String),
     /// A header is missing, is no text, or says something else than the body.
     Header(Mismatch),
     /// `x-mcp-servers` names no server, or too many.
@@ -57,12 +56,6 @@ impl Refusal {
                 with_data(bad(code::UNSUPPORTED_PROTOCOL_VERSION, text), data)
             }
             Self::Params(error) => bad(code::INVALID_PARAMS, error.to_string()),
-            Self::LogLevel(level) => bad(
-                code::INVALID_PARAMS,
-                format!(
-                    "unknown log level `{level}`; one of debug, info, notice, warning, error, critical, alert, emergency"
-                ),
-            ),
             Self::Header(mismatch) => bad(mismatch.code(), mismatch.to_string()),
             Self::Scope(error @ ScopeError::TooMany { .. }) => bad(code::INVALID_REQUEST, error.to_string()),
             Self::Scope(ScopeError::NotFound(names)) => {
@@ -94,11 +87,9 @@ impl From<Mismatch> for Refusal {
 
 /// The HTTP status of an answer that is an error with this code.
 pub(super) fn status_of(code: i32) -> StatusCode {
-    match code {
-        code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-        code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY | code::UNSUPPORTED_PROTOCOL_VERSION => {
-            StatusCode::BAD_REQUEST
-        }
-        _ => StatusCode::OK,
+    match rejection(code) {
+        Rejection::BadRequest => StatusCode::BAD_REQUEST,
+        Rejection::NotFound => StatusCode::NOT_FOUND,
+        Rejection::None => StatusCode::OK,
     }
 }
