@@ -9,10 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::error::excerpt;
 use crate::options::{Events, Limits, Options};
+use crate::question::Asked;
 
-/// Replies to a server's own requests that may be on their way at once; a server that asks for more gets none.
-const REPLIES: usize = 16;
+/// Requests of the server that may wait for their answers at once; one that asks for more gets no answer to the rest.
+const QUESTIONS: usize = 64;
 
 pub(crate) struct Context {
     /// For log lines and errors.
@@ -25,7 +27,7 @@ pub(crate) struct Context {
     runtime: Handle,
     /// Cancelled when the session is closed or lost.
     pub(crate) ended: CancellationToken,
-    replies: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
     strays: AtomicU64,
 }
 
@@ -39,7 +41,7 @@ impl Context {
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             ended: CancellationToken::new(),
-            replies: Arc::new(Semaphore::new(REPLIES)),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
             strays: AtomicU64::new(0),
         })
     }
@@ -55,13 +57,28 @@ impl Context {
         self.tasks.wait().await;
     }
 
-    /// A place among the replies on their way; `None` when the server asks faster than it takes answers.
-    pub(crate) fn reply_permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.replies).try_acquire_owned().ok()
+    /// Answers a request of the server, or has it answered: by `events` if the request that it came with has some.
+    /// `deliver` sends the answer; it is given what must be dropped when that is done.
+    pub(crate) fn asked(
+        &self,
+        asked: Asked,
+        events: Option<&Arc<dyn Events>>,
+        deliver: impl FnOnce(Bytes, OwnedSemaphorePermit) + Send + Sync + 'static,
+    ) {
+        let Ok(place) = Arc::clone(&self.questions).try_acquire_owned() else {
+            return self.stray(&format!(
+                "a request `{}` of the server, which asks too much at once",
+                excerpt(asked.method().as_bytes())
+            ));
+        };
+        match asked.pong() {
+            Some(pong) => deliver(pong, place),
+            None => events.unwrap_or(&self.events).question(asked.with(|bytes| deliver(bytes, place))),
+        }
     }
 
-    pub(crate) fn notified(&self, method: &str, message: Bytes) {
-        self.events.notification(method, message);
+    pub(crate) fn notified(&self, method: &str, message: Bytes, events: Option<&Arc<dyn Events>>) {
+        events.unwrap_or(&self.events).notification(method, message);
     }
 
     /// Counts something that came and that nobody waits for.

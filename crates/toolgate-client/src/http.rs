@@ -18,7 +18,7 @@ pub use tls::TlsOptions;
 
 pub(crate) use request::Place;
 pub(crate) use sse::Sse;
-pub(crate) use streamable::{Arrived, Streamable};
+pub(crate) use streamable::{Arrived, Streamable, With};
 pub(crate) use streaming::Large;
 
 /// How long a message may take that nobody waits for: a cancellation, a reply, the end of a session.

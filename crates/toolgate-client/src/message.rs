@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Message, ParseError, code};
+use toolgate_mcp::jsonrpc::{self, Id, Message, ParseError};
 
 use crate::answer::Answer;
+use crate::question::Asked;
 
 /// The bytes of a request, in one allocation.
 pub(crate) fn request(id: u64, method: &str, params: Option<&str>) -> Bytes {
@@ -55,8 +56,8 @@ pub(crate) enum Incoming {
     Answer(u64, Answer),
     /// An answer to nothing that we asked; `is_error` tells an error without id, which is about what we sent last.
     Stray { is_error: bool },
-    /// A request of the server, and the answer it gets.
-    Request { method: String, reply: Bytes },
+    /// A request of the server.
+    Request(Asked),
     /// A notification.
     Notification { method: String, message: Bytes },
 }
@@ -72,27 +73,12 @@ impl Incoming {
                     None => Self::Stray { is_error: response.id.is_none() },
                 }
             }
-            Message::Request(request) => {
-                let reply = reply(&request.id, &request.method);
-                Self::Request { method: request.method.into_owned(), reply }
-            }
+            Message::Request(request) => Self::Request(Asked::new(message, request)),
             Message::Notification(notification) => {
                 Self::Notification { method: notification.method.into_owned(), message: message.clone() }
             }
         })
     }
-}
-
-/// What the server gets for a request of its own: we serve `ping`, and declare nothing else.
-fn reply(id: &Id, method: &str) -> Bytes {
-    let bytes = match method {
-        "ping" => jsonrpc::result(id, "{}"),
-        _ => {
-            let text = format!("this client does not serve `{}`", crate::error::excerpt(method.as_bytes()));
-            jsonrpc::error(Some(id), &ErrorObject::new(code::METHOD_NOT_FOUND, text))
-        }
-    };
-    Bytes::from(bytes)
 }
 
 /// The messages in one body or line: itself, or the parts of a batch. Nothing is copied.
@@ -125,18 +111,6 @@ mod tests {
         assert!(
             cancelled(3).starts_with(br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3"#)
         );
-    }
-
-    #[test]
-    fn a_servers_requests_are_answered() {
-        let reply = |text: &'static str| match Incoming::read(&Bytes::from_static(text.as_bytes())).expect("a message")
-        {
-            Incoming::Request { reply, .. } => reply,
-            _ => panic!("not a request"),
-        };
-        assert_eq!(reply(r#"{"jsonrpc":"2.0","id":"x","method":"ping"}"#), r#"{"jsonrpc":"2.0","id":"x","result":{}}"#);
-        let refused = reply(r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
-        assert!(refused.starts_with(br#"{"jsonrpc":"2.0","id":9,"error":{"code":-32601,"#));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 
+use crate::question::Question;
+
 /// What a session is opened with.
 #[derive(Clone)]
 pub struct Options {
@@ -15,8 +17,8 @@ pub struct Options {
     pub client_name: String,
     /// Our version, as the server is told it.
     pub client_version: String,
-    /// The client capabilities that we declare, a JSON object. This client serves `ping` alone, so that anything
-    /// declared here must be served by [`Events`]; `{}` unless that is so.
+    /// The client capabilities that we declare, a JSON object. A session serves `ping` alone, so anything declared here
+    /// must be served by [`Events::question`]; `{}` unless that is so.
     pub capabilities: Box<RawValue>,
     /// How long a request may take, unless [`Call::timeout`] says otherwise.
     pub timeout: Duration,
@@ -28,7 +30,7 @@ pub struct Options {
     /// Whether to open the stream on which a Streamable HTTP server speaks by itself, such as of changed lists. It
     /// holds one more connection for as long as the session lasts. The other transports always have such a stream.
     pub listen: bool,
-    /// Who hears of the server's notifications.
+    /// Who hears what the server says on its own account, where no [`Call::events`] does.
     pub events: Arc<dyn Events>,
 }
 
@@ -76,14 +78,18 @@ impl Default for Limits {
     }
 }
 
-/// Hears what a server sends on its own account.
+/// Hears what a server sends on its own account, in the order in which it came.
 ///
-/// Called on the task that reads from the server, so it must not block: hand the bytes on and return.
-/// Requests of the server do not come here: `ping` is answered with `{}`, everything else with error -32601.
+/// Called on the task that reads from the server, so it must not block: hand the message on and return.
 pub trait Events: Send + Sync {
     /// A notification; `message` is the whole of it as it came.
     fn notification(&self, method: &str, message: Bytes) {
         let _ = (method, message);
+    }
+
+    /// A request of the server, to be answered at any later time. `ping` does not come here: the session answers it.
+    fn question(&self, question: Question) {
+        drop(question);
     }
 }
 
@@ -93,13 +99,23 @@ struct Unheard;
 impl Events for Unheard {}
 
 /// What one request asks for itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Call {
     /// How long it may take, in place of [`Options::timeout`].
     pub timeout: Option<Duration>,
     /// Headers for this request alone; they win over those of the target. Over stdio they have no meaning.
     pub headers: HeaderMap,
+    /// Who hears what the server says on the request's own stream, which only Streamable HTTP has, until the answer
+    /// comes. What comes otherwise goes to [`Options::events`].
+    pub events: Option<Arc<dyn Events>>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may hold credentials.
+        f.debug_struct("Call").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Call {

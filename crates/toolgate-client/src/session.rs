@@ -12,7 +12,7 @@ use crate::connect;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
 use crate::handshake::ServerFacts;
-use crate::http::{Arrived, Sse, Streamable};
+use crate::http::{Arrived, Sse, Streamable, With};
 use crate::message;
 use crate::options::{Call, Options};
 use crate::stdio::Stdio;
@@ -86,7 +86,7 @@ impl Session {
         let message = message::request(id, method, params);
         let answer = async {
             match &core.wire {
-                Wire::Streamable(wire) => wire.request(id, message, &call.headers).await,
+                Wire::Streamable(wire) => wire.request(id, message, With::of(call)).await,
                 Wire::Sse(wire) => wire.request(id, message, &call.headers).await,
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await,
             }
@@ -107,7 +107,7 @@ impl Session {
         let message = message::request(id, method, params);
         let arrived = async {
             match &core.wire {
-                Wire::Streamable(wire) => wire.request_streaming(id, message, &call.headers).await,
+                Wire::Streamable(wire) => wire.request_streaming(id, message, With::of(call)).await,
                 Wire::Sse(wire) => wire.request(id, message, &call.headers).await.map(Arrived::Whole),
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await.map(Arrived::Whole),
             }

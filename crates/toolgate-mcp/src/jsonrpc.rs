@@ -108,6 +108,8 @@ pub struct Request<'a> {
     pub method: Cow<'a, str>,
     /// The raw parameters: an object or an array.
     pub params: Option<&'a RawValue>,
+    /// The id as it stands in the message, a slice of it; see [`with_id`].
+    pub id_text: &'a str,
 }
 
 /// A notification: a `method` and no `id`.
@@ -283,7 +285,7 @@ impl<'a> Wire<'a> {
         let Some(id) = self.id else {
             return Ok(Message::Notification(Notification { method, params: self.params }));
         };
-        Ok(Message::Request(Request { id: read_id(id)?, method, params: self.params }))
+        Ok(Message::Request(Request { id: read_id(id)?, method, params: self.params, id_text: id.get() }))
     }
 
     fn into_response(self) -> Result<Response<'a>, ParseError> {
@@ -396,15 +398,28 @@ pub fn error(id: Option<&Id>, error: &ErrorObject) -> Vec<u8> {
     out
 }
 
+/// The bytes of an error response that somebody else made; `error` must be the JSON text of an error object.
+#[must_use]
+pub fn raw_error(id: &Id, error: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(40 + id.0.len() + error.len());
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    out.extend_from_slice(id.0.as_bytes());
+    out.extend_from_slice(br#","error":"#);
+    out.extend_from_slice(error.as_bytes());
+    out.push(b'}');
+    out
+}
+
 /// `text` as a JSON string, quotes included.
 #[must_use]
 pub fn quote(text: &str) -> String {
     serde_json::to_string(text).expect("a string always serializes")
 }
 
-/// `message`, a response, with the id that the caller knows it by; everything else stays byte for byte.
+/// `message`, a response or a request, with the id that its receiver is to know it by; everything else stays byte for
+/// byte.
 ///
-/// `id_text` is [`Response::id_text`], borrowed from `message`.
+/// `id_text` is [`Response::id_text`] or [`Request::id_text`], borrowed from `message`.
 #[must_use]
 pub fn with_id(message: &[u8], id_text: &str, id: &Id) -> Vec<u8> {
     let start = id_text.as_ptr() as usize - message.as_ptr() as usize;

@@ -5,7 +5,7 @@
 //! ([`serde_json::value::RawValue`]), so unknown fields, big numbers and new content types survive.
 //!
 //! Suggested reading order: [`jsonrpc`], [`edit`], [`views`], [`version`], [`session`], [`method`], [`headers`], [`sse`],
-//! [`stream`], [`uri_template`], [`tool_shapes`].
+//! [`stream`], [`uri_template`], [`uris`], [`tool_shapes`], [`translate`].
 
 pub mod depth;
 pub mod edit;
@@ -17,6 +17,8 @@ pub mod session;
 pub mod sse;
 pub mod stream;
 pub mod tool_shapes;
+pub mod translate;
 pub mod uri_template;
+pub mod uris;
 pub mod version;
 pub mod views;

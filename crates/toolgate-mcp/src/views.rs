@@ -19,7 +19,10 @@ use crate::fields;
 use crate::jsonrpc::{self, Id};
 
 pub use list::{Hints, Item, Page, Skipped};
-pub use meta::{META_PROTOCOL_VERSION, TraceContext, meta, meta_protocol_version, progress_token, trace_context};
+pub use meta::{
+    META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_PROTOCOL_VERSION, META_SERVER_INFO,
+    META_SUBSCRIPTION_ID, TraceContext, meta, meta_protocol_version, progress_token, trace_context,
+};
 
 /// Why raw JSON does not have the shape that a method asks for. The text is for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -279,6 +282,13 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ViewErr
         return Err(ViewError::NotAnObject);
     }
     serde_json::from_str(json).map_err(|error| ViewError::Json(jsonrpc::plain(&error)))
+}
+
+/// What [`crate::edit`] says of JSON that is not what it must be, as a view says it.
+impl From<serde_json::Error> for ViewError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(jsonrpc::plain(&error))
+    }
 }
 
 pub(crate) fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<&'a RawValue, ViewError> {

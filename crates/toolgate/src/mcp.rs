@@ -11,6 +11,7 @@ mod head;
 mod initialize;
 pub mod legacy_sse;
 mod lists;
+pub mod outlet;
 mod refusal;
 mod reply;
 pub(crate) mod scope;

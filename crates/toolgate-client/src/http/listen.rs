@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::resumption::Resumption;
-use super::streamable::{Streamable, may_pass};
+use super::streamable::{Streamable, With, may_pass};
 use crate::context::Context;
 
 /// No request has this id, so no event on this stream is taken for an answer.
@@ -32,12 +32,13 @@ async fn listen(wire: &Streamable, context: &Context) {
     let mut resumption = Resumption::default();
     let mut opened = false;
     let none = HeaderMap::new();
+    let none = With::headers(&none);
     loop {
-        match wire.open_stream(resumption.last_event_id.clone(), &none).await {
+        match wire.open_stream(resumption.last_event_id.clone(), none).await {
             Ok(mut stream) => {
                 opened = true;
                 // However it ends, the next try tells whether the server is still there.
-                if let Err(error) = wire.read(NO_REQUEST, &mut stream, &mut resumption, &none).await {
+                if let Err(error) = wire.read(NO_REQUEST, &mut stream, &mut resumption, none).await {
                     tracing::debug!(%error, "the listening stream broke");
                 }
             }

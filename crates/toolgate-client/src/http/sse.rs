@@ -170,11 +170,13 @@ impl Reader {
                 }
             }
             Ok(Incoming::Stray { .. }) => self.context.stray("an answer to another request"),
-            Ok(Incoming::Notification { method, message }) => self.context.notified(&method, message),
-            Ok(Incoming::Request { method, reply }) => match self.context.reply_permit() {
-                Some(permit) => self.poster.send_aside(&self.context, reply, &HeaderMap::new(), permit),
-                None => self.context.stray(&format!("a request `{method}` of the server, which asks too much at once")),
-            },
+            Ok(Incoming::Notification { method, message }) => self.context.notified(&method, message, None),
+            Ok(Incoming::Request(asked)) => {
+                let (poster, context) = (self.poster.clone(), Arc::clone(&self.context));
+                self.context.asked(asked, None, move |reply, place| {
+                    poster.send_aside(&context, reply, &HeaderMap::new(), place);
+                });
+            }
             Err(_) => self.context.stray("an event that is not an MCP message"),
         }
     }

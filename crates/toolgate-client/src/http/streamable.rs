@@ -20,11 +20,29 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem, Refusal, bad_message, excerpt};
 use crate::message::{self, Incoming};
+use crate::options::{Call, Events};
 
 /// An answer, or the beginning of a large one.
 pub(crate) enum Arrived {
     Whole(Answer),
     Large(Box<Large>),
+}
+
+/// What a request brings along: headers of its own, and who hears what the server says on its stream.
+#[derive(Clone, Copy)]
+pub(crate) struct With<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) events: Option<&'a Arc<dyn Events>>,
+}
+
+impl<'a> With<'a> {
+    pub(crate) fn of(call: &'a Call) -> Self {
+        Self { headers: &call.headers, events: call.events.as_ref() }
+    }
+
+    pub(crate) fn headers(headers: &'a HeaderMap) -> Self {
+        Self { headers, events: None }
+    }
 }
 
 /// One server, and our session there.
@@ -47,7 +65,7 @@ impl Streamable {
     pub(crate) async fn initialize(&mut self, id: u64, message: Bytes) -> Result<Answer, Error> {
         let response = self.place.post(&self.place.uri, self.headers.clone(), message).await?;
         let session = response.headers().get(SESSION_ID).cloned();
-        let answer = self.answer(id, response, &HeaderMap::new()).await?;
+        let answer = self.answer(id, response, With::headers(&HeaderMap::new())).await?;
         if let Some(session) = session {
             if !request::valid_session_id(&session) {
                 let why = "its `Mcp-Session-Id` holds something else than visible ASCII".to_owned();
@@ -69,21 +87,21 @@ impl Streamable {
         self.headers.contains_key(SESSION_ID)
     }
 
-    pub(crate) async fn request(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
-        let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
-        self.answer(id, response, extra).await
+    pub(crate) async fn request(&self, id: u64, message: Bytes, with: With<'_>) -> Result<Answer, Error> {
+        let response = self.place.post(&self.place.uri, self.with(with.headers), message).await?;
+        self.answer(id, response, with).await
     }
 
     /// As [`Streamable::request`], but a large JSON answer is given as soon as it is known to be one.
-    pub(crate) async fn request_streaming(&self, id: u64, message: Bytes, extra: &HeaderMap) -> Result<Arrived, Error> {
-        let response = self.place.post(&self.place.uri, self.with(extra), message).await?;
+    pub(crate) async fn request_streaming(&self, id: u64, message: Bytes, with: With<'_>) -> Result<Arrived, Error> {
+        let response = self.place.post(&self.place.uri, self.with(with.headers), message).await?;
         if !response.status().is_success() || !matches!(Media::of(response.headers()), Media::Json) {
-            return self.answer(id, response, extra).await.map(Arrived::Whole);
+            return self.answer(id, response, with).await.map(Arrived::Whole);
         }
         self.place.check_encoding(response.headers())?;
         let status = response.status();
         match streaming::begin(&self.place.server, response.into_body(), id, self.context.limits.message_bytes).await? {
-            Begun::Whole(bytes) => self.answer_in(id, status, bytes, extra).map(Arrived::Whole),
+            Begun::Whole(bytes) => self.answer_in(id, status, bytes, with).map(Arrived::Whole),
             Begun::Large(large) => Ok(Arrived::Large(large)),
         }
     }
@@ -156,8 +174,8 @@ impl Streamable {
     }
 
     /// The answer to `id`, out of the response to the POST that carried it. Whatever has to be sent meanwhile carries
-    /// the request's `extra` headers too, for its credentials may be among them.
-    async fn answer(&self, id: u64, response: Response<Body>, extra: &HeaderMap) -> Result<Answer, Error> {
+    /// the request's own headers too, for its credentials may be among them.
+    async fn answer(&self, id: u64, response: Response<Body>, with: With<'_>) -> Result<Answer, Error> {
         let status = response.status();
         if !status.is_success() {
             return Box::pin(self.place.refused(response, self.has_session(), Some(id))).await;
@@ -169,11 +187,11 @@ impl Streamable {
             Media::Events => {
                 // In a box, so that requests that are answered in JSON do not carry the size of a stream reader.
                 let stream = EventStream::new(body, self.context.limits.message_bytes);
-                Box::pin(self.follow(id, stream, extra)).await
+                Box::pin(self.follow(id, stream, with)).await
             }
             Media::Json => {
                 let bytes = body::collect(&self.place.server, body, self.context.limits.message_bytes).await?;
-                self.answer_in(id, status, bytes, extra)
+                self.answer_in(id, status, bytes, with)
             }
             Media::Other(content_type) => {
                 let text = body::refusal(&self.place.server, body).await;
@@ -190,7 +208,7 @@ impl Streamable {
     }
 
     /// The answer to `id` in a JSON body.
-    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes, extra: &HeaderMap) -> Result<Answer, Error> {
+    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes, with: With<'_>) -> Result<Answer, Error> {
         let wrong = |problem| self.place.error(Delivery::Answered, problem);
         let no_answer = || wrong(Problem::NoAnswer { status, excerpt: excerpt(&bytes) });
         if bytes.is_empty() {
@@ -201,14 +219,14 @@ impl Streamable {
             if matches!(incoming, Incoming::Stray { is_error: true }) {
                 return Err(wrong(self.error_without_id(status, &bytes)));
             }
-            return self.take(id, incoming, extra).ok_or_else(no_answer);
+            return self.take(id, incoming, with).ok_or_else(no_answer);
         }
         // Servers of revision 2025-03-26 may answer with a batch; what else is in it is heard as on a stream.
         let parts = message::split(bytes.clone()).map_err(|error| wrong(bad_message(&error, &bytes)))?;
         let mut answer = None;
         for part in parts {
             let incoming = Incoming::read(&part).map_err(|error| wrong(bad_message(&error, &part)))?;
-            answer = self.take(id, incoming, extra).or(answer);
+            answer = self.take(id, incoming, with).or(answer);
         }
         answer.ok_or_else(no_answer)
     }
@@ -221,24 +239,25 @@ impl Streamable {
     }
 
     /// Takes the answer to `id`; everything else is heard, answered or dropped.
-    fn take(&self, id: u64, incoming: Incoming, extra: &HeaderMap) -> Option<Answer> {
+    fn take(&self, id: u64, incoming: Incoming, with: With<'_>) -> Option<Answer> {
         match incoming {
             Incoming::Answer(number, answer) if number == id => return Some(answer),
             Incoming::Answer(..) | Incoming::Stray { .. } => self.context.stray("an answer to another request"),
-            Incoming::Notification { method, message } => self.context.notified(&method, message),
-            Incoming::Request { method, reply } => match self.context.reply_permit() {
-                Some(permit) => self.send_aside(reply, self.with(extra), permit),
-                None => self.context.stray(&format!("a request `{method}` of the server, which asks too much at once")),
-            },
+            Incoming::Notification { method, message } => self.context.notified(&method, message, with.events),
+            Incoming::Request(asked) => {
+                let (wire, headers) = (self.clone(), self.with(with.headers));
+                let deliver = move |reply, place| wire.send_aside(reply, headers, place);
+                self.context.asked(asked, with.events, deliver);
+            }
         }
         None
     }
 
     /// Reads the stream, and those that continue it, until the answer to `id` comes.
-    async fn follow(&self, id: u64, mut stream: EventStream, extra: &HeaderMap) -> Result<Answer, Error> {
+    async fn follow(&self, id: u64, mut stream: EventStream, with: With<'_>) -> Result<Answer, Error> {
         let mut resumption = Resumption::default();
         loop {
-            let why = match self.read(id, &mut stream, &mut resumption, extra).await {
+            let why = match self.read(id, &mut stream, &mut resumption, with).await {
                 Ok(Some(answer)) => {
                     if let Some(body) = stream.into_unfinished() {
                         self.context.spawn(body::drain(body));
@@ -251,7 +270,7 @@ impl Streamable {
                     _ => return Err(error),
                 },
             };
-            stream = self.resume(&mut resumption, why, extra).await?;
+            stream = self.resume(&mut resumption, why, with).await?;
         }
     }
 
@@ -261,7 +280,7 @@ impl Streamable {
         id: u64,
         stream: &mut EventStream,
         resumption: &mut Resumption,
-        extra: &HeaderMap,
+        with: With<'_>,
     ) -> Result<Option<Answer>, Error> {
         while let Some(event) = stream.next(&self.place.server).await? {
             resumption.saw(&event);
@@ -270,7 +289,7 @@ impl Streamable {
             }
             match Incoming::read(&event.data) {
                 Ok(incoming) => {
-                    if let Some(answer) = self.take(id, incoming, extra) {
+                    if let Some(answer) = self.take(id, incoming, with) {
                         return Ok(Some(answer));
                     }
                 }
@@ -284,12 +303,7 @@ impl Streamable {
     }
 
     /// The continuation of a stream that ended before its time.
-    async fn resume(
-        &self,
-        resumption: &mut Resumption,
-        mut why: String,
-        extra: &HeaderMap,
-    ) -> Result<EventStream, Error> {
+    async fn resume(&self, resumption: &mut Resumption, mut why: String, with: With<'_>) -> Result<EventStream, Error> {
         let ended = |reason| self.place.error(Delivery::Unknown, Problem::StreamEnded { reason });
         if resumption.last_event_id.is_none() {
             return Err(ended(resumption.garbage.take().unwrap_or(why)));
@@ -297,7 +311,7 @@ impl Streamable {
         while resumption.tries < RESUME_TRIES {
             resumption.tries += 1;
             tokio::time::sleep(resumption.retry).await;
-            let error = match self.open_stream(resumption.last_event_id.clone(), extra).await {
+            let error = match self.open_stream(resumption.last_event_id.clone(), with).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
@@ -317,9 +331,9 @@ impl Streamable {
     pub(super) async fn open_stream(
         &self,
         last_event_id: Option<HeaderValue>,
-        extra: &HeaderMap,
+        with: With<'_>,
     ) -> Result<EventStream, Error> {
-        let mut headers = self.with(extra);
+        let mut headers = self.with(with.headers);
         headers.remove(header::CONTENT_TYPE);
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(last_event_id) = last_event_id {

@@ -139,11 +139,14 @@ impl Reader {
                 }
             }
             Incoming::Stray { .. } => self.context.stray("an answer to another request"),
-            Incoming::Notification { method, message } => self.context.notified(&method, message),
-            Incoming::Request { method, reply } => {
-                if self.queue.push(lines::framed(reply)).is_err() {
-                    self.context.stray(&format!("a request `{method}` of the server, which does not read answers"));
-                }
+            Incoming::Notification { method, message } => self.context.notified(&method, message, None),
+            Incoming::Request(asked) => {
+                let (queue, context) = (self.queue.clone(), Arc::clone(&self.context));
+                self.context.asked(asked, None, move |reply, _place| {
+                    if queue.push(lines::framed(reply)).is_err() {
+                        context.stray("an answer to a request of the server, which does not read answers");
+                    }
+                });
             }
         }
     }

@@ -1,10 +1,15 @@
 //! Streamable HTTP against the official Rust SDK, and against a script where its words matter.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
-use toolgate_client::{AnswerOutcome, Call, Delivery, HttpClient, HttpKind, Options, Session, TlsOptions, Transport};
+use toolgate_client::{
+    AnswerOutcome, Call, Delivery, Events, HttpClient, HttpKind, Options, Question, Session, TlsOptions, Transport,
+};
 use toolgate_mcp::version::Revision;
 
 use crate::support::calculator::Calculator;
@@ -187,6 +192,43 @@ async fn a_servers_requests_are_answered_in_a_post_of_their_own() {
     replies.sort();
     assert_eq!(replies[0], r#"{"jsonrpc":"2.0","id":"p","result":{}}"#);
     assert!(replies[1].starts_with(r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"#), "{}", replies[1]);
+}
+
+#[tokio::test]
+async fn a_call_hears_and_answers_what_comes_on_its_own_stream() {
+    struct Roots(mpsc::UnboundedSender<String>);
+    impl Events for Roots {
+        fn notification(&self, method: &str, _message: Bytes) {
+            // The test may have heard enough.
+            let _ = self.0.send(method.to_owned());
+        }
+
+        fn question(&self, question: Question) {
+            let _ = self.0.send(format!("{} {:?}", question.method(), question.params()));
+            question.answer(r#"{"roots":[{"uri":"file:///a"}]}"#);
+        }
+    }
+    let mut server = Script::mcp(|asked| match asked.what().as_str() {
+        "x" => Reply::events(&format!(
+            "data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}}\n\n\
+             data: {{\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\",\"params\":{{\"a\":1.0}}}}\n\n\
+             data: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}\n\n",
+            asked.id()
+        )),
+        _ => Reply::accepted(),
+    });
+    let (options, mut elsewhere) = listening();
+    let session = Session::connect(http(&server.url, HttpKind::Streamable), options).await.expect("connects");
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    let mut call = Call::default();
+    call.events = Some(Arc::new(Roots(sender)));
+    session.request_with("x", None, &call).await.expect("an answer");
+    assert_eq!(next(&mut heard).await, "notifications/progress");
+    assert_eq!(next(&mut heard).await, r#"roots/list Some("{\"a\":1.0}")"#);
+    server.next_of("x").await;
+    let reply = server.next().await.body;
+    assert_eq!(reply, r#"{"jsonrpc":"2.0","id":"q","result":{"roots":[{"uri":"file:///a"}]}}"#);
+    assert!(elsewhere.try_recv().is_err(), "the session's listener hears what belongs to no request");
 }
 
 #[tokio::test]

@@ -10,6 +10,21 @@ use crate::jsonrpc::{self, Id};
 /// The `_meta` key with which a request of 2026-07-28 and later says its revision.
 pub const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
+/// The `_meta` key with which a request of 2026-07-28 and later says what its client can do: an object.
+pub const META_CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The `_meta` key with which a request of 2026-07-28 and later names its client: an object.
+pub const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+
+/// The `_meta` key with which a request of 2026-07-28 and later asks for log messages.
+pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
+/// The `_meta` key with which a result of 2026-07-28 and later names its server: an object.
+pub const META_SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// The `_meta` key that says which `subscriptions/listen` a message belongs to: that request's id.
+pub const META_SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
 /// The `_meta` of any parameters or result.
 ///
 /// # Errors
