@@ -12,7 +12,7 @@ mod in_place;
 mod initialize;
 pub mod legacy_sse;
 mod lists;
-mod modern;
+pub(crate) mod modern;
 pub mod outlet;
 mod refusal;
 mod reply;

@@ -6,13 +6,22 @@
 //! own response and ends with it.
 //!
 //! Here is decided whether a request can be served, [`refusal`] answers those that cannot, and [`dispatch`] knows what
-//! each method means. What servers of older revisions say is put into this one's words by `toolgate_mcp::translate`.
+//! each method means. A [`call`] of one server may ask the client something; then it waits in [`parking`]. What changes
+//! is told to those who [`listen`]. What servers of older revisions say is put into this one's words by
+//! `toolgate_mcp::translate`.
 //!
 //! Source: MCP 2026-07-28, `basic/versioning`, `basic/transports/streamable-http`.
 
+mod answer;
+mod call;
 mod discover;
 mod dispatch;
+mod hearing;
+mod listen;
+pub(crate) mod parking;
 mod refusal;
+mod respond;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -22,7 +31,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 use toolgate_mcp::headers::{self, Received};
 use toolgate_mcp::jsonrpc::{self, Body, Message, Request};
-use toolgate_mcp::session::{self as rules, ClientCapabilities, Content, Decision, SessionHeader};
+use toolgate_mcp::session::{self as rules, Content, Decision, SessionHeader};
 use toolgate_mcp::translate::request::Client;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
@@ -88,18 +97,18 @@ impl Arrived {
             Err(error) => return Refusal::Parse(error).into_response(None),
         };
         match self.admit(&request) {
-            Ok(scope) => dispatch::serve(self, &request, scope).await,
+            Ok((client, scope)) => dispatch::serve(self, &request, client, scope).await,
             Err(refusal) => refusal.into_response(Some(&request.id)),
         }
     }
 
     /// Checks all that can be checked before anybody is asked.
-    fn admit(&self, request: &Request<'_>) -> Result<Scope, Refusal> {
+    fn admit<'r>(&self, request: &Request<'r>) -> Result<(Client<'r>, Scope), Refusal> {
         self.check_version(request)?;
         let client = Client::read(request.params)?;
-        ClientCapabilities::read(Some(client.capabilities))?;
         headers::check(&received(&self.headers), &request.method, request.params)?;
-        self.scope.clone().map_err(Refusal::Scope)
+        let scope = self.scope.clone().map_err(Refusal::Scope)?;
+        Ok((client, scope))
     }
 
     fn check_version(&self, request: &Request<'_>) -> Result<(), Refusal> {

@@ -16,6 +16,7 @@ mod curl;
 mod large;
 mod lists;
 mod modern;
+mod modern_calls;
 mod naming;
 mod passthrough;
 mod process;

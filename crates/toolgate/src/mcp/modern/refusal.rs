@@ -36,6 +36,17 @@ pub(super) enum Refusal {
     Header(Mismatch),
     /// `x-mcp-servers` names no server, or too many.
     Scope(ScopeError),
+    /// The client takes no streams, and the method has nothing else.
+    NotAStream,
+    /// More of something than one request may have.
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
+    /// All streams are taken.
+    Busy,
 }
 
 impl Refusal {
@@ -58,6 +69,15 @@ impl Refusal {
             Self::Params(error) => bad(code::INVALID_PARAMS, error.to_string()),
             Self::Header(mismatch) => bad(mismatch.code(), mismatch.to_string()),
             Self::Scope(error @ ScopeError::TooMany { .. }) => bad(code::INVALID_REQUEST, error.to_string()),
+            Self::NotAStream => {
+                let text = "this opens a stream: send `Accept: application/json, text/event-stream`";
+                (StatusCode::NOT_ACCEPTABLE, ErrorObject::new(code::INVALID_REQUEST, text))
+            }
+            Self::TooMany { what, max } => bad(code::INVALID_PARAMS, format!("at most {max} {what}")),
+            Self::Busy => {
+                let text = "too many streams are open; close some, or try again later";
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorObject::new(code::BUSY, text))
+            }
             Self::Scope(ScopeError::NotFound(names)) => {
                 (StatusCode::FORBIDDEN, ErrorObject::new(code::INVALID_REQUEST, not_allowed_servers(&names)))
             }
