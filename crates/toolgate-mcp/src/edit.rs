@@ -90,6 +90,12 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 
+    /// The fields in their order, names and all.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+        self.0
+    }
+
     /// Whether the object has no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -141,7 +147,7 @@ fn duplicate<'f>(fields: &'f [(Cow<'_, str>, &RawValue)]) -> Option<&'f str> {
 }
 
 /// An object key, borrowed when it has no escapes; serde's own `Cow` always copies.
-struct Key<'a>(Cow<'a, str>);
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -200,6 +206,98 @@ pub fn remove_field(object: &str, key: &str) -> Result<String, serde_json::Error
     Ok(format!("{}{}", &object[..start], &object[end..]))
 }
 
+/// The raw value that `path` leads to through objects; `None` when a step is missing, or leads to no object.
+///
+/// # Errors
+/// When `json` is no object, or an object on the way has a key twice.
+pub fn get_at<'a>(json: &'a str, path: &[&str]) -> Result<Option<&'a RawValue>, serde_json::Error> {
+    let Some((key, rest)) = path.split_first() else { return serde_json::from_str(json).map(Some) };
+    match Fields::read(json)?.get(key) {
+        Some(value) if rest.is_empty() => Ok(Some(value)),
+        Some(value) if value.get().starts_with('{') => get_at(value.get(), rest),
+        _ => Ok(None),
+    }
+}
+
+/// `json` with the value that `path` leads to set to `value` (JSON text), every other byte kept.
+///
+/// Objects that are missing on the way are made, also in the place of `null`. A path without steps changes nothing.
+///
+/// # Errors
+/// When something on the way is there and is no object, or has a key twice.
+pub fn set_at(json: &str, path: &[&str], value: &str) -> Result<String, serde_json::Error> {
+    let Some((key, rest)) = path.split_first() else { return Ok(json.to_owned()) };
+    if rest.is_empty() {
+        return set_field(json, key, value);
+    }
+    let inner = Fields::read(json)?.get(key).map(RawValue::get).filter(|inner| *inner != "null").unwrap_or("{}");
+    set_field(json, key, &set_at(inner, rest, value)?)
+}
+
+/// `json` without the value that `path` leads to, every other byte kept; the same text when it leads nowhere.
+///
+/// # Errors
+/// When `json` is no object, or an object on the way has a key twice.
+pub fn remove_at<'a>(json: &'a str, path: &[&str]) -> Result<Cow<'a, str>, serde_json::Error> {
+    let Some((key, way)) = path.split_last() else { return Ok(Cow::Borrowed(json)) };
+    let Some(holder) = get_at(json, way)?.filter(|raw| raw.get().starts_with('{')) else {
+        return Ok(Cow::Borrowed(json));
+    };
+    if Fields::read(holder.get())?.get(key).is_none() {
+        return Ok(Cow::Borrowed(json));
+    }
+    let changed = remove_field(holder.get(), key)?;
+    Ok(Cow::Owned(match way {
+        [] => changed,
+        _ => set_at(json, way, &changed)?,
+    }))
+}
+
+/// `object` with those of `defaults` (JSON text) that it lacks, or has as `null`, in one copy.
+///
+/// # Errors
+/// When `object` is no JSON object, or has a key twice.
+pub fn add_missing<'a>(object: &'a str, defaults: &[(&str, &'a str)]) -> Result<Cow<'a, str>, serde_json::Error> {
+    let fields = Fields::read(object)?;
+    let lacking = |key: &str| fields.get(key).is_none_or(|value| value.get() == "null");
+    Ok(write(object, &fields, defaults.iter().copied().filter(|(key, _)| lacking(key))))
+}
+
+/// `object` with all of `values` (JSON text) set, in one copy: replaced where they stand, else added after the last field.
+///
+/// # Errors
+/// When `object` is not a JSON object, or has a key twice.
+pub fn set_fields<'a>(object: &'a str, values: &[(&str, &'a str)]) -> Result<Cow<'a, str>, serde_json::Error> {
+    Ok(write(object, &Fields::read(object)?, values.iter().copied()))
+}
+
+/// `object`, whose `fields` these are, with all of `values` set.
+pub(crate) fn write<'a, 'v>(
+    object: &'a str,
+    fields: &Fields<'a>,
+    values: impl Iterator<Item = (&'v str, &'a str)>,
+) -> Cow<'a, str> {
+    let mut edit = Edit::new(object);
+    let mut added = String::new();
+    for (key, value) in values {
+        if let Some(old) = fields.get(key) {
+            edit.replace(old.get(), value);
+            continue;
+        }
+        if !(fields.is_empty() && added.is_empty()) {
+            added.push(',');
+        }
+        added.push_str(&quote(key));
+        added.push(':');
+        added.push_str(value);
+    }
+    if !added.is_empty() {
+        let end = fields.0.last().map_or_else(|| after_brace(object), |(_, last)| end_in(object, last));
+        edit.replace(&object[end..end], added);
+    }
+    edit.finish()
+}
+
 /// Where `value`, a slice of `object`, ends in it.
 fn end_in(object: &str, value: &RawValue) -> usize {
     value.get().as_ptr() as usize - object.as_ptr() as usize + value.get().len()
@@ -242,6 +340,44 @@ mod tests {
         for (got, expected) in cases {
             assert_eq!(got.expect("an object"), expected);
         }
+    }
+
+    #[test]
+    fn finds_sets_and_removes_values_at_a_path() {
+        let json = r#"{"a": {"b" :1e400, "c":null} ,"d":[1]}"#;
+        assert_eq!(get_at(json, &["a", "b"]).expect("an object").map(RawValue::get), Some("1e400"));
+        for missing in [&["a", "x"][..], &["x", "b"], &["d", "b"], &["a", "b", "x"]] {
+            assert!(get_at(json, missing).expect("an object").is_none(), "{missing:?}");
+            assert_eq!(remove_at(json, missing).expect("an object"), json, "{missing:?}");
+        }
+        let cases = [
+            (set_at(json, &["a", "b"], "2"), r#"{"a": {"b" :2, "c":null} ,"d":[1]}"#),
+            (set_at(json, &["a", "c", "x"], "2"), r#"{"a": {"b" :1e400, "c":{"x":2}} ,"d":[1]}"#),
+            (set_at(json, &["e", "f", "g"], "2"), r#"{"a": {"b" :1e400, "c":null} ,"d":[1],"e":{"f":{"g":2}}}"#),
+            (remove_at(json, &["a", "b"]).map(Cow::into_owned), r#"{"a": { "c":null} ,"d":[1]}"#),
+            (remove_at(json, &["d"]).map(Cow::into_owned), r#"{"a": {"b" :1e400, "c":null}}"#),
+        ];
+        for (got, expected) in cases {
+            assert_eq!(got.expect("an object"), expected);
+        }
+        assert!(set_at(json, &["d", "x"], "2").is_err());
+        assert!(get_at(r#"{"a":{"b":1,"b":2}}"#, &["a", "b"]).is_err());
+    }
+
+    #[test]
+    fn adds_only_what_is_missing() {
+        let cases = [
+            ("{ }", r#"{"a":1,"b":2 }"#),
+            (r#"{"a":null}"#, r#"{"a":1,"b":2}"#),
+            (r#"{"x":0,"b":null}"#, r#"{"x":0,"b":2,"a":1}"#),
+            (r#"{"x":{} }"#, r#"{"x":{},"a":1,"b":2 }"#),
+            (r#"{"b":0,"a":0}"#, r#"{"b":0,"a":0}"#),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(add_missing(json, &[("a", "1"), ("b", "2")]).expect("an object"), expected);
+        }
+        let set = set_fields(r#"{"b": 0,"x":1e400 }"#, &[("a", "1"), ("b", "2")]);
+        assert_eq!(set.expect("an object"), r#"{"b": 2,"x":1e400,"a":1 }"#);
     }
 
     #[test]

@@ -5,10 +5,11 @@
 //! ([`serde_json::value::RawValue`]), so unknown fields, big numbers and new content types survive.
 //!
 //! Suggested reading order: [`jsonrpc`], [`edit`], [`views`], [`version`], [`session`], [`method`], [`headers`], [`sse`],
-//! [`stream`], [`uri_template`], [`tool_shapes`].
+//! [`stream`], [`uri_template`], [`uris`], [`tool_shapes`], [`translate`].
 
 pub mod depth;
 pub mod edit;
+mod fields;
 pub mod headers;
 pub mod jsonrpc;
 pub mod method;
@@ -16,6 +17,8 @@ pub mod session;
 pub mod sse;
 pub mod stream;
 pub mod tool_shapes;
+pub mod translate;
 pub mod uri_template;
+pub mod uris;
 pub mod version;
 pub mod views;

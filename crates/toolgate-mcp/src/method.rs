@@ -30,6 +30,12 @@ pub const SUBSCRIPTIONS_LISTEN: &str = "subscriptions/listen";
 pub const COMPLETION_COMPLETE: &str = "completion/complete";
 /// Sets how much a server logs to the client; until 2025-11-25.
 pub const LOGGING_SET_LEVEL: &str = "logging/setLevel";
+/// Asks how a task stands; the tasks extension of 2026-07-28.
+pub const TASKS_GET: &str = "tasks/get";
+/// Gives a task what it asked for; the tasks extension of 2026-07-28.
+pub const TASKS_UPDATE: &str = "tasks/update";
+/// Ends a task; the tasks extension of 2026-07-28.
+pub const TASKS_CANCEL: &str = "tasks/cancel";
 
 /// A server asks the client's model.
 pub const SAMPLING_CREATE_MESSAGE: &str = "sampling/createMessage";
@@ -46,6 +52,12 @@ pub const CANCELLED: &str = "notifications/cancelled";
 pub const PROGRESS: &str = "notifications/progress";
 /// A line of a server's log.
 pub const LOG_MESSAGE: &str = "notifications/message";
+/// Says which changes a `subscriptions/listen` will hear of; since 2026-07-28.
+pub const SUBSCRIPTIONS_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// A task has come further; the tasks extension of 2026-07-28.
+pub const TASKS: &str = "notifications/tasks";
+/// What a URL was opened for is done; revision 2025-11-25 only.
+pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 /// The tools have changed.
 pub const TOOLS_LIST_CHANGED: &str = "notifications/tools/list_changed";
 /// The prompts have changed.
