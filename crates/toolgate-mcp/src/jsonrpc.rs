@@ -9,10 +9,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::depth::{self, MAX_DEPTH};
+use crate::fields;
 
 /// Error codes that JSON-RPC and MCP define, and ours (-32000..-32019, as the specification leaves them to us).
 pub mod code {
@@ -179,7 +180,10 @@ impl ParseError {
 /// # Errors
 /// [`ParseError`] as its variants say. A batch is [`ParseError::NotAMessage`]; see [`parse_body`].
 pub fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
-    parse_one(shallow_text(bytes)?)
+    match quick(bytes) {
+        Some(wire) => wire.into_message(),
+        None => parse_one(shallow_text(bytes)?),
+    }
 }
 
 /// Parses the body of a POST: one message, or a batch.
@@ -187,6 +191,9 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 /// # Errors
 /// [`ParseError`] as its variants say; one bad message in a batch fails the batch.
 pub fn parse_body(bytes: &[u8]) -> Result<Body<'_>, ParseError> {
+    if let Some(wire) = quick(bytes) {
+        return wire.into_message().map(Body::Single);
+    }
     let text = shallow_text(bytes)?;
     if !text.trim_ascii_start().starts_with('[') {
         return parse_one(text).map(Body::Single);
@@ -198,7 +205,13 @@ pub fn parse_body(bytes: &[u8]) -> Result<Body<'_>, ParseError> {
     items.into_iter().map(|item| parse_one(item.get())).collect::<Result<_, _>>().map(Body::Batch)
 }
 
-/// The bytes as text that is safe to parse and to pass on. Fields that nobody reads are checked for UTF-8 as well.
+/// Most messages are one well-formed object, and need no more than this one look. Fields that nobody reads are checked
+/// for UTF-8 as well.
+fn quick(bytes: &[u8]) -> Option<Wire<'_>> {
+    Wire::quick(std::str::from_utf8(bytes).ok()?)
+}
+
+/// The bytes as text that is safe to parse and to pass on.
 fn shallow_text(bytes: &[u8]) -> Result<&str, ParseError> {
     if !depth::within(bytes, MAX_DEPTH) {
         return Err(ParseError::TooDeep);
@@ -208,14 +221,14 @@ fn shallow_text(bytes: &[u8]) -> Result<&str, ParseError> {
 
 fn parse_one(text: &str) -> Result<Message<'_>, ParseError> {
     if !text.trim_ascii_start().starts_with('{') {
-        // A derived struct would read an array of values in field order as well.
         let json: Result<de::IgnoredAny, _> = serde_json::from_str(text);
         return Err(json.map_or_else(ParseError::NotJson, |_| ParseError::NotAMessage("expected an object".into())));
     }
-    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() { ParseError::NotAMessage(plain(&error).into()) } else { ParseError::NotJson(error) }
-    })?;
-    wire.into_message()
+    Wire::read(text).map_err(refusal)?.into_message()
+}
+
+fn refusal(error: serde_json::Error) -> ParseError {
+    if error.is_data() { ParseError::NotAMessage(plain(&error).into()) } else { ParseError::NotJson(error) }
 }
 
 /// `serde_json` says «at line 1 column 7», which nobody who sends one line of JSON wants to read.
@@ -227,28 +240,32 @@ pub(crate) fn plain(error: &serde_json::Error) -> String {
     }
 }
 
-#[derive(Deserialize)]
+/// The fields of an envelope. `"result": null` is an answer and `"id": null` is not a notification, so `null` is there.
 struct Wire<'a> {
-    #[serde(borrow, default)]
     jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
     id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
     method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
     params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
     result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
     error: Option<&'a RawValue>,
 }
 
-/// Plain `Option` reads `null` as absent, but `"result": null` is an answer and `"id": null` is not a notification.
-fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
+const FIELDS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 impl<'a> Wire<'a> {
+    fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        fields::pick(text, FIELDS).map(Self::of)
+    }
+
+    /// As [`Wire::read`], for well-formed text that is not too deep; `None` says nothing about why.
+    fn quick(text: &'a str) -> Option<Self> {
+        fields::quick(text, FIELDS).map(Self::of)
+    }
+
+    fn of([jsonrpc, id, method, params, result, error]: [Option<&'a RawValue>; 6]) -> Self {
+        Self { jsonrpc, id, method, params, result, error }
+    }
+
     fn into_message(self) -> Result<Message<'a>, ParseError> {
         if self.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
             return Err(ParseError::NotAMessage(r#"`jsonrpc` must be "2.0""#.into()));

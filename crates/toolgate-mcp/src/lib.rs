@@ -9,6 +9,7 @@
 
 pub mod depth;
 pub mod edit;
+mod fields;
 pub mod headers;
 pub mod jsonrpc;
 pub mod method;

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::fields;
 use crate::jsonrpc::{self, Id};
 
 pub use list::{Hints, Item, Page, Skipped};
@@ -64,22 +65,13 @@ impl<'a> Named<'a> {
     /// # Errors
     /// [`ViewError`] when `name` is not there, or a field has another type.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            name: Option<&'a RawValue>,
-            #[serde(borrow)]
-            arguments: Option<&'a RawValue>,
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(required("params", params)?.get())?;
-        let (name_text, name) = string("name", wire.name)?;
+        let [name, arguments, meta] = present(required("params", params)?.get(), ["name", "arguments", "_meta"])?;
+        let (name_text, name) = string("name", name)?;
         Ok(Self {
             name_text,
             name,
-            arguments: object_field("arguments", wire.arguments)?,
-            meta: object_field("_meta", wire.meta)?,
+            arguments: object_field("arguments", arguments)?,
+            meta: object_field("_meta", meta)?,
         })
     }
 }
@@ -102,16 +94,9 @@ impl<'a> Located<'a> {
     /// # Errors
     /// [`ViewError`] when `uri` is not there, or a field has another type.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            uri: Option<&'a RawValue>,
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(required("params", params)?.get())?;
-        let (uri_text, uri) = string("uri", wire.uri)?;
-        Ok(Self { uri_text, uri, meta: object_field("_meta", wire.meta)? })
+        let [uri, meta] = present(required("params", params)?.get(), ["uri", "_meta"])?;
+        let (uri_text, uri) = string("uri", uri)?;
+        Ok(Self { uri_text, uri, meta: object_field("_meta", meta)? })
     }
 }
 
@@ -151,44 +136,26 @@ impl<'a> Completion<'a> {
     /// # Errors
     /// [`ViewError`] when `ref` or `argument` is not there or of another type, or `ref.type` is unknown.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow, rename = "ref")]
-            reference: Option<&'a RawValue>,
-            #[serde(borrow)]
-            argument: Option<&'a RawValue>,
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(required("params", params)?.get())?;
-        let reference = required("ref", object_field("ref", wire.reference)?)?;
+        let [reference, argument, meta] = present(required("params", params)?.get(), ["ref", "argument", "_meta"])?;
+        let reference = required("ref", object_field("ref", reference)?)?;
         Ok(Self {
             reference: Reference::read(reference)?,
-            argument: required("argument", object_field("argument", wire.argument)?)?,
-            meta: object_field("_meta", wire.meta)?,
+            argument: required("argument", object_field("argument", argument)?)?,
+            meta: object_field("_meta", meta)?,
         })
     }
 }
 
 impl<'a> Reference<'a> {
     fn read(raw: &'a RawValue) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Option<&'a RawValue>,
-            #[serde(borrow)]
-            name: Option<&'a RawValue>,
-            #[serde(borrow)]
-            uri: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(raw.get())?;
-        match string("ref.type", wire.kind)?.1.as_ref() {
+        let [kind, name, uri] = present(raw.get(), ["type", "name", "uri"])?;
+        match string("ref.type", kind)?.1.as_ref() {
             "ref/prompt" => {
-                let (name_text, name) = string("ref.name", wire.name)?;
+                let (name_text, name) = string("ref.name", name)?;
                 Ok(Self::Prompt { name_text, name })
             }
             "ref/resource" => {
-                let (uri_text, uri) = string("ref.uri", wire.uri)?;
+                let (uri_text, uri) = string("ref.uri", uri)?;
                 Ok(Self::Resource { uri_text, uri })
             }
             _ => Err(ViewError::WrongType { field: "ref.type", expected: "`ref/prompt` or `ref/resource`" }),
@@ -215,24 +182,13 @@ impl<'a> Initialize<'a> {
     /// # Errors
     /// [`ViewError`] when `protocolVersion` is not there, or a field has another type.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            protocol_version: Option<&'a RawValue>,
-            #[serde(borrow)]
-            capabilities: Option<&'a RawValue>,
-            #[serde(borrow)]
-            client_info: Option<&'a RawValue>,
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(required("params", params)?.get())?;
+        let [protocol_version, capabilities, client_info, meta] =
+            present(required("params", params)?.get(), ["protocolVersion", "capabilities", "clientInfo", "_meta"])?;
         Ok(Self {
-            protocol_version: string("protocolVersion", wire.protocol_version)?.1,
-            capabilities: object_field("capabilities", wire.capabilities)?,
-            client_info: object_field("clientInfo", wire.client_info)?,
-            meta: object_field("_meta", wire.meta)?,
+            protocol_version: string("protocolVersion", protocol_version)?.1,
+            capabilities: object_field("capabilities", capabilities)?,
+            client_info: object_field("clientInfo", client_info)?,
+            meta: object_field("_meta", meta)?,
         })
     }
 }
@@ -258,27 +214,14 @@ impl<'a> Initialized<'a> {
     /// # Errors
     /// [`ViewError`] when `protocolVersion` is not there, or a field has another type.
     pub fn read(result: &'a str) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            protocol_version: Option<&'a RawValue>,
-            #[serde(borrow)]
-            capabilities: Option<&'a RawValue>,
-            #[serde(borrow)]
-            server_info: Option<&'a RawValue>,
-            #[serde(borrow)]
-            instructions: Option<&'a RawValue>,
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(result)?;
+        let [protocol_version, capabilities, server_info, instructions, meta] =
+            present(result, ["protocolVersion", "capabilities", "serverInfo", "instructions", "_meta"])?;
         Ok(Self {
-            protocol_version: string("protocolVersion", wire.protocol_version)?.1,
-            capabilities: object_field("capabilities", wire.capabilities)?,
-            server_info: object_field("serverInfo", wire.server_info)?,
-            instructions: optional_string("instructions", wire.instructions)?.map(|(_, text)| text),
-            meta: object_field("_meta", wire.meta)?,
+            protocol_version: string("protocolVersion", protocol_version)?.1,
+            capabilities: object_field("capabilities", capabilities)?,
+            server_info: object_field("serverInfo", server_info)?,
+            instructions: optional_string("instructions", instructions)?.map(|(_, text)| text),
+            meta: object_field("_meta", meta)?,
         })
     }
 }
@@ -298,14 +241,8 @@ impl<'a> Cancelled<'a> {
     /// # Errors
     /// [`ViewError`] when `requestId` is not there, or is no id.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            request_id: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(required("params", params)?.get())?;
-        let raw = required("requestId", wire.request_id)?;
+        let [request_id] = present(required("params", params)?.get(), ["requestId"])?;
+        let raw = required("requestId", request_id)?;
         let wrong = ViewError::WrongType { field: "requestId", expected: "a string or a number" };
         Ok(Self { request_id_text: raw.get(), request_id: Id::read(raw).ok_or(wrong)? })
     }
@@ -316,26 +253,27 @@ impl<'a> Cancelled<'a> {
 /// # Errors
 /// [`ViewError`] when it is there twice, or is no string.
 pub fn cursor(params: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, ViewError> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        cursor: Option<&'a RawValue>,
-    }
     let Some(params) = params else { return Ok(None) };
-    let wire: Wire<'_> = object(params.get())?;
-    Ok(optional_string("cursor", wire.cursor)?.map(|(_, cursor)| cursor))
+    let [cursor] = present(params.get(), ["cursor"])?;
+    Ok(optional_string("cursor", cursor)?.map(|(_, cursor)| cursor))
 }
 
 /// Whether the result of a `tools/call` says that the tool failed.
 #[must_use]
 pub fn is_error(result: &str) -> bool {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        is_error: Option<&'a RawValue>,
+    present(result, ["isError"]).is_ok_and(|[is_error]| is_error.is_some_and(|raw| raw.get() == "true"))
+}
+
+/// The values of `names` in the object `json`, in that order; `null` counts as absent.
+pub(crate) fn present<'a, const N: usize>(
+    json: &'a str,
+    names: [&'static str; N],
+) -> Result<[Option<&'a RawValue>; N], ViewError> {
+    if !json.trim_ascii_start().starts_with('{') {
+        return Err(ViewError::NotAnObject);
     }
-    object::<Wire<'_>>(result).is_ok_and(|wire| wire.is_error.is_some_and(|raw| raw.get() == "true"))
+    let values = fields::pick(json, names).map_err(|error| ViewError::Json(jsonrpc::plain(&error)))?;
+    Ok(values.map(|value| value.filter(|raw| raw.get() != "null")))
 }
 
 /// Reads an object. Without the check, a derived struct would read an array of values in field order as well.

@@ -2,6 +2,8 @@
 
 #[path = "properties/bodies.rs"]
 mod bodies;
+#[path = "properties/oracle.rs"]
+mod oracle;
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
@@ -36,6 +38,28 @@ fn key() -> impl Strategy<Value = String> {
         Just(r#""\u0061""#.to_owned()),
         any::<String>().prop_map(|text| quote(&text)),
     ]
+}
+
+fn envelope_key() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        r#""id""#,
+        r#""id""#,
+        r#""method""#,
+        r#""method""#,
+        r#""params""#,
+        r#""result""#,
+        r#""error""#,
+        r#""jsonrpc""#,
+        r#""\u0069d""#,
+        r#""a""#,
+        r#""a""#,
+        r#""\ud800""#,
+    ])
+}
+
+fn envelope_value() -> impl Strategy<Value = String> {
+    let values = ["7", "\"7\"", "\"ping\"", "\"tools\\/call\"", "\"2.0\"", "null", "{}", "[]", "-1.5e3", "07"];
+    select(values.to_vec()).prop_map(str::to_owned)
 }
 
 fn blank() -> impl Strategy<Value = &'static str> {
@@ -234,11 +258,13 @@ proptest! {
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
         bodies::parse(&bytes);
+        oracle::agrees(&bytes);
     }
 
     #[test]
     fn any_json_is_a_message_or_an_error(json in json()) {
         bodies::parse(json.as_bytes());
+        oracle::agrees(json.as_bytes());
     }
 
     #[test]
@@ -278,6 +304,26 @@ proptest! {
             message[at] = byte;
             bodies::stream(&message, &steps);
             bodies::stream(&message[..at], &steps);
+        }
+    }
+
+    #[test]
+    fn a_message_is_what_serde_json_alone_makes_of_it(
+        fields in vec((envelope_key(), prop_oneof![envelope_value(), json()]), 0..6),
+        blank in blank(),
+        is_batch in any::<bool>(),
+        broken in proptest::option::of((any::<usize>(), any::<u8>())),
+    ) {
+        let fields: Vec<String> =
+            fields.into_iter().map(|(key, value)| format!("{blank}{key}{blank}:{blank}{value}{blank}")).collect();
+        let message = format!(r#"{{"jsonrpc":"2.0",{}}}"#, fields.join(",")).replace(",}", "}");
+        let mut message = if is_batch { format!("{blank}[{message}]{blank}") } else { message }.into_bytes();
+        oracle::agrees(&message);
+        if let Some((at, byte)) = broken {
+            let at = at % message.len();
+            oracle::agrees(&message[..at]);
+            message[at] = byte;
+            oracle::agrees(&message);
         }
     }
 

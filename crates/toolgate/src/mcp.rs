@@ -8,12 +8,14 @@
 pub mod dispatch;
 pub mod endpoint;
 mod head;
+mod in_place;
 mod initialize;
 pub mod legacy_sse;
 mod lists;
 pub mod outlet;
 mod refusal;
 mod reply;
+mod respond;
 pub(crate) mod scope;
 pub mod session;
 pub mod sse_streams;

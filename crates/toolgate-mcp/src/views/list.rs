@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ViewError, object, object_field, optional_string};
+use super::{ViewError, object, object_field, optional_string, present};
 use crate::edit::Fields;
 use crate::jsonrpc;
 
@@ -90,29 +90,12 @@ impl<'a> Item<'a> {
     /// # Errors
     /// [`ViewError`] when the item is no object, or a field that is read has another type or stands there twice.
     pub fn read(raw: &'a str, key: &str) -> Result<Self, ViewError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            #[serde(borrow)]
-            name: Option<&'a RawValue>,
-            #[serde(borrow)]
-            uri: Option<&'a RawValue>,
-            #[serde(borrow)]
-            uri_template: Option<&'a RawValue>,
-            #[serde(borrow)]
-            description: Option<&'a RawValue>,
-            #[serde(borrow)]
-            input_schema: Option<&'a RawValue>,
-            #[serde(borrow)]
-            annotations: Option<&'a RawValue>,
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let wire: Wire<'a> = object(raw)?;
-        let (name_text, name) = optional_string("name", wire.name)?.unzip();
+        let [name, uri, uri_template, description, input_schema, annotations, meta] =
+            present(raw, ["name", "uri", "uriTemplate", "description", "inputSchema", "annotations", "_meta"])?;
+        let (name_text, name) = optional_string("name", name)?.unzip();
         let (uri_text, uri) = match key {
-            "resourceTemplates" => optional_string("uriTemplate", wire.uri_template)?.unzip(),
-            _ => optional_string("uri", wire.uri)?.unzip(),
+            "resourceTemplates" => optional_string("uriTemplate", uri_template)?.unzip(),
+            _ => optional_string("uri", uri)?.unzip(),
         };
         Ok(Self {
             raw,
@@ -120,10 +103,10 @@ impl<'a> Item<'a> {
             name,
             uri_text,
             uri,
-            description_text: optional_string("description", wire.description)?.map(|(text, _)| text),
-            input_schema: object_field("inputSchema", wire.input_schema)?,
-            annotations: object_field("annotations", wire.annotations)?,
-            meta: object_field("_meta", wire.meta)?,
+            description_text: optional_string("description", description)?.map(|(text, _)| text),
+            input_schema: object_field("inputSchema", input_schema)?,
+            annotations: object_field("annotations", annotations)?,
+            meta: object_field("_meta", meta)?,
         })
     }
 }

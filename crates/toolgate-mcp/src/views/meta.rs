@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ViewError, object, object_field, optional_string};
+use super::{ViewError, object_field, optional_string, present};
 use crate::jsonrpc::{self, Id};
 
 /// The `_meta` key with which a request of 2026-07-28 and later says its revision.
@@ -31,13 +30,9 @@ pub const META_SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 /// # Errors
 /// [`ViewError`] when the whole or its `_meta` is no object, or `_meta` is there twice.
 pub fn meta(of: Option<&RawValue>) -> Result<Option<&RawValue>, ViewError> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow, rename = "_meta")]
-        meta: Option<&'a RawValue>,
-    }
     let Some(of) = of else { return Ok(None) };
-    object_field("_meta", object::<Wire<'_>>(of.get())?.meta)
+    let [meta] = present(of.get(), ["_meta"])?;
+    object_field("_meta", meta)
 }
 
 /// The revision that a request of 2026-07-28 and later carries in its `_meta`; any text.
@@ -45,13 +40,8 @@ pub fn meta(of: Option<&RawValue>) -> Result<Option<&RawValue>, ViewError> {
 /// # Errors
 /// [`ViewError`] when it is there twice, or is no string.
 pub fn meta_protocol_version(meta: &RawValue) -> Result<Option<Cow<'_, str>>, ViewError> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
-        version: Option<&'a RawValue>,
-    }
-    let wire: Wire<'_> = object(meta.get())?;
-    Ok(optional_string(META_PROTOCOL_VERSION, wire.version)?.map(|(_, version)| version))
+    let [version] = present(meta.get(), [META_PROTOCOL_VERSION])?;
+    Ok(optional_string(META_PROTOCOL_VERSION, version)?.map(|(_, version)| version))
 }
 
 /// The JSON text of the `progressToken` in the parameters of `notifications/progress`, or in a request's `_meta`.
@@ -59,14 +49,8 @@ pub fn meta_protocol_version(meta: &RawValue) -> Result<Option<Cow<'_, str>>, Vi
 /// # Errors
 /// [`ViewError`] when it is there twice, or is neither a string nor a number.
 pub fn progress_token(of: &RawValue) -> Result<Option<&str>, ViewError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        progress_token: Option<&'a RawValue>,
-    }
-    let wire: Wire<'_> = object(of.get())?;
-    let Some(token) = wire.progress_token else { return Ok(None) };
+    let [token] = present(of.get(), ["progressToken"])?;
+    let Some(token) = token else { return Ok(None) };
     let wrong = ViewError::WrongType { field: "progressToken", expected: "a string or a number" };
     Id::read(token).ok_or(wrong)?;
     Ok(Some(token.get()))
@@ -86,19 +70,7 @@ pub struct TraceContext<'a> {
 /// Reads the trace context; empty when a key of it stands there twice, since tracing must never fail a call.
 #[must_use]
 pub fn trace_context(meta: &RawValue) -> TraceContext<'_> {
-    #[derive(Deserialize, Default)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        traceparent: Option<&'a RawValue>,
-        #[serde(borrow)]
-        tracestate: Option<&'a RawValue>,
-        #[serde(borrow)]
-        baggage: Option<&'a RawValue>,
-    }
-    let wire: Wire<'_> = object(meta.get()).unwrap_or_default();
-    TraceContext {
-        traceparent: wire.traceparent.and_then(jsonrpc::string),
-        tracestate: wire.tracestate.and_then(jsonrpc::string),
-        baggage: wire.baggage.and_then(jsonrpc::string),
-    }
+    let values = present(meta.get(), ["traceparent", "tracestate", "baggage"]).unwrap_or_default();
+    let [traceparent, tracestate, baggage] = values.map(|value| value.and_then(jsonrpc::string));
+    TraceContext { traceparent, tracestate, baggage }
 }
