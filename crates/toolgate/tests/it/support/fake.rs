@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::config::Entry;
@@ -43,6 +43,8 @@ pub(crate) enum Scripted {
     /// A stream on which the server asks its client, round after round, methods with their parameters; each round once
     /// the one before is answered. The result's text is all answers, in order.
     Asks(Vec<Vec<(&'static str, Value)>>),
+    /// A stream of whatever [`FakeMcp::say`] is given.
+    Speaks,
     /// A stream of these messages, and then this text as `result`, once [`FakeMcp::release`] is called.
     Says(Vec<Value>, String),
     /// This text as `result`: half of the message at once, and once [`FakeMcp::release`] is called the other half; or
@@ -145,6 +147,7 @@ struct Played {
     generation: AtomicU64,
     endless_bytes: AtomicU64,
     released: watch::Sender<bool>,
+    said: broadcast::Sender<String>,
 }
 
 impl FakeMcp {
@@ -156,6 +159,7 @@ impl FakeMcp {
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
             released: watch::Sender::new(false),
+            said: broadcast::Sender::new(64),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -196,6 +200,11 @@ impl FakeMcp {
         let mut count = self.state.count.subscribe();
         let enough = count.wait_for(|_| self.seen_of(method).len() >= times);
         soon(&format!("{method} reaching the upstream"), enough).await.unwrap();
+    }
+
+    /// Sends a message on all streams that are open for that.
+    pub(crate) fn say(&self, message: &Value) {
+        self.state.said.send(message.to_string()).expect("a stream is open");
     }
 
     /// Lets held answers go.
@@ -293,6 +302,18 @@ impl Played {
             Scripted::Asks(rounds) => {
                 let (events, body) = events();
                 tokio::spawn(self.clone().ask(seen.clone(), rounds.clone(), events));
+                body
+            }
+            Scripted::Speaks => {
+                let (events, body) = events();
+                let mut said = self.said.subscribe();
+                tokio::spawn(async move {
+                    while let Ok(message) = said.recv().await {
+                        if events.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                });
                 body
             }
             Scripted::Says(messages, result) => {
