@@ -11,6 +11,8 @@ mod bad_input;
 mod bad_upstreams;
 mod cli;
 mod clients;
+mod conformance;
+mod conformance_clients;
 mod credentials;
 mod curl;
 mod large;

@@ -2,10 +2,14 @@
 
 mod caller;
 mod config;
+pub(crate) mod conformance;
 mod fake;
+mod fixture;
 mod gateway;
 mod group;
 mod http;
+mod key_proxy;
+mod obliging;
 mod peers;
 mod plan;
 mod process;
@@ -15,8 +19,11 @@ mod shell;
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
 pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, script, tool};
+pub(crate) use fixture::{Era, Fixture};
 pub(crate) use gateway::{MASTER_KEY, TestGateway};
 pub(crate) use http::Reply;
+pub(crate) use key_proxy::KeyProxy;
+pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client};
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
