@@ -1,5 +1,6 @@
 //! What all parts of one session share: who hears of events, the caps, the tasks, and whether it still lives.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,12 +10,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::error::excerpt;
+use crate::error::{Problem, excerpt};
 use crate::options::{Events, Limits, Options};
 use crate::question::Asked;
 
 /// Requests of the server that may wait for their answers at once; one that asks for more gets no answer to the rest.
 const QUESTIONS: usize = 64;
+
+/// What is no message, and answers to nothing, that one stream may bring in a row while somebody waits for an answer.
+const JUNK: usize = 10_000;
+
+/// Counts what a stream brings that is of no use, so that a server cannot keep us busy with it for ever.
+#[derive(Debug, Default)]
+pub(crate) struct Junk {
+    in_a_row: usize,
+}
+
+impl Junk {
+    /// Something of use came, or nobody waits: the count begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// One more; what is wrong when it was one too many.
+    pub(crate) fn more(&mut self) -> Result<(), Problem> {
+        self.in_a_row += 1;
+        if self.in_a_row > JUNK { Err(Problem::Junk(JUNK)) } else { Ok(()) }
+    }
+}
 
 pub(crate) struct Context {
     /// For log lines and errors.
@@ -29,6 +52,7 @@ pub(crate) struct Context {
     pub(crate) ended: CancellationToken,
     questions: Arc<Semaphore>,
     strays: AtomicU64,
+    undelivered: AtomicU64,
 }
 
 impl Context {
@@ -43,6 +67,7 @@ impl Context {
             ended: CancellationToken::new(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             strays: AtomicU64::new(0),
+            undelivered: AtomicU64::new(0),
         })
     }
 
@@ -79,6 +104,12 @@ impl Context {
 
     pub(crate) fn notified(&self, method: &str, message: Bytes, events: Option<&Arc<dyn Events>>) {
         events.unwrap_or(&self.events).notification(method, message);
+    }
+
+    /// Counts an answer that a server asked for and then did not take.
+    pub(crate) fn undelivered(&self, why: &dyn fmt::Display) {
+        let count = self.undelivered.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(server = %self.server, count, "an answer to the server's own request was not delivered: {why}");
     }
 
     /// Counts something that came and that nobody waits for.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
-use toolgate_mcp::jsonrpc::ParseError;
+use toolgate_mcp::jsonrpc::{ParseError, code};
 
 use crate::answer::RpcError;
 
@@ -150,6 +150,28 @@ pub enum Problem {
     /// The answer to `initialize` cannot be used.
     #[error("answered `initialize` wrongly: {0}")]
     BadHandshake(String),
+    /// The answer to `server/discover` cannot be used.
+    #[error("answered `server/discover` wrongly: {0}")]
+    BadDiscovery(String),
+    /// The server speaks revisions of the other kind: ours begin with `initialize` and its do not, or the reverse.
+    #[error("{}; connect again to find out what it speaks", wrong_era(*.modern, reason))]
+    WrongEra {
+        /// Whether we spoke 2026-07-28.
+        modern: bool,
+        /// What the server said.
+        reason: String,
+        /// The HTTP status, if there was one.
+        status: Option<StatusCode>,
+    },
+    /// The parameters of a request are no JSON object, or one that no server would take.
+    #[error("{0}")]
+    InvalidParams(String),
+    /// One request's stream, or a session's, brought more than is bearable that is no message.
+    #[error("sent {0} events or lines in a row that are not MCP messages")]
+    Junk(usize),
+    /// Only a session of revision 2026-07-28 has this.
+    #[error("`{0}` needs MCP revision 2026-07-28, which this server does not speak")]
+    ModernOnly(&'static str),
     /// The server answered with a JSON-RPC error where there is no way on without a result.
     #[error("refused `{method}`: {error}")]
     Refused {
@@ -263,8 +285,28 @@ impl Error {
     pub fn session_lost(&self) -> bool {
         matches!(
             self.problem(),
-            Problem::SessionEnded(_) | Problem::StreamLost { .. } | Problem::ChildGone { .. } | Problem::Closed
+            Problem::SessionEnded(_)
+                | Problem::StreamLost { .. }
+                | Problem::ChildGone { .. }
+                | Problem::Closed
+                | Problem::WrongEra { .. }
         )
+    }
+
+    /// Whether the server turned out to speak revisions of the other kind than we do with it: those with `initialize`
+    /// in place of those without, or the reverse. A new session with [`Era::Detect`](crate::Era::Detect) mends that.
+    #[must_use]
+    pub fn is_wrong_era(&self) -> bool {
+        match self.problem() {
+            Problem::WrongEra { .. } => true,
+            // A modern server knows no `initialize`, or misses the metadata in it.
+            Problem::Refused { method, error } => {
+                &**method == "initialize"
+                    && (error.code == i64::from(code::METHOD_NOT_FOUND)
+                        || error.message.contains("io.modelcontextprotocol/"))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the server was too slow.
@@ -287,6 +329,7 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match self.problem() {
             Problem::Redirect { status, .. } | Problem::NoAnswer { status, .. } => Some(*status),
+            Problem::WrongEra { status, .. } => *status,
             _ => self.refusal().map(|refusal| refusal.status),
         }
     }
@@ -387,6 +430,11 @@ fn challenge_hint(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "; the credentials do not suffice",
         _ => "",
     }
+}
+
+fn wrong_era(modern: bool, reason: &str) -> String {
+    let spoken = if modern { "does not speak MCP 2026-07-28" } else { "speaks only MCP 2026-07-28 or newer" };
+    format!("{spoken}{}", because(reason))
 }
 
 fn last_lines(stderr: &[String]) -> String {

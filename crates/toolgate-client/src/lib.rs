@@ -1,6 +1,6 @@
 //! A Model Context Protocol client: Streamable HTTP, HTTP+SSE and stdio, nothing lost on the way.
 //!
-//! A [`Session`] is one initialized connection to one server. Requests and answers are JSON text: an [`Answer`] owns
+//! A [`Session`] is one connection to one server, whose transport and revision it has found out. Requests and answers are JSON text: an [`Answer`] owns
 //! the bytes that came and changes nothing in them, so fields that no Rust type knows survive.
 //!
 //! ```no_run
@@ -47,10 +47,14 @@
 //! A session does not heal by itself: [`Error::session_lost`] says that a new one is needed, and [`Error::delivery`]
 //! whether the failed request may be sent again on it.
 //!
-//! Revisions 2024-11-05 to 2025-11-25 are spoken, those that begin with `initialize`. The crate needs a Unix; on Linux a
+//! Revisions 2024-11-05 to 2026-07-28 are spoken. A server is asked what it is first, as the newest one has it, and gets
+//! `initialize` unless it proves to speak that one; [`Era`] spares the question. What a server asks and says by itself
+//! reaches [`Events`]; a modern one tells of changes where it was asked to by [`Session::subscribe`]. The results of
+//! either kind of server are handed on as they are: a modern one may want more input (`resultType`), which is for the
+//! caller to give. The crate needs a Unix; on Linux a
 //! child, and what descends from it, cannot outlive the session unseen.
 //!
-//! Suggested reading order: `session`, `connect`, `http/streamable`, `stdio`.
+//! Suggested reading order: `session`, `connect`, `modern`, `http/streamable`, `stdio`.
 
 mod answer;
 mod connect;
@@ -58,7 +62,9 @@ mod context;
 mod error;
 mod handshake;
 mod http;
+mod listening;
 mod message;
+mod modern;
 mod options;
 mod pending;
 mod question;
@@ -72,7 +78,9 @@ pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};
 pub use http::{HttpClient, TlsOptions};
-pub use options::{Call, Events, Limits, Options};
+pub use listening::Listening;
+pub use modern::ClientFacts;
+pub use options::{Call, Era, Events, Limits, Options};
 pub use question::Question;
 pub use session::Session;
 pub use stdio::become_subreaper;

@@ -21,7 +21,7 @@ use super::merge::{ListedPage, Position};
 use super::owners::Owners;
 use super::{Catalog, Visit, rules};
 use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, Form, Reply, State, Upstream, UpstreamError};
+use crate::upstream::{Ask, ClientSide, Form, Reply, State, Upstream, UpstreamError};
 
 /// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -193,8 +193,9 @@ impl Catalog {
         if call.name != found.own_name {
             edit.replace(call.name_text, quote(&found.own_name));
         }
+        let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish()).await?;
+        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -216,12 +217,13 @@ impl Catalog {
         let mut first = None;
         for owner in owners {
             let answered = if read.uri == owner.own_name {
-                let reply: Result<Reply, _> = self.send(visit, &owner.upstream, method::RESOURCES_READ, text).await;
+                let reply: Result<Reply, _> =
+                    self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true).await;
                 reply.map(Read::Known)
             } else {
                 let mut edit = Edit::new(text);
                 edit.replace(read.uri_text, quote(&owner.own_name));
-                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await;
+                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true).await;
                 let (own, listed) = (owner.own_name.clone(), read.uri.to_string());
                 answer.map(|answer| Read::Renamed { answer, own, listed })
             };
@@ -254,7 +256,7 @@ impl Catalog {
         if **asked != *found.own_name {
             edit.replace(wire, quote(&found.own_name));
         }
-        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish()).await
+        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true).await
     }
 
     async fn send<F: Form>(
@@ -263,22 +265,28 @@ impl Catalog {
         upstream: &Arc<Upstream>,
         method: &str,
         params: &str,
+        may_repeat: bool,
     ) -> Result<F, CallError> {
-        let lane = upstream.lane(visit.caller, visit.session).map_err(UpstreamError::from)?;
-        let timeout = upstream.settings.timeout.unwrap_or(self.settings.timeouts.call);
+        let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        let timeout = self.call_timeout(upstream);
+        let (hears, rounds) = (visit.hears, visit.rounds);
+        let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
-            let ask = Ask { method, params: Some(params), timeout, headers: None };
-            return Ok(upstream.ask(&lane, ask).await?);
+            return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
         let facts = SpanFacts { method, ..SpanFacts::default() };
         let span = visit.span.client_span(&upstream.settings.name, facts);
         let mut headers = HeaderMap::new();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
-        let ask = Ask { method, params: params.as_deref(), timeout, headers: Some(&headers) };
+        let ask = Ask { params: params.as_deref(), headers: Some(&headers), ..ask };
         let answer: Result<F, _> = upstream.ask(&lane, ask).await;
         span.finish(answer.as_ref().err().map(UpstreamError::outcome_label));
         Ok(answer?)
+    }
+
+    pub(super) fn call_timeout(&self, upstream: &Upstream) -> Duration {
+        upstream.settings.timeout.unwrap_or(self.settings.timeouts.call)
     }
 
     /// What the servers in scope offer together, for `initialize`.
@@ -303,7 +311,7 @@ impl Catalog {
     async fn offer_of(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> OfferOfOne {
         const ALL: [&str; 4] = ["tools", "prompts", "resources", "completions"];
         let timeout = if upstream.status().state == State::Down { OFFER_TIMEOUT_DOWN } else { OFFER_TIMEOUT };
-        let facts = match upstream.lane(visit.caller, None) {
+        let facts = match upstream.lane(visit.caller, &ClientSide::none()) {
             Ok(lane) => upstream.facts(&lane, timeout).await,
             Err(error) => Err(UpstreamError::from(error)),
         };
@@ -319,7 +327,7 @@ impl Catalog {
     }
 }
 
-fn unknown(kind: Kind, name: &str) -> CallError {
+pub(super) fn unknown(kind: Kind, name: &str) -> CallError {
     FindError::Unknown { noun: kind.noun(), name: name.to_owned() }.into()
 }
 

@@ -307,8 +307,10 @@ pub enum EnvValue {
 /// Who shares a child process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// Everyone whose environment renders the same.
+    /// Everyone whose environment renders the same and who can do nothing for servers; other sessions have their own.
     #[default]
+    Auto,
+    /// Everyone whose environment renders the same.
     Shared,
     /// One child per client session.
     Session,

@@ -21,7 +21,7 @@ use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error}
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
-use crate::upstream::{Reply, Streamed};
+use crate::upstream::{ClientSide, Reply, Rounds, Streamed};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -31,6 +31,8 @@ pub struct Exchange {
     pub snapshot: Arc<Snapshot>,
     /// Who asks.
     pub caller: Caller,
+    /// The client, as servers see it.
+    pub client: ClientSide,
     /// The session that the client named, if it has one.
     pub session: Option<ClientSession>,
     /// What the path or header selected.
@@ -39,6 +41,12 @@ pub struct Exchange {
     pub revision: Revision,
     /// The trace context of the HTTP request; empty when traces are off.
     pub trace_headers: HeaderMap,
+}
+
+/// A client as servers see it. What it can do for them is not kept with its session yet, so they are told nothing of it.
+#[must_use]
+pub fn client_of(session: Option<&ClientSession>) -> ClientSide {
+    session.map_or_else(ClientSide::none, |session| ClientSide::of_session(session.key))
 }
 
 /// A message for the client, and the session that it opened, if it did.
@@ -119,8 +127,8 @@ impl Exchange {
     }
 
     fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
-        let session = self.session.as_ref().map(|session| &session.key);
-        Visit { caller: &self.caller, session, scope: &self.scope, span }
+        let (caller, client, scope) = (&self.caller, &self.client, &self.scope);
+        Visit { caller, client, hears: None, rounds: Rounds::Pass, scope, span }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.

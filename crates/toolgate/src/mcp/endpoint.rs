@@ -17,7 +17,7 @@ use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeade
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
-use super::dispatch::{Answered, Exchange};
+use super::dispatch::{self, Answered, Exchange};
 use super::head::{Accepts, trace_headers, version_name};
 use super::outlet::Outlet;
 use super::refusal::{self, Refusal};
@@ -31,7 +31,7 @@ use crate::catalog::{Scope, ScopeError};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::{Gateway, Snapshot};
 use crate::server::body;
-use crate::upstream::{CredentialError, Lane, Upstream, debug};
+use crate::upstream::{ClientSide, CredentialError, Lane, Upstream, debug};
 
 /// Messages in one batch (revision 2025-03-26 only).
 const MAX_BATCH: usize = 100;
@@ -173,6 +173,7 @@ impl Arrived {
             gateway: self.gateway,
             snapshot: self.snapshot,
             caller: self.caller,
+            client: dispatch::client_of(session.as_ref()),
             session,
             scope,
             revision,
@@ -284,7 +285,7 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
 fn refuse_malformed(caller: &Caller, scope: &Scope) -> Result<(), Refusal> {
     for upstream in scope.servers() {
         if let Err(error @ (CredentialError::Unclean { .. } | CredentialError::TooLong { .. })) =
-            upstream.lane(caller, None)
+            upstream.lane(caller, &ClientSide::none())
         {
             return Err(Refusal::Credential(error));
         }
@@ -314,7 +315,7 @@ fn debug_headers(caller: &Caller, scope: &Scope) -> HeaderMap {
     let lanes: Vec<(&Upstream, Lane)> = scope
         .servers()
         .iter()
-        .filter_map(|upstream| Some((upstream.as_ref(), upstream.lane(caller, None).ok()?)))
+        .filter_map(|upstream| Some((upstream.as_ref(), upstream.lane(caller, &ClientSide::none()).ok()?)))
         .collect();
     let asked: Vec<(&Upstream, &Lane)> = lanes.iter().map(|(upstream, lane)| (*upstream, lane)).collect();
     debug::response_headers(caller, &asked).into_iter().collect()

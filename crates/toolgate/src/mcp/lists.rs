@@ -73,3 +73,41 @@ fn from_bytes(kind: Kind, bytes: &[u8]) -> Option<Position> {
         version: u64::from_be_bytes(bytes[5..].try_into().expect("eight bytes")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::select;
+    use secrecy::SecretString;
+
+    use super::{CallerId, Kind, Position, Purpose, RawValue, Sealer, position, to_bytes};
+
+    proptest! {
+        #[test]
+        fn a_cursor_leads_its_caller_back_in_its_list_and_nobody_else(
+            page in any::<u32>(),
+            version in any::<u64>(),
+            kind in select(vec![Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates]),
+            of in select(vec![Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates]),
+            changed in any::<String>(),
+        ) {
+            let sealer = Sealer::new(&SecretString::from("a secret"));
+            let (alice, bob) = (CallerId::named("alice"), CallerId::named("bob"));
+            let there = Position { page, version };
+            let cursor = sealer.seal(Purpose::Cursor, alice.as_str(), &to_bytes(kind, there));
+            let read = |caller: &CallerId, of: Kind, cursor: &str| {
+                let params = format!(r#"{{"cursor":{}}}"#, toolgate_mcp::jsonrpc::quote(cursor));
+                let params: &RawValue = serde_json::from_str(&params).expect("valid JSON");
+                position(&sealer, caller, of, Some(params))
+            };
+            let found = read(&alice, of, &cursor);
+            if of == kind {
+                prop_assert_eq!(found.expect("our own cursor"), Some(there));
+            } else {
+                prop_assert!(found.is_err());
+            }
+            prop_assert!(read(&bob, kind, &cursor).is_err());
+            prop_assert!(changed == cursor || read(&alice, kind, &changed).is_err());
+        }
+    }
+}

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use toolgate_client::{ServerFacts, Session};
+use toolgate_client::{Answer, Call, Error, ServerFacts, Session, Transport};
+use toolgate_mcp::edit::Fields;
+use toolgate_mcp::method;
 
+use super::ears::Ears;
+use super::level::{LogLevel, Told};
 use super::shared::Place;
 
 /// How long a session that is given up waits for what is still running on it.
@@ -16,6 +20,10 @@ const LAST_REQUESTS: Duration = Duration::from_secs(30);
 /// One live session.
 pub(super) struct Connection {
     pub(super) session: Session,
+    /// Who hears what the server says here.
+    pub(super) ears: Arc<Ears>,
+    /// How much the server logs here.
+    pub(super) told: Told,
     /// Tells it from an earlier or later one of the same lane.
     pub(super) number: u64,
     pub(super) opened: Instant,
@@ -29,9 +37,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(session: Session, number: u64, places: Vec<Place>) -> Arc<Self> {
+    pub(super) fn new(session: Session, ears: Arc<Ears>, number: u64, places: Vec<Place>) -> Arc<Self> {
+        let can_log = Fields::read(session.server().capabilities.get()).is_ok_and(|all| all.get("logging").is_some());
+        if !matches!(session.server().transport, Transport::Streamable) {
+            ears.hear_all_on_one_stream();
+        }
         Arc::new(Self {
             session,
+            told: Told::nothing(can_log, ears.is_shared()),
+            ears,
             number,
             opened: Instant::now(),
             last_used_ns: AtomicU64::new(0),
@@ -45,6 +59,21 @@ impl Connection {
     /// What the server said of itself, to be kept beyond the session.
     pub(super) fn facts(&self) -> Arc<ServerFacts> {
         Arc::clone(self.facts.get_or_init(|| Arc::new(self.session.server().clone())))
+    }
+
+    /// Has the server log as much as `level` says, unless it does already, or cannot.
+    pub(super) async fn log_at(&self, level: LogLevel, timeout: Duration) -> Result<Option<Answer>, Error> {
+        if !self.told.lacks(level) {
+            return Ok(None);
+        }
+        let before = self.told.tell(level);
+        let params = format!("{{\"level\":\"{}\"}}", level.as_str());
+        let call = Call::with_timeout(timeout);
+        let answer = self.session.request_with(method::LOGGING_SET_LEVEL, Some(&params), &call).await;
+        if answer.is_err() {
+            self.told.take_back(level, before);
+        }
+        answer.map(Some)
     }
 
     /// When it was last used; `None` while it is.

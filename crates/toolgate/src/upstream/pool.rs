@@ -9,6 +9,7 @@
 
 mod close;
 mod open;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,7 +27,9 @@ use super::connection::{Connection, Lease};
 use super::deadline::Deadline;
 use super::error::{UpstreamError, Wait};
 use super::lane::{Key, Lane};
+use super::news::{Changed, Desk};
 use super::shared::{Place, Shared, close_longest_idle};
+use super::standing::Standing;
 use super::status::{Stage, State, Watch};
 use crate::config::settings::{ServerSettings, Transport};
 
@@ -46,6 +49,9 @@ pub(super) struct Pool {
     slots: Mutex<Slots>,
     numbers: AtomicU64,
     lists_revision: AtomicU64,
+    desk: Desk,
+    /// What clients want beyond single requests. Never held while the connections are locked.
+    standing: Mutex<Standing>,
     /// Which transport was found, where the settings leave it open.
     found: Mutex<Option<toolgate_client::HttpKind>>,
     version: Mutex<Version>,
@@ -107,6 +113,7 @@ pub(super) struct Idle {
 
 impl Pool {
     pub(super) fn new(settings: Arc<ServerSettings>, shared: &Arc<Shared>) -> Arc<Self> {
+        let desk = Desk::new(&settings.name, shared.news.clone());
         let pool = Arc::new(Self {
             settings,
             shared: Arc::clone(shared),
@@ -115,6 +122,8 @@ impl Pool {
             slots: Mutex::default(),
             numbers: AtomicU64::new(0),
             lists_revision: AtomicU64::new(0),
+            desk,
+            standing: Mutex::default(),
             found: Mutex::default(),
             version: Mutex::default(),
             children: Arc::default(),
@@ -122,6 +131,11 @@ impl Pool {
         });
         shared.register(&pool);
         pool
+    }
+
+    /// How long one exchange with the server may take.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.settings.timeout.unwrap_or_else(|| self.shared.current().timeouts.call)
     }
 
     pub(super) fn lists_revision(&self) -> u64 {
@@ -133,7 +147,10 @@ impl Pool {
         let name = &self.settings.name;
         loop {
             match self.step(lane)? {
-                Step::Use(lease) => return Ok(lease),
+                Step::Use(lease) => {
+                    lease.connection().ears.belong_to(lane.client.hears.as_ref());
+                    return Ok(lease);
+                }
                 Step::WaitFor(flight) => {
                     let connection = deadline.wait(name, Wait::Connection, flight).await??;
                     return Ok(Lease::new(&connection));
@@ -208,7 +225,7 @@ impl Pool {
         let Some(before) = self.watch.moved_to(State::Up) else { return };
         if before == State::Down {
             // It may have come back with other tools.
-            self.lists_revision.fetch_add(1, Ordering::AcqRel);
+            self.lists_changed(&Changed::ALL);
         }
         self.shared.metrics.upstream_up(&self.settings.name, true);
         tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);

@@ -2,17 +2,19 @@
 //! sessions, the task that closes idle ones.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use toolgate_client::{HttpClient, TlsOptions};
 
 use super::addressing::Addressing;
+use super::news::{self, News};
 use super::pool::{Idle, Pool};
 use crate::config::settings::{Limits, Settings, Timeouts, TlsSettings};
 use crate::telemetry::Metrics;
@@ -30,6 +32,10 @@ pub(super) struct Shared {
     pools: Mutex<Vec<Weak<Pool>>>,
     live: Arc<AtomicUsize>,
     sweeping: AtomicBool,
+    /// For progress tokens, and whatever else needs a number that no other request of the gateway has.
+    pub(super) numbers: AtomicU64,
+    /// Where changes of lists are told.
+    pub(super) news: broadcast::Sender<News>,
     pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
     /// Cancelled when the gateway stops, or when the last user of this is gone.
@@ -63,6 +69,8 @@ impl Shared {
             pools: Mutex::default(),
             live: Arc::default(),
             sweeping: AtomicBool::new(false),
+            numbers: AtomicU64::new(1),
+            news: news::channel(),
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stop_when_dropped: stopping.clone().drop_guard(),
