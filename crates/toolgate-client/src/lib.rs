@@ -87,4 +87,4 @@ pub use session::Session;
 pub use stdio::become_subreaper;
 pub use streamed::{AnswerBody, Reply, StreamedAnswer};
 pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
-pub use tools::{CallError, Format, call_openai_tool, load_mcp_tools};
+pub use tools::{CallError, Format, call_openai_tool, call_tool, load_mcp_tools};
