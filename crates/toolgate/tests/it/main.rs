@@ -15,6 +15,7 @@ mod conformance;
 mod conformance_clients;
 mod credentials;
 mod curl;
+mod faults;
 mod large;
 mod lists;
 mod modern;

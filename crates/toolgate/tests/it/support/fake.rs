@@ -24,6 +24,8 @@ use super::soon;
 pub(crate) enum Scripted {
     /// This text as `result`, in a JSON body.
     Result(String),
+    /// This text as `result`, in a stream after a notification.
+    Streamed(String),
     /// The string in the call's argument `result`, as the `result`; in a stream if asked for.
     Mirror { streamed: bool },
     /// A JSON-RPC error.
@@ -66,7 +68,7 @@ impl Scripted {
 
 /// What a [`FakeMcp`] does; methods that are not scripted have plain answers.
 pub(crate) fn script() -> Script {
-    Script { answers: HashMap::new(), uris: None, sessions: true }
+    Script { answers: HashMap::new(), uris: None, sessions: true, forgotten: (404, "no such session") }
 }
 
 /// See [`script`].
@@ -76,6 +78,8 @@ pub(crate) struct Script {
     /// What can be read; everything, if there is no list.
     uris: Option<Vec<String>>,
     sessions: bool,
+    /// Status and text for a session that it does not know.
+    forgotten: (u16, &'static str),
 }
 
 impl Script {
@@ -96,6 +100,12 @@ impl Script {
         self.uris = Some(uris.iter().map(|&uri| uri.to_owned()).collect());
         let resources = uris.iter().map(|uri| json!({"uri": uri, "name": uri})).collect();
         self.on("resources/list", Scripted::Pages("resources", vec![resources]))
+    }
+
+    /// Says so when it does not know a session.
+    pub(crate) fn forgets_with(mut self, status: u16, text: &'static str) -> Self {
+        self.forgotten = (status, text);
+        self
     }
 
     /// Gives no session id and asks for none.
@@ -190,6 +200,11 @@ impl FakeMcp {
         self.seen().into_iter().filter(|seen| seen.method() == method).collect()
     }
 
+    /// How often one method came.
+    pub(crate) fn count_of(&self, method: &str) -> usize {
+        self.state.seen.lock().unwrap().iter().filter(|seen| seen.method() == method).count()
+    }
+
     /// The only request of one method.
     pub(crate) fn only(&self, method: &str) -> Seen {
         let mut seen = self.seen_of(method);
@@ -233,13 +248,15 @@ impl Drop for FakeMcp {
 
 async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    // A request that breaks off is none.
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
     let message = serde_json::from_slice(&body).map_or(Value::Null, lenient);
     let seen = Seen { verb: parts.method, headers: parts.headers, body, message };
     played.seen.lock().unwrap().push(seen.clone());
     played.count.send_modify(|count| *count += 1);
     if played.forgot(&seen) {
-        return (StatusCode::NOT_FOUND, "no such session").into_response();
+        let (status, text) = played.script.forgotten;
+        return (StatusCode::from_u16(status).unwrap(), text).into_response();
     }
     match played.script.answers.get(seen.method()) {
         Some(scripted) => played.clone().scripted(&seen, scripted).await,
@@ -273,6 +290,7 @@ impl Played {
     async fn scripted(self: Arc<Self>, seen: &Seen, scripted: &Scripted) -> Response {
         match scripted {
             Scripted::Result(result) => self.result(seen, result),
+            Scripted::Streamed(result) => streamed(seen, result),
             Scripted::Mirror { streamed: false } => self.result(seen, mirrored(seen)),
             Scripted::Mirror { streamed: true } => streamed(seen, mirrored(seen)),
             Scripted::Error(code, message) => error(seen, *code, message),
