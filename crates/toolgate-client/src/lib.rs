@@ -27,7 +27,7 @@
 //! model's API wants, and [`call_openai_tool`] carries out what the model answers:
 //!
 //! ```no_run
-//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, load_mcp_tools};
+//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, call_tool, load_mcp_tools};
 //!
 //! # async fn run(tool_call: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Target::Stdio(StdioTarget {
@@ -63,6 +63,7 @@ mod error;
 mod handshake;
 mod http;
 mod listening;
+mod marks;
 mod message;
 mod modern;
 mod options;
@@ -86,4 +87,4 @@ pub use session::Session;
 pub use stdio::become_subreaper;
 pub use streamed::{AnswerBody, Reply, StreamedAnswer};
 pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
-pub use tools::{CallError, Format, call_openai_tool, load_mcp_tools};
+pub use tools::{CallError, Format, call_openai_tool, call_tool, load_mcp_tools};

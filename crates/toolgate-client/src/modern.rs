@@ -5,14 +5,11 @@
 
 mod discover;
 
-use std::borrow::Cow;
-
 use http::HeaderValue;
 use serde_json::value::RawValue;
-use toolgate_mcp::edit::{Edit, Fields};
+use toolgate_mcp::translate::request;
 use toolgate_mcp::version::Revision;
-use toolgate_mcp::views::META_PROTOCOL_VERSION;
-use toolgate_mcp::{headers, jsonrpc, method};
+use toolgate_mcp::{headers, jsonrpc};
 
 pub(crate) use discover::{METHOD, Verdict, of_error, refused, verdict};
 
@@ -20,10 +17,6 @@ use crate::options::Options;
 
 /// The revision that modern sessions speak.
 pub(crate) const REVISION: Revision = Revision::V2026_07_28;
-
-const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// What a client says of itself with every request of revision 2026-07-28, in `_meta`.
 #[derive(Debug, Clone)]
@@ -42,17 +35,6 @@ impl ClientFacts {
         let (name, version) = (jsonrpc::quote(&options.client_name), jsonrpc::quote(&options.client_version));
         let info = RawValue::from_string(format!(r#"{{"name":{name},"version":{version}}}"#));
         Self { capabilities: options.capabilities.clone(), client_info: info.ok(), log_level: None }
-    }
-
-    /// The keys and the JSON text of their values.
-    fn entries(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
-        let version = Cow::Owned(jsonrpc::quote(REVISION.name()));
-        let info = self.client_info.as_deref().map(|info| (META_CLIENT_INFO, Cow::Borrowed(info.get())));
-        let level = self.log_level.as_deref().map(|level| (META_LOG_LEVEL, Cow::Owned(jsonrpc::quote(level))));
-        [(META_PROTOCOL_VERSION, version), (META_CAPABILITIES, Cow::Borrowed(self.capabilities.get()))]
-            .into_iter()
-            .chain(info)
-            .chain(level)
     }
 }
 
@@ -81,69 +63,15 @@ impl Repeats {
 ///
 /// The error says what is wrong with `params`, or that the method cannot be put into a header.
 pub(crate) fn describe(method: &str, params: Option<&str>, client: &ClientFacts) -> Result<Described, String> {
-    let params = params.unwrap_or("{}");
-    let fields =
-        Fields::read(params).map_err(|error| format!("the parameters of `{method}` cannot be used: {error}"))?;
-    let name = name_field(method).and_then(|field| jsonrpc::string(fields.get(field)?));
+    let (capabilities, log_level) = (client.capabilities.get(), client.log_level.as_deref());
+    let client_info = client.client_info.as_deref().map(RawValue::get);
+    let params = request::with_client(params, REVISION.name(), capabilities, client_info, log_level)
+        .map_err(|error| format!("the parameters of `{method}` cannot be used: {error}"))?;
     let repeats = Repeats::of(method).ok_or_else(|| "the method has no value for a header".to_owned())?;
-    let repeats = Repeats { name: name.as_deref().and_then(header), ..repeats };
-    let mut edit = Edit::new(params);
-    match fields.get("_meta").map(RawValue::get) {
-        Some(meta) if meta.starts_with('{') => {
-            let present =
-                Fields::read(meta).map_err(|error| format!("the `_meta` of `{method}` cannot be used: {error}"))?;
-            let mut missing = String::new();
-            for (key, value) in client.entries() {
-                match present.get(key) {
-                    Some(old) => _ = edit.replace(old.get(), value.into_owned()),
-                    None => add(&mut missing, key, &value),
-                }
-            }
-            insert(&mut edit, meta, present.is_empty(), missing);
-        }
-        other => {
-            let mut meta = String::new();
-            client.entries().for_each(|(key, value)| add(&mut meta, key, &value));
-            match other {
-                // `null`, or something that no server could read.
-                Some(unusable) => _ = edit.replace(unusable, format!("{{{meta}}}")),
-                None => insert(&mut edit, params, fields.is_empty(), format!(r#""_meta":{{{meta}}}"#)),
-            }
-        }
-    }
-    Ok(Described { params: edit.finish().into_owned(), repeats })
-}
-
-/// Appends `"key":value` to the inside of an object.
-fn add(inside: &mut String, key: &str, value: &str) {
-    if !inside.is_empty() {
-        inside.push(',');
-    }
-    inside.push_str(&jsonrpc::quote(key));
-    inside.push(':');
-    inside.push_str(value);
-}
-
-/// Puts `entries` behind the opening brace of `object`, a slice of what is edited.
-fn insert<'a>(edit: &mut Edit<'a>, object: &'a str, is_empty: bool, mut entries: String) {
-    if entries.is_empty() {
-        return;
-    }
-    if !is_empty {
-        entries.push(',');
-    }
-    let at = object.find('{').map_or(0, |open| open + 1);
-    edit.replace(&object[at..at], entries);
-}
-
-/// Which of the parameters `Mcp-Name` repeats.
-fn name_field(method: &str) -> Option<&'static str> {
-    match method {
-        method::TOOLS_CALL | method::PROMPTS_GET => Some("name"),
-        method::RESOURCES_READ => Some("uri"),
-        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
-        _ => None,
-    }
+    // Parameters that lack a name, or have a strange one, are the server's to refuse.
+    let raw: Option<&RawValue> = serde_json::from_str(&params).ok();
+    let name = headers::mcp_name(method, raw).ok().flatten().as_deref().and_then(header);
+    Ok(Described { repeats: Repeats { name, ..repeats }, params })
 }
 
 fn header(text: &str) -> Option<HeaderValue> {

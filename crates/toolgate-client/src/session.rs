@@ -15,6 +15,7 @@ use crate::error::{Delivery, Error, Problem};
 use crate::handshake::ServerFacts;
 use crate::http::{Arrived, Sse, Streamable, With};
 use crate::listening::{self, Listening};
+use crate::marks::Marks;
 use crate::message;
 use crate::modern::{self, ClientFacts, Repeats};
 use crate::options::{Call, Events, Options};
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     next_id: AtomicU64,
     /// What requests say of us, to a modern server.
     client: Option<Arc<ClientFacts>>,
+    marks: Marks,
 }
 
 /// A request as it goes on the wire.
@@ -76,6 +78,7 @@ impl Session {
                 timeout: options.timeout,
                 next_id: AtomicU64::new(connect::FIRST_FREE_ID),
                 client: connected.client,
+                marks: Marks::default(),
             }),
         })
     }
@@ -243,6 +246,11 @@ impl Session {
 
     pub(crate) fn error(&self, delivery: Delivery, problem: Problem) -> Error {
         Error::new(self.core.server(), delivery, problem)
+    }
+
+    /// What is known of the arguments that go into headers; `None` where there are no such headers.
+    pub(crate) fn marks(&self) -> Option<&Marks> {
+        (self.is_modern() && matches!(self.core.wire, Wire::Streamable(_))).then_some(&self.core.marks)
     }
 
     /// The last lines that a child wrote to stderr, oldest first; empty for HTTP.

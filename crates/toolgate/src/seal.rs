@@ -19,6 +19,10 @@ pub enum Purpose {
     Cursor,
     /// The `sessionId` of the HTTP+SSE transport's message endpoint.
     SseSession,
+    /// The `requestState` of a call that waits for its client.
+    RequestState,
+    /// The id of a server's task.
+    Task,
 }
 
 impl Purpose {
@@ -27,6 +31,8 @@ impl Purpose {
             Self::Session => b"session",
             Self::Cursor => b"cursor",
             Self::SseSession => b"sse-session",
+            Self::RequestState => b"request-state",
+            Self::Task => b"task",
         }
     }
 }

@@ -5,29 +5,32 @@
 //!
 //! Sources: MCP 2025-11-25 and 2026-07-28, Transports, Streamable HTTP.
 
+mod answers;
+mod streams;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::header::{HeaderMap, HeaderValue};
+use http::{Method, Response};
 use hyper::body::Incoming as Body;
 use toolgate_mcp::version::Revision;
 
 use super::era;
-use super::events::EventStream;
 use super::listen;
-use super::request::{self, LAST_EVENT_ID, Media, PROTOCOL_VERSION, Place, SESSION_ID};
-use super::resumption::{RESUME_TRIES, Resumption};
+use super::request::{self, Media, PROTOCOL_VERSION, Place, SESSION_ID};
 use super::streaming::{self, Begun, Large};
 use super::{ASIDE, body};
 use crate::answer::{Answer, AnswerOutcome, RpcError};
 use crate::context::Context;
-use crate::error::{Delivery, Error, Problem, Refusal, bad_message, excerpt};
+use crate::error::{Delivery, Error, Problem};
 use crate::listening::{self, Hearer};
-use crate::message::{self, Incoming};
+use crate::message;
 use crate::modern::{self, Described, Repeats};
 use crate::options::{Call, Events};
+
+pub(super) use streams::may_pass;
 
 /// An answer, or the beginning of a large one.
 pub(crate) enum Arrived {
@@ -258,200 +261,5 @@ impl Streamable {
         if !body.is_end_stream() {
             self.context.spawn(body::drain(body));
         }
-    }
-
-    /// The answer to `id`, out of the response to the POST that carried it. Whatever has to be sent meanwhile carries
-    /// the request's own headers too, for its credentials may be among them.
-    async fn answer(&self, id: u64, response: Response<Body>, with: With<'_>) -> Result<Answer, Error> {
-        let status = response.status();
-        if !status.is_success() {
-            return Box::pin(self.place.refused(response, self.has_session(), Some(id))).await;
-        }
-        self.place.check_encoding(response.headers())?;
-        let media = Media::of(response.headers());
-        let body = response.into_body();
-        match media {
-            Media::Events => {
-                // In a box, so that requests that are answered in JSON do not carry the size of a stream reader.
-                let stream = EventStream::new(body, self.context.limits.message_bytes);
-                Box::pin(self.follow(id, stream, with)).await
-            }
-            Media::Json => {
-                let bytes = body::collect(&self.place.server, body, self.context.limits.message_bytes).await?;
-                self.answer_in(id, status, bytes, with)
-            }
-            Media::Other(content_type) => {
-                let text = body::refusal(&self.place.server, body).await;
-                let excerpt = excerpt(&text);
-                let nothing = text.is_empty() || status == StatusCode::ACCEPTED;
-                let problem = if nothing {
-                    Problem::NoAnswer { status, excerpt }
-                } else {
-                    Problem::NotMcp { content_type, excerpt }
-                };
-                Err(self.place.error(Delivery::Answered, problem))
-            }
-        }
-    }
-
-    /// The answer to `id` in a JSON body.
-    fn answer_in(&self, id: u64, status: StatusCode, bytes: Bytes, with: With<'_>) -> Result<Answer, Error> {
-        let wrong = |problem| self.place.error(Delivery::Answered, problem);
-        let no_answer = || wrong(Problem::NoAnswer { status, excerpt: excerpt(&bytes) });
-        if bytes.is_empty() {
-            return Err(no_answer());
-        }
-        if bytes.trim_ascii_start().first() != Some(&b'[') {
-            let incoming = Incoming::read(&bytes).map_err(|error| wrong(bad_message(&error, &bytes)))?;
-            if matches!(incoming, Incoming::Stray { is_error: true }) {
-                return Err(wrong(self.error_without_id(status, &bytes)));
-            }
-            return self.take(id, incoming, with).ok_or_else(no_answer);
-        }
-        // Servers of revision 2025-03-26 may answer with a batch; what else is in it is heard as on a stream.
-        let parts = message::split(bytes.clone()).map_err(|error| wrong(bad_message(&error, &bytes)))?;
-        let mut answer = None;
-        for part in parts {
-            let incoming = Incoming::read(&part).map_err(|error| wrong(bad_message(&error, &part)))?;
-            answer = self.take(id, incoming, with).or(answer);
-        }
-        answer.ok_or_else(no_answer)
-    }
-
-    /// An error whose `id` is null answers a message that the server could not read, and here that can only be ours.
-    fn error_without_id(&self, status: StatusCode, bytes: &Bytes) -> Problem {
-        let rpc = request::rpc_error(bytes, None).0;
-        let excerpt = excerpt(bytes);
-        Problem::Status(Box::new(Refusal { status, www_authenticate: None, retry_after: None, rpc, excerpt }))
-    }
-
-    /// Takes the answer to `id`; everything else is heard, answered or dropped.
-    fn take(&self, id: u64, incoming: Incoming, with: With<'_>) -> Option<Answer> {
-        match incoming {
-            Incoming::Answer(number, answer) if number == id => return Some(answer),
-            Incoming::Answer(..) | Incoming::Stray { .. } => self.context.stray("an answer to another request"),
-            Incoming::Notification { method, message } => self.context.notified(&method, message, with.events),
-            Incoming::Request(_) if self.modern => self.context.stray("a request of the server, where there are none"),
-            Incoming::Request(asked) => {
-                let (wire, headers) = (self.clone(), self.headers_with(With::headers(with.headers)));
-                let deliver = move |reply, place| wire.reply(reply, headers, place);
-                self.context.asked(asked, with.events, deliver);
-            }
-        }
-        None
-    }
-
-    /// Reads the stream, and those that continue it, until the answer to `id` comes.
-    async fn follow(&self, id: u64, mut stream: EventStream, with: With<'_>) -> Result<Answer, Error> {
-        let mut resumption = Resumption::default();
-        loop {
-            let why = match self.read(id, &mut stream, &mut resumption, with).await {
-                Ok(Some(answer)) => {
-                    if let Some(body) = stream.into_unfinished() {
-                        self.context.spawn(body::drain(body));
-                    }
-                    return Ok(answer);
-                }
-                Ok(None) => String::new(),
-                Err(error) => match error.problem() {
-                    Problem::Broken { reason } => reason.clone(),
-                    _ => return Err(error),
-                },
-            };
-            stream = self.resume(&mut resumption, why, with).await?;
-        }
-    }
-
-    /// Reads `stream` until the answer to `id` comes; `None` when the stream ends before that.
-    pub(super) async fn read(
-        &self,
-        id: u64,
-        stream: &mut EventStream,
-        resumption: &mut Resumption,
-        with: With<'_>,
-    ) -> Result<Option<Answer>, Error> {
-        while let Some(event) = stream.next(&self.place.server).await? {
-            resumption.saw(&event);
-            if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
-                continue;
-            }
-            let incoming = Incoming::read(&event.data);
-            match &incoming {
-                Ok(Incoming::Notification { .. } | Incoming::Request(_)) => resumption.junk.clear(),
-                _ => resumption.junk.more().map_err(|problem| self.place.error(Delivery::Unknown, problem))?,
-            }
-            match incoming {
-                Ok(incoming) => {
-                    if let Some(answer) = self.take(id, incoming, with) {
-                        return Ok(Some(answer));
-                    }
-                }
-                Err(error) => {
-                    self.context.stray("an event that is not an MCP message");
-                    resumption.garbage.get_or_insert_with(|| bad_message(&error, &event.data).to_string());
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// The continuation of a stream that ended before its time.
-    async fn resume(&self, resumption: &mut Resumption, mut why: String, with: With<'_>) -> Result<EventStream, Error> {
-        let ended = |reason| self.place.error(Delivery::Unknown, Problem::StreamEnded { reason });
-        if self.modern || resumption.last_event_id.is_none() {
-            return Err(ended(resumption.garbage.take().unwrap_or(why)));
-        }
-        while resumption.tries < RESUME_TRIES {
-            resumption.tries += 1;
-            tokio::time::sleep(resumption.retry).await;
-            let error = match self.open_stream(resumption.last_event_id.clone(), with).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => error,
-            };
-            if error.session_lost() {
-                // Unlike other lost sessions, this one took the request before it ended.
-                return Err(error.with_delivery(Delivery::Unknown));
-            }
-            why = format!("resuming it failed: {}", error.problem());
-            if !may_pass(&error) {
-                break;
-            }
-        }
-        Err(ended(why))
-    }
-
-    /// Asks for a stream with a GET: the continuation of another, or the one on which the server speaks by itself.
-    pub(super) async fn open_stream(
-        &self,
-        last_event_id: Option<HeaderValue>,
-        with: With<'_>,
-    ) -> Result<EventStream, Error> {
-        let mut headers = self.headers_with(with);
-        headers.remove(header::CONTENT_TYPE);
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(last_event_id) = last_event_id {
-            headers.insert(LAST_EVENT_ID, last_event_id);
-        }
-        let response = self.place.send(Method::GET, &self.place.uri, headers, Bytes::new()).await?;
-        let status = response.status();
-        let no_stream = |excerpt| self.place.error(Delivery::Answered, Problem::NoAnswer { status, excerpt });
-        if !status.is_success() {
-            let refused = self.place.refused(response, self.has_session(), None).await;
-            return Err(refused.err().unwrap_or_else(|| no_stream(String::new())));
-        }
-        self.place.check_encoding(response.headers())?;
-        match Media::of(response.headers()) {
-            Media::Events => Ok(EventStream::new(response.into_body(), self.context.limits.message_bytes)),
-            Media::Json => Err(no_stream("JSON in place of events".to_owned())),
-            Media::Other(other) => Err(no_stream(format!("{other} in place of events"))),
-        }
-    }
-}
-
-/// Whether a failure to open a stream may be gone the next time.
-pub(super) fn may_pass(error: &Error) -> bool {
-    match error.problem() {
-        Problem::Connect { .. } | Problem::Broken { .. } => true,
-        _ => error.status().is_some_and(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS),
     }
 }

@@ -123,7 +123,7 @@ fn server_info(meta: &str) -> Option<&RawValue> {
     #[derive(Deserialize)]
     struct Wire<'a> {
         #[serde(borrow, rename = "io.modelcontextprotocol/serverInfo")]
-        server_info: Option<&'a RawValue>,
+        stamped: Option<&'a RawValue>,
     }
-    serde_json::from_str::<Wire<'_>>(meta).ok()?.server_info
+    serde_json::from_str::<Wire<'_>>(meta).ok()?.stamped
 }

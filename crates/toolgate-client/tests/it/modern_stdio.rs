@@ -1,7 +1,7 @@
 //! Revision 2026-07-28 with children.
 
 use tokio::time::{Duration, timeout};
-use toolgate_client::{Era, Options, Problem, Session, StdioTarget, Target, Transport};
+use toolgate_client::{Era, Format, Options, Problem, Session, StdioTarget, Target, Transport, load_mcp_tools};
 use toolgate_mcp::version::Revision;
 
 use crate::support::child::server;
@@ -123,4 +123,28 @@ async fn a_subscription_ends_with_the_child() {
     session.request("die", None).await.expect_err("it dies");
     let error = timeout(PATIENCE, listening.ended()).await.expect("in time").expect_err("it died");
     assert!(matches!(error.problem(), Problem::ChildGone { .. } | Problem::Closed), "{error}");
+}
+
+#[tokio::test]
+async fn the_python_sdk_is_spoken_with_in_both_eras() {
+    let command = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.setup/py-mcp2/bin/mcp-server-time");
+    assert!(std::path::Path::new(command).exists(), "{command} is missing: run `make setup`");
+    for era in [Era::Modern, Era::Legacy] {
+        let target = Target::Stdio(StdioTarget {
+            command: command.to_owned(),
+            args: vec!["--local-timezone".to_owned(), "Etc/UTC".to_owned()],
+            env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
+            cwd: None,
+        });
+        // It has to start an interpreter, perhaps beside a hundred other tests.
+        let options = Options { era, connect_timeout: 3 * PATIENCE, timeout: 3 * PATIENCE, ..Options::default() };
+        let session = Session::connect(target, options).await.expect("connects");
+        assert_eq!(session.is_modern(), era == Era::Modern);
+        let tools = load_mcp_tools(&session, Format::Mcp).await.expect("tools");
+        assert!(tools.iter().any(|tool| tool["name"] == "get_current_time"), "{tools:?}");
+        let params = r#"{"name":"get_current_time","arguments":{"timezone":"Etc/UTC"}}"#;
+        let answer = session.request("tools/call", Some(params)).await.expect("an answer");
+        assert!(answer.into_result().expect("a result").contains("datetime"));
+        session.close().await;
+    }
 }

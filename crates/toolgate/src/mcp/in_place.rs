@@ -50,6 +50,11 @@ impl<T: Send + 'static> InPlace<T> {
         Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: Some(tasks.clone()) }
     }
 
+    /// Work that is dropped when the client goes away.
+    pub(super) fn that_ends_with_its_client(work: BoxFuture<'static, T>) -> Self {
+        Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: None }
+    }
+
     /// Waits for the end, or for the time to begin a stream: when `outlet` has something, or after `patience`.
     /// Without patience the client takes no streams, and only the end counts.
     pub(super) async fn wait(mut self, outlet: &Outlet, patience: Option<Duration>) -> Came<T> {

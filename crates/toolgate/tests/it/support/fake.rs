@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::config::Entry;
@@ -30,6 +30,8 @@ pub(crate) enum Scripted {
     Mirror { streamed: bool },
     /// A JSON-RPC error.
     Error(i32, &'static str),
+    /// This message, with the request's id in the place of `ID`.
+    Raw(String),
     /// Pages of a list: the key, and the items of each page.
     Pages(&'static str, Vec<Vec<Value>>),
     /// Any HTTP answer: status, content type, body.
@@ -42,6 +44,13 @@ pub(crate) enum Scripted {
     Silence,
     /// This text as `result`, once [`FakeMcp::release`] is called.
     Held(String),
+    /// A stream on which the server asks its client, round after round, methods with their parameters; each round once
+    /// the one before is answered. The result's text is all answers, in order.
+    Asks(Vec<Vec<(&'static str, Value)>>),
+    /// A stream of whatever [`FakeMcp::say`] is given.
+    Speaks,
+    /// A stream of these messages, and then this text as `result`, once [`FakeMcp::release`] is called.
+    Says(Vec<Value>, String),
     /// This text as `result`: half of the message at once, and once [`FakeMcp::release`] is called the other half; or
     /// the end of the connection instead.
     Halves { result: String, breaks: bool },
@@ -150,6 +159,7 @@ struct Played {
     generation: AtomicU64,
     endless_bytes: AtomicU64,
     released: watch::Sender<bool>,
+    said: broadcast::Sender<String>,
 }
 
 impl FakeMcp {
@@ -161,6 +171,7 @@ impl FakeMcp {
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
             released: watch::Sender::new(false),
+            said: broadcast::Sender::new(64),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -206,6 +217,11 @@ impl FakeMcp {
         let mut count = self.state.count.subscribe();
         let enough = count.wait_for(|_| self.seen_of(method).len() >= times);
         soon(&format!("{method} reaching the upstream"), enough).await.unwrap();
+    }
+
+    /// Sends a message on all streams that are open for that.
+    pub(crate) fn say(&self, message: &Value) {
+        self.state.said.send(message.to_string()).expect("a stream is open");
     }
 
     /// Lets held answers go.
@@ -278,6 +294,10 @@ impl Played {
             Scripted::Mirror { streamed: false } => self.result(seen, mirrored(seen)),
             Scripted::Mirror { streamed: true } => streamed(seen, mirrored(seen)),
             Scripted::Error(code, message) => error(seen, *code, message),
+            Scripted::Raw(message) => {
+                let message = message.replacen("ID", &seen.message["id"].to_string(), 1);
+                ([("content-type", "application/json")], message).into_response()
+            }
             Scripted::Pages(key, pages) => self.result(seen, &page(seen, key, pages)),
             Scripted::Http(status, content_type, body) => {
                 (StatusCode::from_u16(*status).unwrap(), [("content-type", *content_type)], body.clone())
@@ -304,6 +324,36 @@ impl Played {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();
                 self.result(seen, result)
             }
+            Scripted::Asks(rounds) => {
+                let (events, body) = events();
+                tokio::spawn(self.clone().ask(seen.clone(), rounds.clone(), events));
+                body
+            }
+            Scripted::Speaks => {
+                let (events, body) = events();
+                let mut said = self.said.subscribe();
+                tokio::spawn(async move {
+                    while let Ok(message) = said.recv().await {
+                        if events.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                body
+            }
+            Scripted::Says(messages, result) => {
+                let (events, body) = events();
+                let (messages, answer) = (messages.clone(), envelope(seen, result));
+                let played = self.clone();
+                tokio::spawn(async move {
+                    for message in messages {
+                        events.send(message.to_string()).await.ok();
+                    }
+                    played.released.subscribe().wait_for(|released| *released).await.unwrap();
+                    events.send(answer).await.ok();
+                });
+                body
+            }
             Scripted::Halves { result, breaks } => {
                 let mut first = Bytes::from(envelope(seen, result));
                 let second = first.split_off(first.len() / 2);
@@ -318,6 +368,42 @@ impl Played {
         }
     }
 
+    async fn ask(self: Arc<Self>, call: Seen, rounds: Vec<Vec<(&'static str, Value)>>, events: mpsc::Sender<String>) {
+        let mut answers = Vec::new();
+        for (round, questions) in rounds.into_iter().enumerate() {
+            let id = |at: usize| json!(format!("{}-{round}-{at}", call.message["id"]));
+            for (at, (method, params)) in questions.iter().enumerate() {
+                let question = json!({"jsonrpc": "2.0", "id": id(at), "method": method, "params": params});
+                if events.send(question.to_string()).await.is_err() {
+                    return;
+                }
+            }
+            for at in 0..questions.len() {
+                let answer = tokio::select! {
+                    answer = self.answer_to(id(at)) => answer,
+                    () = events.closed() => return,
+                };
+                answers.push(answer.get("result").or(answer.get("error")).unwrap().clone());
+            }
+        }
+        let result = json!({"content": [{"type": "text", "text": json!(answers).to_string()}]});
+        events.send(envelope(&call, &result.to_string())).await.ok();
+    }
+
+    /// The client's answer to a question of ours.
+    async fn answer_to(&self, id: Value) -> Value {
+        let mut count = self.count.subscribe();
+        loop {
+            count.borrow_and_update();
+            let is_it = |message: &Value| message.get("method").is_none() && message["id"] == id;
+            let found = self.seen.lock().unwrap().iter().find(|seen| is_it(&seen.message)).cloned();
+            match found {
+                Some(answer) => return answer.message,
+                None => count.changed().await.unwrap(),
+            }
+        }
+    }
+
     /// What a well-behaved server answers.
     fn plain(&self, seen: &Seen) -> Response {
         if seen.verb == Method::DELETE {
@@ -325,6 +411,9 @@ impl Played {
         }
         if seen.verb != Method::POST {
             return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        }
+        if seen.message.get("method").is_none() {
+            return StatusCode::ACCEPTED.into_response();
         }
         let params = &seen.message["params"];
         let result = match seen.method() {
@@ -384,6 +473,16 @@ fn streamed(seen: &Seen, result: &str) -> Response {
     let answer = envelope(seen, result).replace('\n', "\ndata: ");
     let text = format!(": hello\n\nevent: message\ndata: {notification}\n\nevent: message\ndata: {answer}\n\n");
     ([("content-type", "text/event-stream")], text).into_response()
+}
+
+/// A stream of messages, sent as they are put in.
+fn events() -> (mpsc::Sender<String>, Response) {
+    let (sender, receiver) = mpsc::channel::<String>(8);
+    let body = stream::unfold(receiver, async |mut receiver| {
+        let message = receiver.recv().await?;
+        Some((Ok::<_, std::io::Error>(Bytes::from(format!("event: message\ndata: {message}\n\n"))), receiver))
+    });
+    (sender, ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response())
 }
 
 fn envelope(seen: &Seen, result: &str) -> String {
