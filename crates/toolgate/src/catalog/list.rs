@@ -13,7 +13,7 @@ use toolgate_mcp::method;
 use toolgate_mcp::views::{Hints, Item};
 
 use super::rules::{self, Verdict};
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{ServerSettings, Transport};
 
 /// The four things that servers list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,7 +142,7 @@ impl ServerList {
         let display_name = server.tools.display_names.get(&*name).map(|shown| shown.as_str().into());
         let hints = item.annotations.map(Hints::read).unwrap_or_default();
         let may_repeat = hints.read_only || hints.idempotent;
-        let repeats = item.input_schema.and_then(|schema| repeats(server, &name, schema));
+        let repeats = repeats(server, &name, item.input_schema)?;
         Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat, repeats })
     }
 
@@ -185,13 +185,15 @@ impl ServerList {
     }
 }
 
-/// The arguments that a tool marks. Marks that break the rules mean nothing: its callers cannot know the headers.
-fn repeats(server: &ServerSettings, name: &str, input_schema: &RawValue) -> Option<Arc<ParamHeaders>> {
-    match ParamHeaders::read(input_schema) {
-        Ok(marked) if marked.is_empty() => None,
-        Ok(marked) => Some(Arc::new(marked)),
+/// The arguments that a tool marks, if it marks any. `None` when its marks break the rules: over HTTP nobody could know
+/// which headers the server wants to see, so the tool must not be listed (MCP 2026-07-28, Custom Headers from Tool
+/// Parameters).
+fn repeats(server: &ServerSettings, name: &str, input_schema: Option<&RawValue>) -> Option<Option<Arc<ParamHeaders>>> {
+    match input_schema.map_or_else(|| Ok(ParamHeaders::default()), ParamHeaders::read) {
+        Ok(marked) => Some((!marked.is_empty()).then(|| Arc::new(marked))),
+        Err(_) if matches!(server.transport, Transport::Stdio(_)) => Some(None),
         Err(error) => {
-            tracing::warn!(server.name = %server.prefix, tool.name = name, reason = %error, "the marks of a tool are ignored");
+            tracing::warn!(server.name = %server.prefix, tool.name = name, reason = %error, "a tool cannot be listed");
             None
         }
     }

@@ -24,6 +24,7 @@ pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, script, tool};
 pub(crate) use fault_proxy::{Direction, End, Fault, FaultProxy};
 pub(crate) use fixture::{Era, Fixture};
 pub(crate) use gateway::{MASTER_KEY, TestGateway};
+pub(crate) use group::signal_kill;
 pub(crate) use http::{EventStream, Reply};
 pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};

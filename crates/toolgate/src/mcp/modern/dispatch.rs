@@ -193,7 +193,7 @@ impl Modern {
                     Turn::Done(done) => return done.ended(id),
                     Turn::Asked => match self.park(call, id) {
                         Ok(ended) => return ended,
-                        Err(back) => call = back,
+                        Err(back) => call = *back,
                     },
                 }
             },
@@ -305,7 +305,7 @@ impl Modern {
     }
 
     /// Parks the call, and answers with its questions. Without room the questions are refused and the call comes back.
-    fn park(&self, call: Call, id: &Id) -> Result<Ended, Call> {
+    fn park(&self, call: Call, id: &Id) -> Result<Ended, Box<Call>> {
         let Exchange { gateway, caller, .. } = &self.exchange;
         // Written before the call is gone, and completed with the token.
         let asking = match call.input_required() {
