@@ -29,7 +29,9 @@ pub(crate) use http::{EventStream, Reply};
 pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
-pub(crate) use peers::{PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client};
+pub(crate) use peers::{
+    NodeSdk, PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client,
+};
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
 pub(crate) use rmcp_client::rmcp_client;
