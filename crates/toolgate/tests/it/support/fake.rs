@@ -38,6 +38,8 @@ pub(crate) enum Scripted {
     Http(u16, &'static str, String),
     /// The headers of an answer with this content type, then bytes without a line's end, for ever.
     Endless(&'static str),
+    /// The headers of an answer with this content type, then this text again and again, for ever.
+    Repeated(&'static str, String),
     /// Nothing; the connection stays open.
     Silence,
     /// This text as `result`, once [`FakeMcp::release`] is called.
@@ -312,6 +314,11 @@ impl Played {
                         Some((Ok::<_, std::io::Error>(chunk), Bytes::from_static(&[b'x'; 16 * 1024])))
                     }
                 });
+                ([("content-type", *content_type)], Body::from_stream(body)).into_response()
+            }
+            Scripted::Repeated(content_type, text) => {
+                let piece = Bytes::from(text.repeat(64));
+                let body = stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone()));
                 ([("content-type", *content_type)], Body::from_stream(body)).into_response()
             }
             Scripted::Silence => std::future::pending().await,
