@@ -2,6 +2,8 @@
 
 #[path = "properties/bodies.rs"]
 mod bodies;
+#[path = "properties/inputs.rs"]
+mod inputs;
 #[path = "properties/oracle.rs"]
 mod oracle;
 
@@ -9,88 +11,10 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::sample::select;
 
-/// JSON text as a person or a program might write it: blanks, escapes, big numbers, repeated keys of all kinds.
-fn json() -> impl Strategy<Value = String> {
-    let scalar = prop_oneof![
-        select(vec!["null", "true", "-0", "1e400", "12345678901234567890123", "1.50", r#""\ud800""#, r#""}],:{[""#])
-            .prop_map(str::to_owned),
-        any::<String>().prop_map(|text| quote(&text)),
-    ];
-    scalar.prop_recursive(4, 24, 4, |inner| {
-        prop_oneof![
-            (vec(inner.clone(), 0..4), blank())
-                .prop_map(|(items, blank)| { format!("[{blank}{}]", items.join(&format!("{blank},"))) }),
-            object(inner),
-        ]
-    })
-}
-
-fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    let field = (key(), blank(), value).prop_map(|(key, blank, value)| format!("{key}{blank}:{blank}{value}{blank}"));
-    (blank(), vec(field, 0..5), blank())
-        .prop_map(|(before, fields, after)| format!("{before}{{{after}{}}}{after}", fields.join(&format!(",{before}"))))
-}
-
-fn key() -> impl Strategy<Value = String> {
-    let known = ["jsonrpc", "id", "method", "params", "result", "error", "a", "b", "a\u{0}", ""];
-    prop_oneof![
-        select(known.map(quote).to_vec()),
-        Just(r#""\u0061""#.to_owned()),
-        any::<String>().prop_map(|text| quote(&text)),
-    ]
-}
-
-fn envelope_key() -> impl Strategy<Value = &'static str> {
-    select(vec![
-        r#""id""#,
-        r#""id""#,
-        r#""method""#,
-        r#""method""#,
-        r#""params""#,
-        r#""result""#,
-        r#""error""#,
-        r#""jsonrpc""#,
-        r#""\u0069d""#,
-        r#""a""#,
-        r#""a""#,
-        r#""\ud800""#,
-    ])
-}
-
-fn envelope_value() -> impl Strategy<Value = String> {
-    let values = ["7", "\"7\"", "\"ping\"", "\"tools\\/call\"", "\"2.0\"", "null", "{}", "[]", "-1.5e3", "07"];
-    select(values.to_vec()).prop_map(str::to_owned)
-}
-
-fn blank() -> impl Strategy<Value = &'static str> {
-    select(vec!["", "", " ", "\n\t", "\r\n "])
-}
-
-fn quote(text: impl AsRef<str>) -> String {
-    toolgate_mcp::jsonrpc::quote(text.as_ref())
-}
-
-/// Bytes that are often nearly an event stream.
-fn stream() -> impl Strategy<Value = Vec<u8>> {
-    let pieces =
-        ["data", ":", " ", "id: 1", "event: e", "retry: 5", "\n", "\n\n", "\r", "\r\n", "x", "\u{feff}", "{}", "\0"];
-    let piece = prop_oneof![
-        8 => select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
-        1 => vec(any::<u8>(), 0..4),
-    ];
-    vec(piece, 0..40).prop_map(|pieces| pieces.concat())
-}
-
-/// Text that is often nearly a template.
-fn template() -> impl Strategy<Value = String> {
-    let pieces =
-        ["{", "}", "{a}", "{+a}", "{/a*}", "{?a,b}", "{&a*}", "{;a}", "{#a}", "{.a:3}", "a", "/", "=", "é", "&", "?"];
-    vec(select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
-}
-
-fn uri() -> impl Strategy<Value = String> {
-    vec(select(vec!["a", "b", "/", "?", "&", "=", ";", "#", ".", "é", "a=1"]), 0..30).prop_map(|pieces| pieces.concat())
-}
+use inputs::{
+    blank, envelope_key, envelope_value, json, key, linked_result, marked_call, mcp, mcp_object, message, object,
+    quote, result_method, stream, template, uri,
+};
 
 proptest! {
     #[test]
@@ -200,5 +124,77 @@ proptest! {
     fn any_text_is_a_template_or_none(template in prop_oneof![template(), any::<String>()], uri in uri()) {
         bodies::uri_template(&template, &uri);
         bodies::uri_template(&template, &template);
+    }
+
+    #[test]
+    fn a_headers_value_comes_back(text in any::<String>(), received in vec(select(b"=?base64YQ? \ta\xc3".to_vec()), 0..30)) {
+        bodies::header_value(&text, &received);
+        bodies::header_value(&format!("=?base64?{text}?="), text.as_bytes());
+    }
+
+    #[test]
+    fn headers_fit_the_call_that_they_are_made_for((schema, arguments) in marked_call(), any in mcp()) {
+        bodies::param_headers(&schema, &arguments);
+        bodies::param_headers(&any, &arguments);
+    }
+
+    #[test]
+    fn a_path_leads_to_what_was_set(
+        json in prop_oneof![object(json()), mcp_object(mcp())],
+        path in vec(select(vec!["a", "_meta", "params", "x/y"]), 1..4),
+    ) {
+        bodies::path(&json, &path);
+    }
+
+    #[test]
+    fn a_retry_holds_its_answers_and_all_else(
+        params in prop_oneof![mcp_object(mcp()), object(json()), json()],
+        responses in vec((any::<String>(), prop_oneof![json(), mcp()]), 0..4),
+        state in proptest::option::of(any::<String>()),
+    ) {
+        bodies::retry(&params, &responses, state.as_deref());
+    }
+
+    #[test]
+    fn questions_are_read_as_they_were_asked(
+        asked in vec(
+            (
+                any::<String>(),
+                select(vec!["elicitation/create", "sampling/createMessage", "roots/list"]),
+                mcp_object(mcp()),
+            ),
+            0..4,
+        ),
+        state in any::<String>(),
+    ) {
+        bodies::questions(&asked, &state);
+    }
+
+    #[test]
+    fn a_result_keeps_what_it_says(method in result_method(), result in prop_oneof![mcp_object(mcp()), object(json()), linked_result()]) {
+        bodies::results(method, &result);
+    }
+
+    #[test]
+    fn a_request_says_who_asks(params in prop_oneof![mcp_object(mcp()), object(json())]) {
+        bodies::request_client(&params);
+    }
+
+    #[test]
+    fn a_filter_is_read_as_it_was_written(filter in mcp_object(mcp()), uris in vec(any::<String>(), 0..4)) {
+        bodies::filter(&format!(r#"{{"notifications":{filter}}}"#));
+        let uris: Vec<String> = uris.into_iter().map(quote).collect();
+        let uris = uris.join(",");
+        bodies::filter(&format!(r#"{{"notifications":{{"promptsListChanged":true,"resourceSubscriptions":[{uris}],"x/y":{filter}}}}}"#));
+    }
+
+    #[test]
+    fn uris_that_are_mapped_there_and_back_are_the_same(method in result_method(), result in linked_result()) {
+        bodies::uris(method, &result);
+    }
+
+    #[test]
+    fn a_translation_of_any_json_is_json(json in prop_oneof![mcp(), json(), message()]) {
+        bodies::translations(&json);
     }
 }

@@ -15,19 +15,23 @@ mod operations;
 mod owners;
 mod rules;
 mod scope;
+mod wishes;
 
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, ListedPage, Outcome, Position};
-pub use operations::{Called, Offer, Read, is_tool_error};
+pub use operations::{Called, Offer, Read, is_tool_error, with_uri};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use toolgate_client::Events;
 
 use crate::auth::Caller;
 use crate::config::Settings;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{SessionKey, Upstream};
+use crate::upstream::{ClientSide, Rounds, Upstream};
 
 /// The lists of all servers of one configuration.
 pub struct Catalog {
@@ -53,8 +57,14 @@ impl Catalog {
 pub struct Visit<'a> {
     /// Who asks.
     pub caller: &'a Caller,
-    /// The client's session, if it has one.
-    pub session: Option<&'a SessionKey>,
+    /// The client on whose behalf.
+    pub client: &'a ClientSide,
+    /// Who hears what the server says while it works on this.
+    pub hears: Option<&'a Arc<dyn Events>>,
+    /// What becomes of a modern server's `input_required`.
+    pub rounds: Rounds,
+    /// What a call may take longer than usual, because its client may be asked in between.
+    pub patience: Duration,
     /// The servers that the path or header selected.
     pub scope: &'a Scope,
     /// The trace of the operation that this is part of.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -14,10 +15,14 @@ use crate::auth::origin::FrontDoor;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
+use crate::mcp::modern::parking::{self, Parking};
 use crate::mcp::session::{self, Sessions};
 use crate::mcp::sse_streams::SseStreams;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
+
+/// Streams of `subscriptions/listen` that may be open at once.
+const MAX_LISTENS: usize = 10_000;
 
 /// The running gateway; a handle that is cheap to clone.
 #[derive(Clone)]
@@ -30,6 +35,12 @@ pub struct Parts {
     pub sessions: Sessions,
     /// Open streams of the HTTP+SSE transport.
     pub sse_streams: SseStreams,
+    /// Calls that wait for their clients.
+    pub parking: Parking,
+    /// Places for streams of `subscriptions/listen`.
+    pub listens: Arc<Semaphore>,
+    /// How often the configuration has been replaced; tells those who listen.
+    pub reloads: watch::Sender<u64>,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// OpenTelemetry, or its disabled stand-in.
@@ -70,6 +81,9 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings, upstreams)),
             sessions,
             sse_streams: SseStreams::default(),
+            parking: Parking::new(parking::LIFETIME),
+            listens: Arc::new(Semaphore::new(MAX_LISTENS)),
+            reloads: watch::Sender::new(0),
             metrics,
             traces,
             tasks: TaskTracker::new(),
@@ -93,6 +107,7 @@ impl Gateway {
         let grace = settings.general.shutdown_grace;
         let upstreams = Arc::new(self.snapshot().upstreams.reloaded(&settings));
         let old = self.0.snapshot.swap(Arc::new(Snapshot::new(settings, Arc::clone(&upstreams))));
+        self.0.reloads.send_modify(|count| *count += 1);
         let (released, going) = (old.released.clone(), Arc::clone(&old.upstreams));
         self.0.tasks.spawn(async move {
             // A request that came before may still be about to ask.

@@ -2,18 +2,21 @@
 //!
 //! [`endpoint`] takes a request apart and frames its answer, [`dispatch`] knows what each method means, [`session`]
 //! keeps what a client told in `initialize` inside the session id itself. The revisions with a handshake (2024-11-05 to
-//! 2025-11-25) are served here. Not there yet: revision 2026-07-28, and what flows from servers to clients
+//! 2025-11-25) are served here, 2026-07-28 in [`modern`]. Not there yet: what flows from servers to clients
 //! (notifications, sampling, elicitation); a client's standalone stream stays open and quiet.
 
 pub mod dispatch;
 pub mod endpoint;
 mod head;
+mod in_place;
 mod initialize;
 pub mod legacy_sse;
 mod lists;
+pub(crate) mod modern;
 pub mod outlet;
 mod refusal;
 mod reply;
+mod respond;
 pub(crate) mod scope;
 pub mod session;
 pub mod sse_streams;

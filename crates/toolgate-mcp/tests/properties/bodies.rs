@@ -1,11 +1,18 @@
 //! What must hold for any input. The property tests and the fuzz targets both call these.
 
+use serde_json::Value;
+use serde_json::value::RawValue;
 use toolgate_mcp::depth;
 use toolgate_mcp::edit::{self, Edit, Fields};
+use toolgate_mcp::headers::{self, ParamHeaders, Received};
 use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome};
 use toolgate_mcp::sse::{self, Decoder, Event};
 use toolgate_mcp::stream::{Piece, Scanner};
+use toolgate_mcp::translate::questions::{self, Answers, InputRequired};
+use toolgate_mcp::translate::subscriptions::{self, Filter};
+use toolgate_mcp::translate::{capabilities, errors, log_level, request, results, tokens, url_elicitation};
 use toolgate_mcp::uri_template::Template;
+use toolgate_mcp::uris;
 
 /// Any bytes are a message or an error, and what is a message is JSON that `serde_json` reads as well.
 pub fn parse(bytes: &[u8]) {
@@ -13,7 +20,7 @@ pub fn parse(bytes: &[u8]) {
     let body = jsonrpc::parse_body(bytes);
     assert!(single.is_err() || body.is_ok(), "a message must be a body");
     let Ok(message) = single else { return };
-    assert!(serde_json::from_slice::<&serde_json::value::RawValue>(bytes).is_ok(), "a message must be JSON");
+    assert!(serde_json::from_slice::<&RawValue>(bytes).is_ok(), "a message must be JSON");
     if let Message::Response(response) = message
         && let Some(id_text) = response.id_text
     {
@@ -57,8 +64,7 @@ pub fn stream(message: &[u8], steps: &[usize]) {
         at = next;
     }
     let passed = fed.and_then(|()| scanner.finish());
-    let new_id =
-        serde_json::from_str::<&serde_json::value::RawValue>("\"new\"").ok().and_then(Id::read).expect("an id");
+    let new_id = serde_json::from_str::<&RawValue>("\"new\"").ok().and_then(Id::read).expect("an id");
     let expected = match jsonrpc::parse(message) {
         Ok(Message::Response(response)) if response.id == Some(Id::from(7)) => {
             let changed = jsonrpc::with_id(message, response.id_text.expect("an id"), &new_id);
@@ -171,4 +177,179 @@ pub fn uri_template(template: &str, uri: &str) {
         assert_eq!(matches, template == uri);
         assert_eq!(parsed.literal_bytes(), template.len());
     }
+}
+
+/// What goes into a header comes out of it; and what can be read from one is what would be sent for it.
+pub fn header_value(text: &str, received: &[u8]) {
+    let sent = headers::encode(text);
+    assert!(sent.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{sent:?}");
+    assert_eq!(headers::decode(sent.as_bytes()).as_deref(), Ok(text));
+    if let Ok(read) = headers::decode(received) {
+        assert_eq!(headers::decode(headers::encode(&read).as_bytes()).as_deref(), Ok(&*read));
+    }
+}
+
+/// The headers that a client sends for a call fit the call; one that is changed, doubled or left out does not.
+pub fn param_headers(schema: &str, arguments: &str) {
+    let (Some(schema), Some(arguments)) = (raw(schema), raw(arguments)) else { return };
+    let Ok(known) = ParamHeaders::read(schema) else { return };
+    let fit = |headers: &[(&str, String)]| {
+        let received = Received::new(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+        headers::check_params(&received, &known, Some(arguments))
+    };
+    let Ok(sent) = known.of_call(Some(arguments)) else {
+        assert!(fit(&[]).is_err());
+        return;
+    };
+    assert_eq!(fit(&sent), Ok(()));
+    for at in 0..sent.len() {
+        let mut changed = sent.clone();
+        changed[at].1.push('x');
+        assert!(fit(&changed).is_err(), "{changed:?}");
+        let mut doubled = sent.clone();
+        doubled.push(sent[at].clone());
+        assert!(fit(&doubled).is_err(), "{doubled:?}");
+        let mut fewer = sent.clone();
+        let (_, value) = fewer.remove(at);
+        let is_number = value.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+        assert!(fit(&fewer).is_err() || is_number, "{fewer:?}");
+    }
+}
+
+/// A path that is set leads to its value, and to none when it is removed; the fields beside it stay.
+pub fn path(json: &str, path: &[&str]) {
+    let Some((key, _)) = path.split_first() else { return };
+    let Ok(set) = edit::set_at(json, path, "[1e400]") else {
+        assert!(edit::get_at(json, path).is_err() || edit::get_at(json, path).is_ok_and(|found| found.is_none()));
+        return;
+    };
+    assert_eq!(texts(&set, Some(key)), texts(json, Some(key)));
+    assert_eq!(edit::get_at(&set, path).expect("an object").map(RawValue::get), Some("[1e400]"));
+    let removed = edit::remove_at(&set, path).expect("an object");
+    assert!(edit::get_at(&removed, path).expect("an object").is_none());
+    assert_eq!(texts(&removed, Some(key)), texts(json, Some(key)));
+}
+
+/// A retry holds its answers and its state, and all else that the request held.
+pub fn retry(params: &str, responses: &[(String, String)], state: Option<&str>) {
+    let state = state.map(jsonrpc::quote);
+    let mut unique: Vec<(&str, &str)> = Vec::new();
+    for (key, response) in responses.iter().filter(|(_, response)| raw(response).is_some()) {
+        if !unique.iter().any(|(known, _)| known == key) {
+            unique.push((key, response.trim_ascii()));
+        }
+    }
+    let Ok(again) = questions::retry(params, unique.iter().copied(), state.as_deref()) else {
+        assert!(Fields::read(params).is_err());
+        return;
+    };
+    let first = questions::without_answers(params).expect("an object");
+    let plain = questions::without_answers(&again).expect("an object");
+    assert_eq!(texts(&plain, None), texts(&first, None));
+    let answers = Answers::read(raw(&again)).expect("answers");
+    let read: Vec<(&str, &str)> = answers.responses.iter().map(|(key, answer)| (key.as_ref(), answer.get())).collect();
+    assert_eq!(read, unique);
+    assert_eq!(answers.request_state.as_deref().map(jsonrpc::quote), state);
+}
+
+/// Questions that are asked of a modern client are read as they were asked.
+pub fn questions(asked: &[(String, &str, String)], state: &str) {
+    let mut unique: Vec<(&str, &str, &str)> = Vec::new();
+    for (key, method, params) in asked.iter().filter(|(_, _, params)| Fields::read(params).is_ok()) {
+        if !unique.iter().any(|(known, ..)| known == key) {
+            unique.push((key, method, params.trim_ascii()));
+        }
+    }
+    let of = unique.iter().map(|(key, method, params)| (*key, *method, Some(*params)));
+    let result = questions::input_required(of, Some(state));
+    let read = InputRequired::read(&result).expect("questions").expect("questions");
+    let read_questions: Vec<(&str, &str, &str)> = read
+        .questions
+        .iter()
+        .map(|question| (question.key.as_ref(), question.method.as_ref(), question.params.map_or("", RawValue::get)))
+        .collect();
+    assert_eq!(read_questions, unique);
+    assert_eq!(read.request_state, Some(jsonrpc::quote(state).as_str()));
+}
+
+/// A result for a modern client has all that it must have and all that was there; doing it again changes nothing.
+pub fn results(method: &str, result: &str) {
+    let ours = ["resultType", "ttlMs", "cacheScope", "_meta"];
+    let others = |json: &str| -> Vec<(String, String)> {
+        texts(json, None).into_iter().filter(|(key, _)| !ours.contains(&key.as_str())).collect()
+    };
+    let Ok(modern) = results::to_modern(method, result, Some(r#"{"name":"s","version":"1"}"#)) else { return };
+    assert_eq!(others(&modern), others(result));
+    assert_eq!(results::to_modern(method, &modern, Some(r#"{"name":"t","version":"2"}"#)).as_deref(), Ok(&*modern));
+    let legacy = results::to_legacy(&modern).expect("an object");
+    let kind = Fields::read(&legacy).expect("an object").get("resultType").map(RawValue::get);
+    assert_ne!(kind, Some("\"complete\""));
+    assert_eq!(others(&legacy), others(result));
+}
+
+/// A request says who asks, and says everything else that it said before; a legacy server does not hear who asks.
+pub fn request_client(params: &str) {
+    let stated = request::with_client(Some(params), "2026-07-28", "{}", Some(r#"{"name":"c"}"#), Some("info"));
+    let Ok(stated) = stated else { return };
+    let client = request::Client::read(raw(&stated)).expect("a client");
+    assert_eq!(client.protocol_version, "2026-07-28");
+    assert_eq!(texts(&stated, Some("_meta")), texts(params, Some("_meta")));
+    let silent = request::without_client(&stated).expect("an object");
+    assert_eq!(texts(&silent, Some("_meta")), texts(params, Some("_meta")));
+    assert!(request::Client::read(raw(&silent)).is_err());
+}
+
+/// A filter is read as it was written, and joining one with itself changes nothing.
+pub fn filter(params: &str) {
+    let Ok(filter) = Filter::read(raw(params)) else { return };
+    let written = format!(r#"{{"notifications":{}}}"#, filter.to_json());
+    assert_eq!(Filter::read(raw(&written)), Ok(filter.clone()));
+    let mut joined = filter.clone();
+    joined.add(&filter);
+    assert_eq!(joined, filter);
+    assert_eq!(filter.acknowledged_by(&filter), filter);
+}
+
+/// URIs that are mapped there and back leave a result as it was; so does a map that knows none of them.
+pub fn uris(method: &str, result: &str) {
+    let Ok(same) = uris::in_result(method, result, &|_: &str| None) else { return };
+    assert_eq!(same, result);
+    let there = uris::in_result(method, result, &|uri: &str| Some(format!("p+{uri}"))).expect("as before");
+    let back =
+        uris::in_result(method, &there, &|uri: &str| uri.strip_prefix("p+").map(str::to_owned)).expect("as before");
+    let value = |json: &str| serde_json::from_str::<Value>(json).ok();
+    assert_eq!(value(&back), value(result));
+}
+
+/// No JSON whatever makes a translation panic, or give anything but JSON.
+pub fn translations(json: &str) {
+    let Some(json) = raw(json).map(RawValue::get) else { return };
+    let id = Id::from(7);
+    let given = [
+        questions::to_modern(json).map(|text| text.into_owned()),
+        questions::without_answers(json),
+        url_elicitation::to_legacy(json, "e"),
+        url_elicitation::from_url_required(json, Some("s")).map(Option::unwrap_or_default),
+        errors::to_modern(json).map(|text| text.into_owned()),
+        errors::to_legacy(json).map(|text| text.into_owned()),
+        log_level::with_level(json, None),
+        log_level::with_level(json, Some(log_level::LogLevel::Alert)),
+        tokens::with_progress_token(json, "7").map(|text| text.into_owned()),
+        tokens::progress_with_token(json, "7").map(|text| text.into_owned()),
+        tokens::cancelled_with_id(json, "7").map(|text| text.into_owned()),
+        subscriptions::with_subscription_id(json, &id),
+        subscriptions::without_subscription_id(json).map(|text| text.into_owned()),
+        capabilities::of_client(json).map(|text| text.into_owned()),
+        capabilities::of_servers([json, json]),
+        uris::in_item(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
+        uris::in_updated(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
+        uris::in_completion(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
+    ];
+    for text in given.into_iter().flatten().filter(|text| !text.is_empty()) {
+        assert!(raw(&text).is_some(), "{json} became {text}");
+    }
+}
+
+fn raw(json: &str) -> Option<&RawValue> {
+    serde_json::from_str(json).ok()
 }

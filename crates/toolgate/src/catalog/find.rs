@@ -5,16 +5,18 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::errors::{FetchError, FindError};
-use super::list::{Kind, ServerList};
+use super::list::{Entry, Kind, ServerList};
 use super::merge::{Merged, Outcome};
 use super::{Catalog, Visit};
 use crate::config::settings::{PrefixMode, ServerSettings};
-use crate::upstream::{Lane, Upstream};
+use crate::upstream::{ClientSide, Lane, Upstream};
 
 /// A server and what it calls the thing that was asked for.
 pub(super) struct Found {
     pub(super) upstream: Arc<Upstream>,
     pub(super) own_name: String,
+    /// It says of itself that calling it twice does no harm.
+    pub(super) may_repeat: bool,
 }
 
 /// A list that was asked for, and whose.
@@ -32,9 +34,9 @@ impl Catalog {
         if let Some((upstream, own)) = self.first_claim(kind, visit, name)
             && let Ok(lane) = self.lane(visit, upstream)
             && let Some(list) = self.lists.kept(kind, upstream, &lane).await
-            && list.by_name(own).is_some()
+            && let Some(entry) = list.by_name(own)
         {
-            return Ok(Found::new(upstream, own));
+            return Ok(Found::entry(upstream, entry));
         }
         // In a box, because this is rare and large, and every call would carry its size.
         Box::pin(self.find_thoroughly(kind, visit, name)).await
@@ -57,20 +59,21 @@ impl Catalog {
         if self.settings.naming.prefix != PrefixMode::Always {
             let asked = self.ask_all(kind, visit).await;
             if let Some((upstream, entry)) = self.merged_of(kind, &asked).by_name(name) {
-                return Ok(Found::new(upstream, &entry.name));
+                return Ok(Found::entry(upstream, entry));
             }
         }
         let claims = self.claims(kind, visit, name);
         let (mut denied, mut failed) = (None, None);
         for claim in &claims {
             match self.list_of(kind, visit, &claim.upstream).await {
-                Ok(list) if list.by_name(&claim.own_name).is_some() => {
-                    return Ok(Found::new(&claim.upstream, &claim.own_name));
+                Ok(list) => {
+                    if let Some(entry) = list.by_name(&claim.own_name) {
+                        return Ok(Found::entry(&claim.upstream, entry));
+                    }
+                    if list.is_withheld(&claim.own_name) {
+                        denied.get_or_insert_with(|| not_allowed(&claim.upstream, &claim.own_name));
+                    }
                 }
-                Ok(list) if list.is_withheld(&claim.own_name) => {
-                    denied.get_or_insert_with(|| not_allowed(&claim.upstream, &claim.own_name));
-                }
-                Ok(_) => {}
                 Err(error) => {
                     failed.get_or_insert(FindError::Server(error));
                 }
@@ -137,7 +140,7 @@ impl Catalog {
     fn among(&self, kind: Kind, name: &str, asked: &[Asked]) -> Result<Option<Found>, FindError> {
         let merged = self.merged_of(kind, asked);
         if let Some((upstream, entry)) = merged.by_name(name) {
-            return Ok(Some(Found::new(upstream, &entry.name)));
+            return Ok(Some(Found::entry(upstream, entry)));
         }
         match &merged.listed_for(name)[..] {
             [] => Ok(None),
@@ -176,9 +179,9 @@ impl Catalog {
         for claim in claims {
             let list = fresh.iter().find(|(other, _)| Arc::ptr_eq(other, &claim.upstream));
             if let Some((_, Ok(list))) = list
-                && list.by_name(&claim.own_name).is_some()
+                && let Some(entry) = list.by_name(&claim.own_name)
             {
-                return Ok(Some(Found::new(&claim.upstream, &claim.own_name)));
+                return Ok(Some(Found::entry(&claim.upstream, entry)));
             }
         }
         self.among(kind, name, &fresh)
@@ -210,13 +213,17 @@ impl Catalog {
 
     /// The lane for lists: the caller's credential without the client's session, so that clients share what they can.
     fn lane(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Result<Lane, Arc<FetchError>> {
-        upstream.lane(visit.caller, None).map_err(|error| Arc::new(FetchError::Upstream(error.into())))
+        upstream.lane(visit.caller, &ClientSide::none()).map_err(|error| Arc::new(FetchError::Upstream(error.into())))
     }
 }
 
 impl Found {
     pub(super) fn new(upstream: &Arc<Upstream>, own_name: &str) -> Self {
-        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned() }
+        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned(), may_repeat: false }
+    }
+
+    fn entry(upstream: &Arc<Upstream>, entry: &Entry) -> Self {
+        Self { upstream: Arc::clone(upstream), own_name: entry.name.to_string(), may_repeat: entry.may_repeat }
     }
 }
 

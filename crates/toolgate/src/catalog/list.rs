@@ -7,7 +7,7 @@ use std::time::Instant;
 use toolgate_mcp::edit::Edit;
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::method;
-use toolgate_mcp::views::Item;
+use toolgate_mcp::views::{Hints, Item};
 
 use super::rules::{self, Verdict};
 use crate::config::settings::ServerSettings;
@@ -90,6 +90,8 @@ pub(super) struct Entry {
     pub(super) uri: Option<Box<str>>,
     /// `tool_name_to_display_name`: takes the place of the whole listed name.
     pub(super) display_name: Option<Box<str>>,
+    /// A tool that says of itself that calling it twice does no harm.
+    pub(super) may_repeat: bool,
 }
 
 impl ServerList {
@@ -118,7 +120,7 @@ impl ServerList {
         let name: Box<str> = item.name.as_deref()?.into();
         let uri: Option<Box<str>> = item.uri.as_deref().map(Into::into);
         if kind != Kind::Tools {
-            return Some(Entry { raw: item.raw.into(), name, uri, display_name: None });
+            return Some(Entry { raw: item.raw.into(), name, uri, display_name: None, may_repeat: true });
         }
         if rules::verdict(server, separator, &name) == Verdict::Withheld {
             self.withheld.insert(name);
@@ -126,7 +128,9 @@ impl ServerList {
         }
         let raw = rules::apply_overrides(server, &name, item);
         let display_name = server.tools.display_names.get(&*name).map(|shown| shown.as_str().into());
-        Some(Entry { raw: raw.into(), name, uri, display_name })
+        let hints = item.annotations.map(Hints::read).unwrap_or_default();
+        let may_repeat = hints.read_only || hints.idempotent;
+        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat })
     }
 
     /// Adds an item, unless it cannot be told apart on the wire from one that is there.

@@ -19,9 +19,9 @@ use super::find::{self, Found};
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Position};
 use super::owners::Owners;
-use super::{Catalog, Visit, rules};
+use super::{Catalog, Scope, Visit, rules};
 use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, Form, Reply, State, Upstream, UpstreamError};
+use crate::upstream::{Ask, ClientSide, Form, Reply, State, Upstream, UpstreamError};
 
 /// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,9 +71,9 @@ pub fn is_tool_error(answer: &Answer) -> bool {
 }
 
 /// An answer to `resources/read`.
-pub enum Read {
+pub enum Read<F = Reply> {
     /// What the server said, with the URI that the client knows.
-    Known(Reply),
+    Known(F),
     /// What the server said under a URI of its own.
     Renamed {
         /// What it said.
@@ -85,14 +85,16 @@ pub enum Read {
     },
 }
 
-impl Read {
+impl<F: Form> Read<F> {
     fn is_result(&self) -> bool {
         match self {
             Self::Known(reply) => reply.is_result(),
             Self::Renamed { answer, .. } => answer.is_result(),
         }
     }
+}
 
+impl Read {
     /// `answer` as the client is to see it: its id, and `listed` in place of `own`.
     #[must_use]
     pub fn renamed(answer: &Answer, own: &str, listed: &str, id: &Id) -> Vec<u8> {
@@ -104,7 +106,8 @@ impl Read {
 }
 
 /// `result` of a read with `listed` in place of `own` as the URI of its contents.
-fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
+#[must_use]
+pub fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
     let mut edit = Edit::new(result);
     let contents: Vec<&RawValue> = Fields::read(result)
         .ok()
@@ -194,8 +197,9 @@ impl Catalog {
         if call.name != found.own_name {
             edit.replace(call.name_text, quote(&found.own_name));
         }
+        let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish()).await?;
+        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -206,7 +210,11 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::call_tool`].
-    pub async fn read_resource(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Read, CallError> {
+    pub async fn read_resource<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        params: Option<&RawValue>,
+    ) -> Result<Read<F>, CallError> {
         let read = Located::read(params)?;
         let text = params.map(RawValue::get).unwrap_or("{}");
         let owners = match self.owners(visit, &read.uri).await? {
@@ -217,12 +225,12 @@ impl Catalog {
         let mut first = None;
         for owner in owners {
             let answered = if read.uri == owner.own_name {
-                let reply: Result<Reply, _> = self.send(visit, &owner.upstream, method::RESOURCES_READ, text).await;
+                let reply = self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true).await;
                 reply.map(Read::Known)
             } else {
                 let mut edit = Edit::new(text);
                 edit.replace(read.uri_text, quote(&owner.own_name));
-                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish()).await;
+                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true).await;
                 let (own, listed) = (owner.own_name.clone(), read.uri.to_string());
                 answer.map(|answer| Read::Renamed { answer, own, listed })
             };
@@ -255,7 +263,7 @@ impl Catalog {
         if **asked != *found.own_name {
             edit.replace(wire, quote(&found.own_name));
         }
-        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish()).await
+        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true).await
     }
 
     async fn send<F: Form>(
@@ -264,22 +272,81 @@ impl Catalog {
         upstream: &Arc<Upstream>,
         method: &str,
         params: &str,
+        may_repeat: bool,
     ) -> Result<F, CallError> {
-        let lane = upstream.lane(visit.caller, visit.session).map_err(UpstreamError::from)?;
-        let timeout = upstream.settings.timeout.unwrap_or(self.settings.timeouts.call);
+        let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
+        let (hears, rounds) = (visit.hears, visit.rounds);
+        let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
-            let ask = Ask { method, params: Some(params), timeout, headers: None };
-            return Ok(upstream.ask(&lane, ask).await?);
+            return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
         let facts = SpanFacts { method, ..SpanFacts::default() };
         let span = visit.span.client_span(&upstream.settings.name, facts);
         let mut headers = HeaderMap::new();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
-        let ask = Ask { method, params: params.as_deref(), timeout, headers: Some(&headers) };
+        let ask = Ask { params: params.as_deref(), headers: Some(&headers), ..ask };
         let answer: Result<F, _> = upstream.ask(&lane, ask).await;
         span.finish(answer.as_ref().err().map(UpstreamError::outcome_label));
         Ok(answer?)
+    }
+
+    /// Sends a request about something that `server`, a configured name, has made for this caller; `None` when it is not
+    /// in scope.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn ask_server(
+        &self,
+        visit: Visit<'_>,
+        server: &str,
+        method: &str,
+        params: &str,
+    ) -> Result<Option<Answer>, CallError> {
+        match visit.servers().iter().find(|upstream| upstream.settings.name == server) {
+            Some(upstream) => self.send(visit, upstream, method, params, false).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The longest that a call of any of these servers may take.
+    #[must_use]
+    pub fn longest_call(&self, scope: &Scope) -> Duration {
+        let limits = scope.servers().iter().map(|upstream| self.call_timeout(upstream));
+        limits.max().unwrap_or(self.settings.timeouts.call)
+    }
+
+    /// Whether the server that a request is for keeps a state with its client (`requestState`): it is of a revision that
+    /// has one.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn keeps_state(
+        &self,
+        visit: Visit<'_>,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<bool, CallError> {
+        let upstream = match method {
+            method::TOOLS_CALL => self.find(Kind::Tools, visit, &Named::read(params)?.name).await?.upstream,
+            method::PROMPTS_GET => self.find(Kind::Prompts, visit, &Named::read(params)?.name).await?.upstream,
+            method::RESOURCES_READ => match self.owners(visit, &Located::read(params)?.uri).await? {
+                Owners::Known(owner) => owner.upstream,
+                Owners::Likely(owners) => match owners.into_iter().next() {
+                    Some(owner) => owner.upstream,
+                    None => return Ok(false),
+                },
+            },
+            _ => return Ok(false),
+        };
+        let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        let facts = upstream.facts(&lane, self.call_timeout(&upstream)).await?;
+        Ok(!facts.revision.has_handshake())
+    }
+
+    pub(super) fn call_timeout(&self, upstream: &Upstream) -> Duration {
+        upstream.settings.timeout.unwrap_or(self.settings.timeouts.call)
     }
 
     /// What the servers in scope offer together, for `initialize`.
@@ -304,7 +371,7 @@ impl Catalog {
     async fn offer_of(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> OfferOfOne {
         const ALL: [&str; 4] = ["tools", "prompts", "resources", "completions"];
         let timeout = if upstream.status().state == State::Down { OFFER_TIMEOUT_DOWN } else { OFFER_TIMEOUT };
-        let facts = match upstream.lane(visit.caller, None) {
+        let facts = match upstream.lane(visit.caller, &ClientSide::none()) {
             Ok(lane) => upstream.facts(&lane, timeout).await,
             Err(error) => Err(UpstreamError::from(error)),
         };
@@ -320,7 +387,7 @@ impl Catalog {
     }
 }
 
-fn unknown(kind: Kind, name: &str) -> CallError {
+pub(super) fn unknown(kind: Kind, name: &str) -> CallError {
     FindError::Unknown { noun: kind.noun(), name: name.to_owned() }.into()
 }
 

@@ -18,7 +18,7 @@ use crate::auth::{Caller, CallerId};
 use crate::config::{self, Environment, Loaded, Paint, Settings, Severity};
 use crate::telemetry::Metrics;
 use crate::telemetry::printable::printable;
-use crate::upstream::{Upstream, UpstreamError, Upstreams};
+use crate::upstream::{ClientSide, Upstream, UpstreamError, Upstreams};
 
 /// How long connections may take to close when all is said.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -144,7 +144,7 @@ async fn probe(upstream: &Upstream, timeout: Duration) -> Probe {
 async fn facts(upstream: &Upstream, timeout: Duration) -> Result<String, UpstreamError> {
     let caller =
         Caller { id: CallerId::master(), headers: HeaderMap::new(), inbound_auth: String::new(), debug: false };
-    let lane = upstream.lane(&caller, None)?;
+    let lane = upstream.lane(&caller, &ClientSide::none())?;
     let facts = upstream.facts(&lane, timeout).await?;
     let info: Option<Value> = facts.server_info.as_ref().and_then(|info| serde_json::from_str(info.get()).ok());
     let said =

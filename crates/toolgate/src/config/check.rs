@@ -22,7 +22,7 @@ use super::file::{LitellmSection, ServerEntry};
 use super::keys::Keys;
 use super::read::{UnknownKeys, read};
 use super::report::{At, Report};
-use super::settings::{Settings, TlsSettings};
+use super::settings::{Clients, Settings, TlsSettings};
 use super::tree::{Node, Value};
 
 /// What the checks of a server need to know besides its entry.
@@ -60,7 +60,8 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let limits = environment::limits(environment, report);
     let identity = environment::identity(environment);
     let general = general.settings;
-    (!report.has_errors()).then_some(Settings { general, servers, naming, timeouts, tls, limits, identity })
+    let clients = Clients::default();
+    (!report.has_errors()).then_some(Settings { general, servers, naming, timeouts, tls, limits, clients, identity })
 }
 
 fn is_mapping(root: &At<'_>, report: &mut Report) -> bool {

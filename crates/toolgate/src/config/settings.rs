@@ -31,6 +31,8 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// Caps on what one peer can make the gateway hold.
     pub limits: Limits,
+    /// Connections and streams of clients.
+    pub clients: Clients,
     /// How the gateway presents itself in `initialize`.
     pub identity: Identity,
 }
@@ -155,6 +157,20 @@ pub struct Limits {
     pub upstream_sessions: usize,
     /// How long a session, towards clients and upstreams, lives without use; 30 min.
     pub session_idle: Duration,
+}
+
+/// Connections and streams of clients.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// How long an answer may take before its response begins as a stream with keep-alives, for clients that take
+    /// streams; 5 s.
+    pub stream_after: Duration,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { stream_after: Duration::from_secs(5) }
+    }
 }
 
 /// How the gateway presents itself.
@@ -291,8 +307,10 @@ pub enum EnvValue {
 /// Who shares a child process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// Everyone whose environment renders the same.
+    /// Everyone whose environment renders the same and who can do nothing for servers; other sessions have their own.
     #[default]
+    Auto,
+    /// Everyone whose environment renders the same.
     Shared,
     /// One child per client session.
     Session,

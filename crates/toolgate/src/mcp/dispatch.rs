@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
 use serde_json::value::RawValue;
@@ -13,15 +13,16 @@ use toolgate_mcp::session::negotiate;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
+use super::initialize;
+use super::lists::{self, Dress};
 use super::reply::Message;
 use super::session::ClientSession;
-use super::{initialize, lists};
 use crate::auth::Caller;
 use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
-use crate::upstream::{Reply, Streamed};
+use crate::upstream::{ClientSide, Reply, Rounds, Streamed};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -31,6 +32,8 @@ pub struct Exchange {
     pub snapshot: Arc<Snapshot>,
     /// Who asks.
     pub caller: Caller,
+    /// The client, as servers see it.
+    pub client: ClientSide,
     /// The session that the client named, if it has one.
     pub session: Option<ClientSession>,
     /// What the path or header selected.
@@ -39,6 +42,12 @@ pub struct Exchange {
     pub revision: Revision,
     /// The trace context of the HTTP request; empty when traces are off.
     pub trace_headers: HeaderMap,
+}
+
+/// A client as servers see it. What it can do for them is not kept with its session yet, so they are told nothing of it.
+#[must_use]
+pub fn client_of(session: Option<&ClientSession>) -> ClientSide {
+    session.map_or_else(ClientSide::none, |session| ClientSide::of_session(session.key))
 }
 
 /// A message for the client, and the session that it opened, if it did.
@@ -50,20 +59,23 @@ pub struct Answered {
 }
 
 /// How an operation ended, for the metrics.
-struct Ended {
-    message: Message,
-    called: Option<Called>,
-    error: Option<ErrorType>,
+pub(super) struct Ended {
+    pub(super) message: Message,
+    pub(super) called: Option<Called>,
+    pub(super) error: Option<ErrorType>,
 }
 
-enum ErrorType {
+/// What kind of error an answer is.
+pub(super) enum ErrorType {
+    /// A JSON-RPC error.
     Code(i32),
+    /// A tool's result with `isError`.
     Tool,
 }
 
 impl ErrorType {
     /// As metrics and traces name it.
-    fn label(&self) -> Cow<'static, str> {
+    pub(super) fn label(&self) -> Cow<'static, str> {
         match self {
             Self::Code(code) => Cow::Owned(code.to_string()),
             Self::Tool => Cow::Borrowed("tool_error"),
@@ -118,13 +130,13 @@ impl Exchange {
         }
     }
 
-    fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
-        let session = self.session.as_ref().map(|session| &session.key);
-        Visit { caller: &self.caller, session, scope: &self.scope, span }
+    pub(super) fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
+        let (caller, client, scope) = (&self.caller, &self.client, &self.scope);
+        Visit { caller, client, hears: None, rounds: Rounds::Pass, patience: Duration::ZERO, scope, span }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.
-    fn span(&self, request: &Request<'_>) -> OperationSpan {
+    pub(super) fn span(&self, request: &Request<'_>) -> OperationSpan {
         let traces = &self.gateway.traces;
         if !traces.is_on() {
             return OperationSpan::none();
@@ -147,7 +159,7 @@ impl Exchange {
 
     async fn list(&self, kind: Kind, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         let sealer = self.gateway.sessions.sealer();
-        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params).await {
+        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params, Dress::default()).await {
             Ok(message) => Ended::ok(message),
             Err(error) => Ended::error(id, &face::list_error(&error)),
         }
@@ -184,7 +196,7 @@ impl Exchange {
         Answered { message: ended.message, opened: Some(token) }
     }
 
-    fn count(&self, method: &str, ended: &Ended, began: Instant) {
+    pub(super) fn count(&self, method: &str, ended: &Ended, began: Instant) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
         let metrics = &self.gateway.metrics;
@@ -216,11 +228,11 @@ impl Exchange {
 }
 
 impl Ended {
-    fn ok(message: Message) -> Self {
+    pub(super) fn ok(message: Message) -> Self {
         Self { message, called: None, error: None }
     }
 
-    fn error(id: &Id, error: &ErrorObject) -> Self {
+    pub(super) fn error(id: &Id, error: &ErrorObject) -> Self {
         let message = jsonrpc::error(Some(id), error).into();
         Self { message, called: None, error: Some(ErrorType::Code(error.code)) }
     }

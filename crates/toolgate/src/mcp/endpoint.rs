@@ -4,25 +4,26 @@
 //! on it, so is this: requests without a session and without `initialize` are served, and `Accept` may say anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use serde_json::value::RawValue;
-use tokio::task::{JoinError, JoinHandle};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming, code};
 use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeader};
 use toolgate_mcp::version::Revision;
-use toolgate_mcp::{headers, method, views};
+use toolgate_mcp::{method, views};
 
-use super::dispatch::{Answered, Exchange};
+use super::dispatch::{self, Answered, Exchange};
 use super::head::{Accepts, trace_headers, version_name};
+use super::modern;
+use super::outlet::Outlet;
 use super::refusal::{self, Refusal};
-use super::reply::{Framing, Message, Whole};
+use super::reply::Whole;
+use super::respond::{self, SESSION_ID, Served};
 use super::scope::{self, PathNames};
 use super::session::ClientSession;
 use super::stream;
@@ -31,15 +32,10 @@ use crate::catalog::{Scope, ScopeError};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::{Gateway, Snapshot};
 use crate::server::body;
-use crate::upstream::{CredentialError, Lane, Upstream, debug};
-
-/// How long an answer may take before the response begins as a stream with keep-alives, for clients that take streams.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::upstream::{ClientSide, CredentialError, Lane, Upstream, debug};
 
 /// Messages in one batch (revision 2025-03-26 only).
 const MAX_BATCH: usize = 100;
-
-const SESSION_ID: HeaderName = HeaderName::from_static(headers::SESSION_ID);
 
 /// `POST`: one message, or a batch where the revision has them.
 pub async fn post(
@@ -77,13 +73,17 @@ async fn take(
     let told = scope.as_ref().map_or_else(|_| HeaderMap::new(), |scope| debug_headers(&caller, scope));
     let accepts = Accepts::of(&parts.headers);
     let trace_headers = trace_headers(&gateway, &parts.headers);
+    if modern::is_ours(version.as_deref(), &body) {
+        let headers = parts.headers;
+        let arrived = modern::Arrived { gateway, snapshot, caller, scope, headers, version, trace_headers, body };
+        let mut response = Box::pin(arrived.serve()).await;
+        response.headers_mut().extend(told);
+        return Ok(response);
+    }
     let arrived = Arrived { gateway: gateway.clone(), snapshot, caller, scope, found, version, trace_headers, body };
-    // In a task of its own, because a client that hangs up has not cancelled (MCP 2025-11-25, Transports, Sending
-    // Messages to the Server): the call runs to its end.
-    let may_stream = Arc::new(AtomicBool::new(false));
-    // In a box, because spawning moves the future about.
-    let task = gateway.tasks.spawn(Box::pin(arrived.serve(Arc::clone(&may_stream))));
-    let mut response = wait(task, accepts, &may_stream).await;
+    let outlet = Outlet::new();
+    let work = Box::pin(arrived.serve(Arc::clone(&outlet)));
+    let mut response = respond::respond(&gateway, work, outlet, accepts).await;
     response.headers_mut().extend(told);
     Ok(response)
 }
@@ -107,18 +107,8 @@ struct Arrived {
     body: Bytes,
 }
 
-/// What serving a body came to.
-enum Served {
-    /// An answer.
-    Answered(Answered),
-    /// Nothing to answer.
-    Accepted,
-    /// Not served.
-    Refused(Refusal),
-}
-
 impl Arrived {
-    async fn serve(self, may_stream: Arc<AtomicBool>) -> Served {
+    async fn serve(self, outlet: Arc<Outlet>) -> Served {
         let body = self.body.clone();
         let parsed = match jsonrpc::parse_body(&body) {
             Ok(parsed) => parsed,
@@ -136,7 +126,9 @@ impl Arrived {
             jsonrpc::Body::Batch(messages) => Box::pin(serve_batch(&exchange, &messages)).await,
             jsonrpc::Body::Single(Incoming::Request(request)) => {
                 // The session id of `initialize` must be in the head, so its answer cannot begin early.
-                may_stream.store(request.method != method::INITIALIZE, Ordering::Release);
+                if request.method != method::INITIALIZE {
+                    outlet.let_begin();
+                }
                 Served::Answered(exchange.answer(&request).await)
             }
             jsonrpc::Body::Single(Incoming::Notification(_)) => Served::Accepted,
@@ -189,6 +181,7 @@ impl Arrived {
             gateway: self.gateway,
             snapshot: self.snapshot,
             caller: self.caller,
+            client: dispatch::client_of(session.as_ref()),
             session,
             scope,
             revision,
@@ -263,52 +256,6 @@ async fn serve_batch(exchange: &Exchange, messages: &[Incoming<'_>]) -> Served {
     Served::Answered(Answered { message, opened: None })
 }
 
-/// Waits for the answer; turns the response into a stream when it takes long and the client takes streams.
-async fn wait(mut task: JoinHandle<Served>, accepts: Accepts, may_stream: &AtomicBool) -> Response {
-    match tokio::time::timeout(PATIENCE, &mut task).await {
-        Ok(served) => respond(served, accepts.framing).await,
-        Err(_) if accepts.streams && may_stream.load(Ordering::Acquire) => {
-            stream::until(async { last_event(task.await).await })
-        }
-        Err(_) => respond(task.await, accepts.framing).await,
-    }
-}
-
-async fn respond(served: Result<Served, JoinError>, framing: Framing) -> Response {
-    match served {
-        Ok(Served::Answered(Answered { message, opened })) => {
-            let mut response = match framing {
-                Framing::Json => message.into_json(StatusCode::OK),
-                // In a box, because collecting a large answer is rare and every response would carry its size.
-                Framing::Sse => Box::pin(message.whole()).await.into_sse(),
-            };
-            if let Some(value) = opened.and_then(|token| HeaderValue::try_from(token).ok()) {
-                response.headers_mut().insert(SESSION_ID, value);
-            }
-            response
-        }
-        Ok(Served::Accepted) => StatusCode::ACCEPTED.into_response(),
-        Ok(Served::Refused(refusal)) => refusal.into_response(),
-        Err(error) => panicked(&error).into_json(StatusCode::INTERNAL_SERVER_ERROR),
-    }
-}
-
-/// The event that ends a stream which began before its answer was there.
-async fn last_event(served: Result<Served, JoinError>) -> Option<Bytes> {
-    match served {
-        Ok(Served::Answered(answered)) => Some(answered.message.whole().await.into_event()),
-        // Refused and accepted are known long before a stream begins.
-        Ok(Served::Accepted | Served::Refused(_)) => None,
-        Err(error) => Some(panicked(&error).whole().await.into_event()),
-    }
-}
-
-fn panicked(error: &JoinError) -> Message {
-    tracing::error!(%error, "a task that served a request panicked");
-    let text = "internal error; the gateway's log has the details under this response's x-request-id";
-    jsonrpc::error(None, &ErrorObject::new(code::INTERNAL_ERROR, text)).into()
-}
-
 /// `GET`: the session's standalone stream. Quiet until servers can speak through the gateway, but open, since clients
 /// that are refused here report an error to their users.
 pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: PathNames, headers: HeaderMap) -> Response {
@@ -346,7 +293,7 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
 fn refuse_malformed(caller: &Caller, scope: &Scope) -> Result<(), Refusal> {
     for upstream in scope.servers() {
         if let Err(error @ (CredentialError::Unclean { .. } | CredentialError::TooLong { .. })) =
-            upstream.lane(caller, None)
+            upstream.lane(caller, &ClientSide::none())
         {
             return Err(Refusal::Credential(error));
         }
@@ -356,6 +303,10 @@ fn refuse_malformed(caller: &Caller, scope: &Scope) -> Result<(), Refusal> {
 
 /// The session that the client names. Forged, ended, expired and other callers' are all unknown.
 fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundSession {
+    // A revision without sessions has its servers ignore the header.
+    if modern::is_named(version_name(headers).as_deref()) {
+        return FoundSession::Absent;
+    }
     let mut values = headers.get_all(SESSION_ID).iter();
     let (token, more) = match (values.next(), values.next()) {
         (None, _) => return FoundSession::Absent,
@@ -376,7 +327,7 @@ fn debug_headers(caller: &Caller, scope: &Scope) -> HeaderMap {
     let lanes: Vec<(&Upstream, Lane)> = scope
         .servers()
         .iter()
-        .filter_map(|upstream| Some((upstream.as_ref(), upstream.lane(caller, None).ok()?)))
+        .filter_map(|upstream| Some((upstream.as_ref(), upstream.lane(caller, &ClientSide::none()).ok()?)))
         .collect();
     let asked: Vec<(&Upstream, &Lane)> = lanes.iter().map(|(upstream, lane)| (*upstream, lane)).collect();
     debug::response_headers(caller, &asked).into_iter().collect()

@@ -24,7 +24,7 @@ pub(super) fn result(settings: &Settings, revision: Revision, offer: &Offer, the
 }
 
 /// One server's instructions as they are, several under their names, as LiteLLM joins them.
-fn instructions(offer: &Offer) -> Option<String> {
+pub(super) fn instructions(offer: &Offer) -> Option<String> {
     match &offer.instructions[..] {
         [] => None,
         [(_, only)] => Some(only.clone()),

@@ -18,7 +18,7 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming};
 use toolgate_mcp::sse::{self, KEEP_ALIVE};
 use toolgate_mcp::version::Revision;
 
-use super::dispatch::Exchange;
+use super::dispatch::{self, Exchange};
 use super::head::trace_headers;
 use super::refusal::Refusal;
 use super::session::ClientSession;
@@ -137,6 +137,7 @@ pub async fn message(
         gateway: gateway.clone(),
         snapshot,
         caller,
+        client: dispatch::client_of(Some(&session)),
         session: Some(session),
         scope,
         revision: Revision::V2024_11_05,

@@ -124,6 +124,12 @@ impl Outlet {
         Poll::Pending
     }
 
+    /// Whether anything waits to be read.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// Waits until nobody reads the stream any more. One task at a time may wait.
     pub async fn deserted(&self) {
         std::future::poll_fn(|context| {

@@ -101,10 +101,17 @@ impl Whole {
         Message(Form::Pieces(pieces))
     }
 
+    /// The message in one piece.
+    pub fn into_bytes(mut self) -> Bytes {
+        match self.0.len() {
+            0 | 1 => self.0.pop_front().unwrap_or_default(),
+            _ => self.0.iter().flat_map(|piece| piece.iter().copied()).collect(),
+        }
+    }
+
     /// The message as one event of a stream, its line breaks put into the event's form.
     pub fn into_event(self) -> Bytes {
-        let whole: Vec<u8> = self.0.iter().flat_map(|piece| piece.iter().copied()).collect();
-        Bytes::from(toolgate_mcp::sse::encode(Some("message"), None, &whole))
+        Bytes::from(toolgate_mcp::sse::encode(Some("message"), None, &self.into_bytes()))
     }
 
     /// The message as a response that is a stream of this one event.

@@ -1,4 +1,4 @@
-//! Event streams towards clients: an answer that takes long, and the standalone stream that is still quiet.
+//! Event streams towards clients: their heads, and the standalone stream that is still quiet.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -16,18 +16,6 @@ use crate::gateway::Gateway;
 
 /// How often a quiet stream gets a keep-alive comment; below the minute after which proxies like to hang up.
 pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
-
-/// Keep-alives until `last` is there, and then that.
-pub(super) fn until(last: impl Future<Output = Option<Bytes>> + Send + 'static) -> Response {
-    let events = stream::unfold(Some(Box::pin(last)), async |last| {
-        let mut last = last?;
-        match tokio::time::timeout(KEEP_ALIVE_EVERY, &mut last).await {
-            Ok(event) => event.map(|event| (Ok::<_, Infallible>(event), None)),
-            Err(_) => Some((Ok(Bytes::from_static(KEEP_ALIVE)), Some(last))),
-        }
-    });
-    response(Body::from_stream(events))
-}
 
 /// Keep-alives until the gateway stops or the session is over.
 pub(super) fn quiet(gateway: &Gateway, session: ClientSession) -> Response {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::broadcast;
 
+use super::news::News;
 use super::shared::Shared;
 use super::{SessionKey, Upstream};
 use crate::config::settings::{ServerSettings, Settings};
@@ -72,6 +74,12 @@ impl Upstreams {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.by_name.get(name)
+    }
+
+    /// Tells of changed lists, of these servers and of those that take their place in a reload.
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.shared.news.subscribe()
     }
 
     /// Closes what a client's session has open on every server.

@@ -1,42 +1,70 @@
 //! One live MCP session with an upstream, and the right to use it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use toolgate_client::{ServerFacts, Session};
+use toolgate_client::{Answer, Call, Error, ServerFacts, Session, Transport};
+use toolgate_mcp::edit::Fields;
+use toolgate_mcp::method;
 
+use super::ears::Ears;
+use super::level::{LogLevel, Told};
 use super::shared::Place;
 
 /// How long a session that is given up waits for what is still running on it.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
+/// A connection that nobody has used for this long is not trusted blindly.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// One live session.
 pub(super) struct Connection {
     pub(super) session: Session,
+    /// Who hears what the server says here.
+    pub(super) ears: Arc<Ears>,
+    /// How much the server logs here.
+    pub(super) told: Told,
     /// Tells it from an earlier or later one of the same lane.
     pub(super) number: u64,
     pub(super) opened: Instant,
     /// In nanoseconds after `opened`.
     last_used_ns: AtomicU64,
+    /// For tests, which cannot wait: by how much later it is than the clock says.
+    #[cfg(test)]
+    aged_ns: AtomicU64,
     in_use: AtomicUsize,
     unused: Notify,
+    /// Held by whoever makes sure that the server is still there.
+    pub(super) checking: tokio::sync::Mutex<()>,
+    /// The server gave no sign of life when it was last asked for one.
+    doubtful: AtomicBool,
     facts: OnceLock<Arc<ServerFacts>>,
     /// Given back when the session is given up.
     places: Mutex<Vec<Place>>,
 }
 
 impl Connection {
-    pub(super) fn new(session: Session, number: u64, places: Vec<Place>) -> Arc<Self> {
+    pub(super) fn new(session: Session, ears: Arc<Ears>, number: u64, places: Vec<Place>) -> Arc<Self> {
+        let can_log = Fields::read(session.server().capabilities.get()).is_ok_and(|all| all.get("logging").is_some());
+        if !matches!(session.server().transport, Transport::Streamable) {
+            ears.hear_all_on_one_stream();
+        }
         Arc::new(Self {
             session,
+            told: Told::nothing(can_log, ears.is_shared()),
+            ears,
             number,
             opened: Instant::now(),
             last_used_ns: AtomicU64::new(0),
+            #[cfg(test)]
+            aged_ns: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             unused: Notify::new(),
+            checking: tokio::sync::Mutex::default(),
+            doubtful: AtomicBool::new(false),
             facts: OnceLock::new(),
             places: Mutex::new(places),
         })
@@ -45,6 +73,62 @@ impl Connection {
     /// What the server said of itself, to be kept beyond the session.
     pub(super) fn facts(&self) -> Arc<ServerFacts> {
         Arc::clone(self.facts.get_or_init(|| Arc::new(self.session.server().clone())))
+    }
+
+    /// Has the server log as much as `level` says, unless it does already, or cannot.
+    pub(super) async fn log_at(&self, level: LogLevel, timeout: Duration) -> Result<Option<Answer>, Error> {
+        if !self.told.lacks(level) {
+            return Ok(None);
+        }
+        let before = self.told.tell(level);
+        let params = format!("{{\"level\":\"{}\"}}", level.name());
+        let call = Call::with_timeout(timeout);
+        let answer = self.session.request_with(method::LOGGING_SET_LEVEL, Some(&params), &call).await;
+        if answer.is_err() {
+            self.told.take_back(level, before);
+        }
+        answer.map(Some)
+    }
+
+    /// Asks the server for a sign of life; an error is one too.
+    pub(super) async fn sign_of_life(&self, timeout: Duration) -> Result<(), Error> {
+        self.session.request_with(method::PING, None, &Call::with_timeout(timeout)).await.map(drop)
+    }
+
+    /// Whether nothing was asked for so long that the connection may be dead without anybody knowing.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        #[cfg(test)]
+        let now = now + Duration::from_nanos(self.aged_ns.load(Ordering::Relaxed));
+        self.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= QUIET)
+    }
+
+    pub(super) fn touch(&self) {
+        #[cfg(test)]
+        self.aged_ns.store(0, Ordering::Relaxed);
+        let lived = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.last_used_ns.store(lived, Ordering::Relaxed);
+    }
+
+    /// As if nobody had used it for `long`.
+    #[cfg(test)]
+    pub(super) fn age(&self, long: Duration) {
+        self.aged_ns.fetch_add(u64::try_from(long.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is known to be dead, now that a request got no answer in time.
+    pub(super) fn is_past_hope(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed) && self.ears.hears_all_on_one_stream()
+    }
+
+    /// The server has answered.
+    pub(super) fn answered(&self) {
+        if self.doubtful.load(Ordering::Relaxed) {
+            self.doubtful.store(false, Ordering::Relaxed);
+        }
     }
 
     /// When it was last used; `None` while it is.
@@ -92,8 +176,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let lived = u64::try_from(self.0.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.0.last_used_ns.store(lived, Ordering::Relaxed);
+        self.0.touch();
         if self.0.in_use.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.unused.notify_waiters();
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderMap;
 
+use super::client_side::{Capabilities, ClientSide};
 use super::headers::AuthResolution;
 use crate::auth::CallerId;
 
@@ -21,6 +22,9 @@ pub struct Lane {
     pub fingerprint: [u8; 32],
     pub(super) key: Key,
     pub(super) outfit: Arc<Outfit>,
+    pub(super) client: ClientSide,
+    /// What the server is told that the client can do, on connections with this key.
+    pub(super) offered: Arc<Capabilities>,
 }
 
 impl fmt::Debug for Lane {
@@ -39,6 +43,8 @@ impl fmt::Debug for Lane {
 pub(super) struct Key {
     pub(super) session: Option<SessionKey>,
     pub(super) caller: Option<CallerId>,
+    /// Of what the server is told that the client can do.
+    pub(super) capabilities: [u8; 16],
     pub(super) fingerprint: [u8; 32],
 }
 

@@ -8,7 +8,9 @@
 //! * A session that nobody uses is closed after a while, or at once when another needs its place.
 
 mod close;
+mod heal;
 mod open;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,11 +24,14 @@ use tokio_util::task::TaskTracker;
 use toolgate_client::Session;
 
 use super::backoff::Backoff;
+use super::circuit::Circuit;
 use super::connection::{Connection, Lease};
 use super::deadline::Deadline;
 use super::error::{UpstreamError, Wait};
 use super::lane::{Key, Lane};
+use super::news::{Changed, Desk};
 use super::shared::{Place, Shared, close_longest_idle};
+use super::standing::Standing;
 use super::status::{Stage, State, Watch};
 use crate::config::settings::{ServerSettings, Transport};
 
@@ -40,12 +45,18 @@ pub(super) struct Pool {
     pub(super) settings: Arc<ServerSettings>,
     pub(super) shared: Arc<Shared>,
     pub(super) watch: Watch,
+    pub(super) circuit: Circuit,
+    /// Requests that were answered.
+    answers: AtomicU64,
     /// Requests that are running, from their first wait to their answer.
     pub(super) requests: TaskTracker,
     /// Guards the connections; held for a few lines, never while another pool is locked.
     slots: Mutex<Slots>,
     numbers: AtomicU64,
     lists_revision: AtomicU64,
+    desk: Desk,
+    /// What clients want beyond single requests. Never held while the connections are locked.
+    standing: Mutex<Standing>,
     /// Which transport was found, where the settings leave it open.
     found: Mutex<Option<toolgate_client::HttpKind>>,
     version: Mutex<Version>,
@@ -95,6 +106,7 @@ enum Step {
     Use(Lease),
     WaitFor(Flight),
     Pause(Duration),
+    MakeSure(Arc<Connection>),
     Bury(Arc<Connection>),
 }
 
@@ -107,14 +119,19 @@ pub(super) struct Idle {
 
 impl Pool {
     pub(super) fn new(settings: Arc<ServerSettings>, shared: &Arc<Shared>) -> Arc<Self> {
+        let desk = Desk::new(&settings.name, shared.news.clone());
         let pool = Arc::new(Self {
             settings,
             shared: Arc::clone(shared),
             watch: Watch::new(SystemTime::now()),
+            circuit: Circuit::default(),
+            answers: AtomicU64::new(0),
             requests: TaskTracker::new(),
             slots: Mutex::default(),
             numbers: AtomicU64::new(0),
             lists_revision: AtomicU64::new(0),
+            desk,
+            standing: Mutex::default(),
             found: Mutex::default(),
             version: Mutex::default(),
             children: Arc::default(),
@@ -122,6 +139,11 @@ impl Pool {
         });
         shared.register(&pool);
         pool
+    }
+
+    /// How long one exchange with the server may take.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.settings.timeout.unwrap_or_else(|| self.shared.current().timeouts.call)
     }
 
     pub(super) fn lists_revision(&self) -> u64 {
@@ -132,11 +154,19 @@ impl Pool {
     pub(super) async fn lease(self: &Arc<Self>, lane: &Lane, deadline: Deadline) -> Result<Lease, UpstreamError> {
         let name = &self.settings.name;
         loop {
-            match self.step(lane)? {
-                Step::Use(lease) => return Ok(lease),
+            match self.step(lane, deadline.began())? {
+                Step::Use(lease) => {
+                    lease.connection().ears.belong_to(lane.client.hears.as_ref());
+                    return Ok(lease);
+                }
                 Step::WaitFor(flight) => {
                     let connection = deadline.wait(name, Wait::Connection, flight).await??;
                     return Ok(Lease::new(&connection));
+                }
+                Step::MakeSure(connection) => {
+                    // In a box, since it is rare and every request would carry its size.
+                    let make_sure = Box::pin(self.make_sure(lane, &connection));
+                    deadline.wait(name, Wait::Connection, make_sure).await?;
                 }
                 Step::Pause(pause) => deadline.wait(name, Wait::Connection, tokio::time::sleep(pause)).await?,
                 Step::Bury(connection) => {
@@ -149,21 +179,21 @@ impl Pool {
         }
     }
 
-    fn step(self: &Arc<Self>, lane: &Lane) -> Result<Step, UpstreamError> {
-        if let Some(step) = self.look(&mut self.slots(), &lane.key)? {
+    fn step(self: &Arc<Self>, lane: &Lane, now: Instant) -> Result<Step, UpstreamError> {
+        if let Some(step) = self.look(&mut self.slots(), &lane.key, now)? {
             return Ok(step);
         }
         // Finding a place may lock this pool and others to make room.
         let places = self.places()?;
         let mut slots = self.slots();
-        match self.look(&mut slots, &lane.key)? {
+        match self.look(&mut slots, &lane.key, now)? {
             Some(somebody_was_faster) => Ok(somebody_was_faster),
             None => Ok(Step::WaitFor(self.launch(&mut slots, lane, places))),
         }
     }
 
     /// What is there for `key`; `None` when a connection has to be opened.
-    fn look(&self, slots: &mut Slots, key: &Key) -> Result<Option<Step>, UpstreamError> {
+    fn look(&self, slots: &mut Slots, key: &Key, now: Instant) -> Result<Option<Step>, UpstreamError> {
         if slots.closed {
             return Err(self.closed());
         }
@@ -171,6 +201,9 @@ impl Pool {
         match &slot.state {
             SlotState::Ready(connection) if connection.session.is_closed() => {
                 Ok(Some(Step::Bury(Arc::clone(connection))))
+            }
+            SlotState::Ready(connection) if connection.is_quiet(now) => {
+                Ok(Some(Step::MakeSure(Arc::clone(connection))))
             }
             SlotState::Ready(connection) => Ok(Some(Step::Use(Lease::new(connection)))),
             // An attempt clears its slot before it tells its failure, unless it panicked.
@@ -204,11 +237,24 @@ impl Pool {
         Ok(places)
     }
 
+    /// How many requests have been answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// A request was answered on `connection`.
+    pub(super) fn note_answer(&self, connection: &Connection) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        connection.answered();
+        self.note_up();
+    }
+
     pub(super) fn note_up(&self) {
+        self.close_circuit();
         let Some(before) = self.watch.moved_to(State::Up) else { return };
         if before == State::Down {
             // It may have come back with other tools.
-            self.lists_revision.fetch_add(1, Ordering::AcqRel);
+            self.lists_changed(&Changed::ALL);
         }
         self.shared.metrics.upstream_up(&self.settings.name, true);
         tracing::info!(server.name = self.settings.name, "server `{}` is up", self.settings.name);
@@ -259,6 +305,10 @@ impl Pool {
             self.note_failure(&why(), stage);
         }
         self.give_up(Arc::clone(connection));
+        let wanted = lock(&self.standing).lane(key);
+        if let Some(lane) = wanted {
+            self.revive(lane);
+        }
     }
 
     fn give_up(&self, connection: Arc<Connection>) {

@@ -2,17 +2,19 @@
 //! sessions, the task that closes idle ones.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use toolgate_client::{HttpClient, TlsOptions};
 
 use super::addressing::Addressing;
+use super::news::{self, News};
 use super::pool::{Idle, Pool};
 use crate::config::settings::{Limits, Settings, Timeouts, TlsSettings};
 use crate::telemetry::Metrics;
@@ -30,6 +32,10 @@ pub(super) struct Shared {
     pools: Mutex<Vec<Weak<Pool>>>,
     live: Arc<AtomicUsize>,
     sweeping: AtomicBool,
+    /// For progress tokens, and whatever else needs a number that no other request of the gateway has.
+    pub(super) numbers: AtomicU64,
+    /// Where changes of lists are told.
+    pub(super) news: broadcast::Sender<News>,
     pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
     /// Cancelled when the gateway stops, or when the last user of this is gone.
@@ -63,6 +69,8 @@ impl Shared {
             pools: Mutex::default(),
             live: Arc::default(),
             sweeping: AtomicBool::new(false),
+            numbers: AtomicU64::new(first_number()),
+            news: news::channel(),
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stop_when_dropped: stopping.clone().drop_guard(),
@@ -135,6 +143,13 @@ impl Shared {
     fn sweep_pause(&self) -> Duration {
         (self.current().limits.session_idle / 4).clamp(SHORTEST_SWEEP_PAUSE, LONGEST_SWEEP_PAUSE)
     }
+}
+
+/// Somewhere below 2^51, so that no client can pass a number off as the gateway's, and every server can read it.
+fn first_number() -> u64 {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+    u64::from_le_bytes(bytes) >> 13
 }
 
 /// Closes up to `most` sessions that nobody is using, the longest unused first.

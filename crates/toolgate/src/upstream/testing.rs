@@ -8,7 +8,7 @@ use crate::auth::testing::general;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::config::settings::{
-    EnvValue, HttpKind, Identity, Isolation, Limits, Naming, PrefixMode, ServerId, ServerSettings, Settings,
+    Clients, EnvValue, HttpKind, Identity, Isolation, Limits, Naming, PrefixMode, ServerId, ServerSettings, Settings,
     StdioCommand, Timeouts, TlsSettings, ToolRules, Transport, UpstreamAuth,
 };
 
@@ -83,6 +83,7 @@ pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
             upstream_sessions: 100,
             session_idle: Duration::from_secs(1800),
         },
+        clients: Clients::default(),
         identity: Identity { name: "litellm-mcp-server".to_owned(), description: "test".to_owned() },
     })
 }

@@ -2,8 +2,12 @@
 
 mod children;
 mod credentials;
+mod healing;
+mod heard;
+mod hearing;
 mod script;
 mod sessions;
+mod wishes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +15,7 @@ use std::time::Duration;
 use toolgate_client::Answer;
 
 use super::testing::settings;
-use super::{Lane, SessionKey, Upstream, UpstreamError, Upstreams};
+use super::{ClientSide, Lane, SessionKey, Upstream, UpstreamError, Upstreams};
 use crate::auth::testing::caller;
 use crate::config::settings::{ServerSettings, Settings};
 use crate::telemetry::Metrics;
@@ -29,11 +33,11 @@ fn upstreams_of(settings: &Arc<Settings>) -> Upstreams {
 
 /// The lane of a caller who sent `headers`, outside any session.
 fn lane(server: &Upstream, headers: &[(&str, &str)]) -> Lane {
-    server.lane(&caller(headers), None).unwrap()
+    server.lane(&caller(headers), &ClientSide::none()).unwrap()
 }
 
 fn session_lane(server: &Upstream, session: u8) -> Lane {
-    server.lane(&caller(&[]), Some(&SessionKey([session; 16]))).unwrap()
+    server.lane(&caller(&[]), &ClientSide::of_session(SessionKey([session; 16]))).unwrap()
 }
 
 async fn call(server: &Upstream, lane: &Lane, tool: &str) -> Result<String, UpstreamError> {

@@ -80,7 +80,8 @@ pub(super) fn check(
     };
     let command = resolve(command, &at.key("command"), common.environment, report);
     let isolation = match entry.isolation {
-        None | Some(IsolationName::Shared) => Isolation::Shared,
+        None => Isolation::Auto,
+        Some(IsolationName::Shared) => Isolation::Shared,
         Some(IsolationName::Session) => Isolation::Session,
         Some(IsolationName::User) => Isolation::User,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Idle, Pool, Slot, SlotState};
+use super::{Idle, Pool, Slot, SlotState, lock};
 use crate::upstream::lane::{Key, SessionKey};
 use crate::upstream::status::State;
 
@@ -14,8 +14,14 @@ use crate::upstream::status::State;
 const CLOSING: Duration = Duration::from_secs(15);
 
 impl Pool {
-    /// The connections that nobody is using.
+    /// The connections that nobody is using, and of which nobody wants to hear.
     pub(in crate::upstream) fn idle(&self) -> Vec<Idle> {
+        let idle = self.unused();
+        let standing = lock(&self.standing);
+        idle.into_iter().filter(|idle| !standing.concerns(&idle.key)).collect()
+    }
+
+    fn unused(&self) -> Vec<Idle> {
         let slots = self.slots();
         slots
             .by_key
@@ -62,9 +68,11 @@ impl Pool {
         }
     }
 
-    /// Closes what hangs on a client's session.
-    pub(in crate::upstream) async fn close_session(&self, session: SessionKey) {
-        let first = Key { session: Some(session), caller: None, fingerprint: [0; 32] };
+    /// Closes what hangs on a client's session, and ends what it wanted of connections that it shared.
+    pub(in crate::upstream) async fn close_session(self: &Arc<Self>, session: SessionKey) {
+        let orphans = lock(&self.standing).end(session);
+        self.drop_subscriptions(orphans);
+        let first = Key { session: Some(session), caller: None, capabilities: [0; 16], fingerprint: [0; 32] };
         let slots = {
             let mut slots = self.slots();
             let keys: Vec<_> = slots
@@ -95,6 +103,7 @@ impl Pool {
             slots.closed = true;
             std::mem::take(&mut slots.by_key).into_values().collect()
         };
+        lock(&self.standing).clear();
         self.closing.cancel();
         close_all(slots).await;
     }

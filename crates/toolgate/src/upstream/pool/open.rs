@@ -1,11 +1,10 @@
 //! Opening connections.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -14,11 +13,15 @@ use toolgate_client::{Delivery, Events, HttpTarget, Limits, Options, Session, St
 
 use super::{Flight, Pool, SlotState, Slots, Version, cause_of_death, lock};
 use crate::config::settings::{HttpKind, Transport};
+use crate::upstream::client_side::Capabilities;
 use crate::upstream::connection::Connection;
+use crate::upstream::ears::Ears;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::lane::{Key, Lane, Outfit, Wear};
+use crate::upstream::news::Changed;
 use crate::upstream::shared::Place;
 use crate::upstream::status::Stage;
+use crate::upstream::tries::Tries;
 
 const STDERR_LINES: usize = 64;
 
@@ -32,53 +35,83 @@ impl Pool {
         let slot = slots.by_key.entry(lane.key.clone()).or_default();
         slot.state = SlotState::Connecting { number, flight: flight.clone() };
         self.shared.keep_swept();
-        let (pool, key, outfit) = (Arc::clone(self), lane.key.clone(), Arc::clone(&lane.outfit));
+        let (pool, lane) = (Arc::clone(self), lane.clone());
         self.shared.tasks.spawn(async move {
             let opened = tokio::select! {
                 () = pool.closing.cancelled() => Err(pool.closed()),
-                opened = pool.connect(&key, &outfit) => opened,
+                opened = pool.connect(&lane, number, places) => opened,
             };
-            let landed = pool.land(&key, number, opened, places);
+            let landed = pool.land(&lane.key, number, opened);
             // Nobody waits any more when all callers' deadlines have passed; the connection serves the next one.
             let _ = tell.send(landed);
         });
         flight
     }
 
-    async fn connect(self: &Arc<Self>, key: &Key, outfit: &Outfit) -> Result<Session, UpstreamError> {
-        let (limit, message_bytes) = {
-            let current = self.shared.current();
-            (self.settings.timeout.unwrap_or(current.timeouts.call), current.limits.message_bytes)
-        };
+    async fn connect(
+        self: &Arc<Self>,
+        lane: &Lane,
+        number: u64,
+        places: Vec<Place>,
+    ) -> Result<Arc<Connection>, UpstreamError> {
+        let (limit, message_bytes) = (self.call_timeout(), self.shared.current().limits.message_bytes);
         let failed = |cause| UpstreamError::connecting(&self.settings.name, cause, limit);
-        let target = self.target(outfit).map_err(failed)?;
+        let target = self.target(&lane.outfit).map_err(failed)?;
+        let ears = Ears::new(self, &lane.key, &lane.offered);
+        ears.belong_to(lane.client.hears.as_ref());
         let options = Options {
             client_name: "toolgate".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
-            timeout: limit,
             connect_timeout: limit,
             limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
-            events: Arc::new(ListChanges(Arc::downgrade(self))),
-            // One listener per credential hears when lists change; one per client session would be a connection each.
-            listen: key.session.is_none(),
+            capabilities: lane.offered.raw().to_owned(),
+            events: Arc::clone(&ears) as Arc<dyn Events>,
+            listen: self.listens_from_the_start(&lane.key),
             ..Options::default()
         };
-        match Session::connect(target, options).await {
+        match self.session(target, options).await {
             Ok(session) => {
                 *lock(&self.found) = match session.server().transport {
                     toolgate_client::Transport::Streamable => Some(toolgate_client::HttpKind::Streamable),
                     toolgate_client::Transport::Sse => Some(toolgate_client::HttpKind::Sse),
                     toolgate_client::Transport::Stdio => None,
                 };
-                Ok(session)
+                let connection = Connection::new(session, ears, number, places);
+                self.restore(lane, &connection, limit).await;
+                Ok(connection)
             }
             Err(cause) => {
                 if may_speak_another_transport(&cause) {
                     *lock(&self.found) = None;
                 }
+                self.connect_failed(lane, &cause);
                 Err(failed(cause))
             }
         }
+    }
+
+    /// Connects; while the server may be restarting, more than once.
+    async fn session(&self, target: Target, options: Options) -> Result<Session, toolgate_client::Error> {
+        let mut tries = Tries::default();
+        loop {
+            let cause = match Session::connect(target.clone(), options.clone()).await {
+                Ok(session) => return Ok(session),
+                Err(cause) => cause,
+            };
+            // A child that cannot be started will not be a moment later.
+            let is_there = matches!(self.settings.transport, Transport::Http { .. });
+            match tries.again(&cause, false, is_there && self.watch.was_well_lately()) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(cause),
+            }
+        }
+    }
+
+    /// One listener per credential hears when lists change. One per client session would be a connection each, so it is
+    /// opened for those alone who want to hear what the server says by itself.
+    fn listens_from_the_start(&self, key: &Key) -> bool {
+        let fetches_lists = key.session.is_none() && key.capabilities == Capabilities::none().digest();
+        fetches_lists || lock(&self.standing).wants_listening(key)
     }
 
     fn target(&self, outfit: &Outfit) -> Result<Target, toolgate_client::Error> {
@@ -108,10 +141,8 @@ impl Pool {
         self: &Arc<Self>,
         key: &Key,
         number: u64,
-        opened: Result<Session, UpstreamError>,
-        places: Vec<Place>,
+        opened: Result<Arc<Connection>, UpstreamError>,
     ) -> Result<Arc<Connection>, UpstreamError> {
-        let opened = opened.map(|session| Connection::new(session, number, places));
         let mut slots = self.slots();
         let slot = slots.by_key.get_mut(key);
         let slot = slot.filter(|slot| matches!(slot.state, SlotState::Connecting { number: n, .. } if n == number));
@@ -128,7 +159,7 @@ impl Pool {
                 let lost = slot.lost.take();
                 drop(slots);
                 self.note_connected(&connection, lost);
-                self.watch_child(key, &connection);
+                self.watch_over(key, &connection);
                 Ok(connection)
             }
             Err(why) => {
@@ -147,14 +178,15 @@ impl Pool {
 
     fn note_connected(&self, connection: &Connection, lost: Option<Instant>) {
         if lock(&self.version).is_news(connection, lost) {
-            self.lists_revision.fetch_add(1, Ordering::AcqRel);
+            self.lists_changed(&Changed::ALL);
         }
         self.note_up();
     }
 
-    /// Notices when a child dies while nobody asks it anything.
-    fn watch_child(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
-        if !matches!(self.settings.transport, Transport::Stdio(_)) {
+    /// Notices when a child dies, or a stream that somebody listens to, while nobody asks anything.
+    fn watch_over(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
+        let is_child = matches!(self.settings.transport, Transport::Stdio(_));
+        if !is_child && !self.listens_from_the_start(key) {
             return;
         }
         let session = connection.session.clone();
@@ -179,15 +211,19 @@ impl Version {
     /// itself, or to one that was restarted. A restart costs many callers their sessions, one after the other, and is
     /// news only once: a loss tells of a new one if the lost session was opened since the last.
     fn is_news(&mut self, connection: &Connection, lost: Option<Instant>) -> bool {
+        let restarted = lost.is_some_and(|lost| self.since.is_none_or(|since| lost >= since));
+        if restarted {
+            self.since = Some(connection.opened);
+        }
+        // What a server says of itself may differ with what the client can do.
+        if !connection.ears.offered_nothing() {
+            return restarted;
+        }
         let facts = connection.session.server();
         let told = format!("{:?} {:?} {:?}", facts.server_info, facts.capabilities, facts.instructions);
         let mut facts = [0; 32];
         facts.copy_from_slice(digest(&SHA256, told.as_bytes()).as_ref());
         let other_facts = self.facts.replace(facts).is_some_and(|before| before != facts);
-        let restarted = lost.is_some_and(|lost| self.since.is_none_or(|since| lost >= since));
-        if restarted {
-            self.since = Some(connection.opened);
-        }
         other_facts || restarted
     }
 }
@@ -199,18 +235,4 @@ fn may_speak_another_transport(cause: &toolgate_client::Error) -> bool {
             cause.status(),
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
         )
-}
-
-/// Hears that a server's lists have changed.
-struct ListChanges(Weak<Pool>);
-
-impl Events for ListChanges {
-    fn notification(&self, method: &str, _message: Bytes) {
-        if method.starts_with("notifications/")
-            && method.ends_with("/list_changed")
-            && let Some(pool) = self.0.upgrade()
-        {
-            pool.lists_revision.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }

@@ -8,7 +8,7 @@ use http::HeaderName;
 use super::{PATIENCE, call, lane, session_lane, upstreams, upstreams_of};
 use crate::config::settings::{EnvValue, Isolation, ServerSettings, Transport};
 use crate::upstream::testing::{python_server, settings, settings_of};
-use crate::upstream::{CredentialError, Stage, State, UpstreamError};
+use crate::upstream::{ClientSide, CredentialError, Stage, State, UpstreamError};
 
 /// Answers `pid`, `token`, and does as it is told: `die` leaves at once, `change` says that its tools have changed.
 const SERVER: &str = r#"
@@ -69,7 +69,7 @@ async fn callers_share_a_child_only_when_their_environments_are_equal() {
     assert_ne!(pids[0], pids[1]);
     assert_eq!(call(up, &again, "pid").await.unwrap(), pids[0]);
 
-    let missing = up.lane(&crate::auth::testing::caller(&[]), None).unwrap_err();
+    let missing = up.lane(&crate::auth::testing::caller(&[]), &ClientSide::none()).unwrap_err();
     assert!(matches!(missing, CredentialError::Missing { .. }), "{missing}");
     upstreams.close(None, PATIENCE).await;
     assert!(pids.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()), "children are gone");

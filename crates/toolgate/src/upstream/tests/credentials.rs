@@ -10,7 +10,7 @@ use super::{PATIENCE, call, lane, upstreams_of};
 use crate::auth::{AuthError, Gatekeeper};
 use crate::config::settings::{AuthScheme, ServerSettings, Transport, UpstreamAuth};
 use crate::upstream::testing::{python_server, server, settings};
-use crate::upstream::{AuthResolution, Blame, UpstreamError, debug};
+use crate::upstream::{AuthResolution, Blame, ClientSide, UpstreamError, debug};
 
 fn with_auth(mut server: ServerSettings, scheme: AuthScheme, value: Option<&str>) -> ServerSettings {
     let value = value.map(|value| value.to_owned().into());
@@ -92,7 +92,7 @@ async fn the_gateways_key_never_reaches_an_upstream() {
                 Err(other) => panic!("{other}"),
             };
             for up in upstreams.all() {
-                call(up, &up.lane(&caller, None).unwrap(), "whoami").await.unwrap();
+                call(up, &up.lane(&caller, &ClientSide::none()).unwrap(), "whoami").await.unwrap();
                 asked += 1;
             }
         }
@@ -124,7 +124,7 @@ async fn debug_headers_look_like_litellms() {
             .iter()
             .map(|name| {
                 let up = upstreams.find(name).unwrap();
-                (up, up.lane(&caller, None).unwrap())
+                (up, up.lane(&caller, &ClientSide::none()).unwrap())
             })
             .collect();
         let asked: Vec<_> = lanes.iter().map(|(up, lane)| (&***up, lane)).collect();

@@ -294,7 +294,7 @@ async fn a_request_may_have_headers_of_its_own() {
     let upstreams = upstreams(vec![server.settings("up")]);
     let up = upstreams.find("up").unwrap();
     let headers = [("traceparent".parse().unwrap(), "00-abc-def-01".parse().unwrap())].into_iter().collect();
-    let ask = Ask { method: "tools/list", params: None, timeout: PATIENCE, headers: Some(&headers) };
+    let ask = Ask { headers: Some(&headers), ..Ask::new("tools/list", None, PATIENCE) };
     up.ask::<Answer>(&lane(up, &[]), ask).await.unwrap();
     assert!(server.script.seen().contains("00-abc-def-01"));
 }

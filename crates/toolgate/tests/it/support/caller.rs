@@ -29,6 +29,11 @@ impl Caller {
         self
     }
 
+    /// The same caller with this header, unless it has one of that name.
+    pub(crate) fn or_with(self, name: &str, value: &str) -> Self {
+        if self.headers.contains_key(name) { self } else { self.with(name, value) }
+    }
+
     /// The same caller with one header more, beside those of the same name.
     pub(crate) fn with_another(mut self, name: &str, value: &str) -> Self {
         self.headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
@@ -66,6 +71,15 @@ impl Caller {
         let url = format!("{}{path}", self.base);
         let response = self.http.open(Method::GET, &url, &self.headers, Bytes::new()).await;
         assert_eq!(response.status(), 200, "the stream at {path} opens");
+        EventStream::new(response.into_body())
+    }
+
+    /// Opens an event stream with POST.
+    pub(crate) async fn open_post(&self, path: &str, body: impl Into<Bytes>) -> EventStream {
+        let url = format!("{}{path}", self.base);
+        let response = self.http.open(Method::POST, &url, &self.headers, body).await;
+        assert_eq!(response.status(), 200, "the stream at {path} opens");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
         EventStream::new(response.into_body())
     }
 

@@ -1,0 +1,166 @@
+//! The client on whose behalf a server is asked: what it can do for servers, and who hears what they say to it.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::value::RawValue;
+use toolgate_client::Events;
+use toolgate_mcp::edit::Fields;
+use toolgate_mcp::method;
+use toolgate_mcp::session::ClientCapabilities;
+use toolgate_mcp::views::ViewError;
+
+use super::lane::SessionKey;
+use super::level::LogLevel;
+
+/// The client on whose behalf a server is asked. Cheap to clone.
+#[derive(Clone)]
+pub struct ClientSide {
+    /// The client's session, if it has one. Legacy servers have a session of their own for each of these.
+    pub session: Option<SessionKey>,
+    /// What the client can do for servers; they are told just this.
+    pub capabilities: Arc<Capabilities>,
+    /// Who hears what servers say outside of requests: on the stream that is for that, and on stdio and HTTP+SSE
+    /// everything that cannot be tied to a request. One client gives the same `Arc` every time, since it is by this that
+    /// [`super::Upstream::subscribe`] and its like know it again.
+    pub hears: Option<Arc<dyn Events>>,
+    /// How much servers are to log to this client, if it has said so. A server's connection that is shared logs as much
+    /// as the most eager of its clients wants; less is for `hears` to see to.
+    pub log_level: Option<LogLevel>,
+}
+
+/// What a client can do for a server: its `capabilities` as it declared them.
+#[derive(Debug)]
+pub struct Capabilities {
+    raw: Box<RawValue>,
+    flags: ClientCapabilities,
+    digest: [u8; 16],
+}
+
+/// A value like any other constant; it never changes.
+static NONE: LazyLock<Arc<Capabilities>> = LazyLock::new(|| {
+    let raw = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
+    Arc::new(Capabilities { raw, flags: ClientCapabilities::default(), digest: [0; 16] })
+});
+
+impl ClientSide {
+    /// Nobody in particular: lists are fetched so, and whatever has no client behind it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { session: None, capabilities: Capabilities::none(), hears: None, log_level: None }
+    }
+
+    /// A client with this session that can do nothing for servers.
+    #[must_use]
+    pub fn of_session(session: SessionKey) -> Self {
+        Self { session: Some(session), ..Self::none() }
+    }
+}
+
+impl fmt::Debug for ClientSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSide")
+            .field("has_session", &self.session.is_some())
+            .field("capabilities", &self.capabilities.raw.get())
+            .field("hears", &self.hears.is_some())
+            .field("log_level", &self.log_level)
+            .finish()
+    }
+}
+
+impl Capabilities {
+    /// A client that can do nothing for servers.
+    #[must_use]
+    pub fn none() -> Arc<Self> {
+        Arc::clone(&NONE)
+    }
+
+    /// Reads the `capabilities` of `initialize`, or of a request's `_meta`.
+    ///
+    /// # Errors
+    /// [`ViewError`] when they are no object, or one that is read stands there twice.
+    pub fn read(raw: Option<&RawValue>) -> Result<Arc<Self>, ViewError> {
+        let flags = ClientCapabilities::read(raw)?;
+        let Some(raw) = raw.filter(|raw| Fields::read(raw.get()).is_ok_and(|fields| !fields.is_empty())) else {
+            return Ok(Self::none());
+        };
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest(&SHA256, raw.get().as_bytes()).as_ref()[..16]);
+        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short }))
+    }
+
+    /// The capabilities of which only the flags are known.
+    #[must_use]
+    pub fn of_flags(flags: ClientCapabilities) -> Arc<Self> {
+        let raw = RawValue::from_string(flags.to_json()).expect("it is written as JSON");
+        Self::read(Some(&raw)).unwrap_or_else(|_| Self::none())
+    }
+
+    /// The object as the client wrote it.
+    #[must_use]
+    pub fn raw(&self) -> &RawValue {
+        &self.raw
+    }
+
+    /// What of it the gateway knows.
+    #[must_use]
+    pub fn flags(&self) -> ClientCapabilities {
+        self.flags
+    }
+
+    /// Tells different capabilities apart; all zeros for none.
+    pub(super) fn digest(&self) -> [u8; 16] {
+        self.digest
+    }
+
+    /// Whether there is something that a server may ask this client to do.
+    #[must_use]
+    pub fn can_be_asked(&self) -> bool {
+        let flags = self.flags;
+        flags.roots || flags.sampling || flags.elicitation_form || flags.elicitation_url
+    }
+
+    /// Whether a server that was told these may ask for `method`. What the gateway does not know may be of an
+    /// extension, and is for the client to judge, if it declared anything.
+    #[must_use]
+    pub fn allow(&self, method: &str) -> bool {
+        match method {
+            method::ROOTS_LIST => self.flags.roots,
+            method::SAMPLING_CREATE_MESSAGE => self.flags.sampling,
+            method::ELICITATION_CREATE => self.flags.elicitation_form || self.flags.elicitation_url,
+            _ => self.digest != [0; 16],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Capabilities;
+
+    #[test]
+    fn a_client_is_asked_only_for_what_it_declared() {
+        let cases = [
+            ("{}", false, [false, false, false, false]),
+            (r#"{"roots":{"listChanged":true}}"#, true, [true, false, false, true]),
+            (r#"{"sampling":{}}"#, true, [false, true, false, true]),
+            (r#"{"elicitation":{"url":{}}}"#, true, [false, false, true, true]),
+            (r#"{"experimental":{"x":{}}}"#, false, [false, false, false, true]),
+        ];
+        for (json, can_be_asked, allowed) in cases {
+            let capabilities = Capabilities::read(Some(serde_json::from_str(json).unwrap())).unwrap();
+            assert_eq!(capabilities.can_be_asked(), can_be_asked, "{json}");
+            let methods = ["roots/list", "sampling/createMessage", "elicitation/create", "x/y"];
+            assert_eq!(methods.map(|method| capabilities.allow(method)), allowed, "{json}");
+        }
+        assert_eq!(Capabilities::read(None).unwrap().digest(), [0; 16]);
+    }
+
+    #[test]
+    fn equal_capabilities_and_only_those_have_equal_digests() {
+        let digest = |json: &str| Capabilities::read(Some(serde_json::from_str(json).unwrap())).unwrap().digest();
+        assert_eq!(digest("{ }"), [0; 16]);
+        assert_eq!(digest(r#"{"roots":{}}"#), digest(r#"{"roots":{}}"#));
+        assert_ne!(digest(r#"{"roots":{}}"#), digest(r#"{"roots":{"listChanged":true}}"#));
+    }
+}

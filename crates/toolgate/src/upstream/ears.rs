@@ -1,0 +1,274 @@
+//! Who hears what a server says by itself on one connection: notifications, and questions for the client.
+//!
+//! What comes on the stream of a request (Streamable HTTP) is for that request's caller. On the transports with one
+//! stream for all (stdio, HTTP+SSE), and on the stream that Streamable HTTP has for the purpose, the message itself does
+//! not say whose it is, except for progress, whose token is a number that we gave out. Then it goes
+//!
+//! * on a connection that one client session has to itself: to the only request that runs, else to that client;
+//! * on a connection that clients share, and only where all comes on one stream: to the only request that runs, unless
+//!   an earlier one was given up and may be what the server is still speaking of;
+//! * else to nobody: notifications are dropped and counted, questions refused. Never to another caller.
+//!
+//! Changes of lists concern everybody and become [`super::News`]; a changed resource goes to those who subscribed to it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use toolgate_client::{Events, Question};
+use toolgate_mcp::method;
+
+use super::client_side::Capabilities;
+use super::lane::Key;
+use super::news::Changed;
+use super::pool::Pool;
+use super::progress::{self, Replaced};
+
+/// The ears of one connection.
+pub(super) struct Ears {
+    pool: Weak<Pool>,
+    key: Key,
+    /// What the server was told that the client can do.
+    offered: Arc<Capabilities>,
+    /// Whether all comes on one stream; known when the connection is there.
+    one_stream: AtomicBool,
+    /// Who hears for the client session that the connection belongs to.
+    owner: Mutex<Option<Arc<dyn Events>>>,
+    /// Held for single map operations only.
+    running: Mutex<Running>,
+}
+
+/// The requests that are running on the connection, as far as somebody must know of them.
+#[derive(Default)]
+struct Running {
+    /// On one stream: all of them. Else none.
+    requests: HashMap<u64, Option<Arc<dyn Events>>>,
+    /// Those with a progress token.
+    tokens: HashMap<u64, Token>,
+    /// On one stream: a request of ours ended without an answer, so the server may still be at it.
+    given_up: bool,
+}
+
+struct Token {
+    /// The client's own, as JSON text.
+    own: Box<str>,
+    hears: Option<Arc<dyn Events>>,
+}
+
+/// A request whose caller hears what is said for it. Dropped when it is over.
+pub(super) struct Attended {
+    ears: Arc<Ears>,
+    number: u64,
+    token: bool,
+    on_one_stream: bool,
+    answered: bool,
+}
+
+/// Hears what comes on one request's own stream.
+struct OwnStream {
+    ears: Arc<Ears>,
+    hears: Arc<dyn Events>,
+}
+
+impl Ears {
+    pub(super) fn new(pool: &Arc<Pool>, key: &Key, offered: &Arc<Capabilities>) -> Arc<Self> {
+        Arc::new(Self {
+            pool: Arc::downgrade(pool),
+            key: key.clone(),
+            offered: Arc::clone(offered),
+            one_stream: AtomicBool::new(false),
+            owner: Mutex::default(),
+            running: Mutex::default(),
+        })
+    }
+
+    /// The connection has one stream for everything.
+    pub(super) fn hear_all_on_one_stream(&self) {
+        self.one_stream.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn hears_all_on_one_stream(&self) -> bool {
+        self.one_stream.load(Ordering::Relaxed)
+    }
+
+    /// Whether several clients may be using the connection.
+    pub(super) fn is_shared(&self) -> bool {
+        self.key.session.is_none()
+    }
+
+    /// Whether the server was told that the client can do nothing.
+    pub(super) fn offered_nothing(&self) -> bool {
+        self.offered.digest() == Capabilities::none().digest()
+    }
+
+    /// Says who hears for the client session that has this connection to itself.
+    pub(super) fn belong_to(&self, hears: Option<&Arc<dyn Events>>) {
+        let (Some(hears), Some(_)) = (hears, self.key.session) else { return };
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, hears)) {
+            *owner = Some(Arc::clone(hears));
+        }
+    }
+
+    /// A request with `params` begins. They are given back with a progress token of the gateway's in place of the
+    /// client's, out of `numbers`; and, unless nobody need know that the request runs, what tells when it is over.
+    pub(super) fn attend<'p>(
+        self: &Arc<Self>,
+        numbers: &AtomicU64,
+        params: Option<&'p str>,
+        hears: Option<&Arc<dyn Events>>,
+    ) -> (Option<Cow<'p, str>>, Option<Attended>) {
+        let on_one_stream = self.one_stream.load(Ordering::Relaxed);
+        let may_have_token = params.filter(|params| progress::may_be_in(params));
+        if !on_one_stream && may_have_token.is_none() {
+            return (params.map(Cow::Borrowed), None);
+        }
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let replaced = may_have_token.and_then(|params| progress::replace(params, number));
+        if !on_one_stream && replaced.is_none() {
+            return (params.map(Cow::Borrowed), None);
+        }
+        let token = replaced.is_some();
+        let mut running = self.running();
+        if on_one_stream {
+            running.requests.insert(number, hears.cloned());
+        }
+        let params = match replaced {
+            Some(Replaced { params, token: own }) => {
+                running.tokens.insert(number, Token { own, hears: hears.cloned() });
+                Some(params)
+            }
+            None => params.map(Cow::Borrowed),
+        };
+        drop(running);
+        (params, Some(Attended { ears: Arc::clone(self), number, token, on_one_stream, answered: false }))
+    }
+
+    /// Who is to hear what comes on a request's own stream.
+    pub(super) fn on_own_stream(self: &Arc<Self>, hears: &Arc<dyn Events>) -> Option<Arc<dyn Events>> {
+        let own = || Arc::new(OwnStream { ears: Arc::clone(self), hears: Arc::clone(hears) }) as Arc<dyn Events>;
+        (!self.one_stream.load(Ordering::Relaxed)).then(own)
+    }
+
+    /// What every stream may carry for others than those it belongs to; `false` if it is not such.
+    fn heard_by_all(&self, method: &str, message: &Bytes) -> bool {
+        if let Some(what) = Changed::told_by(method) {
+            if let Some(pool) = self.pool.upgrade() {
+                pool.lists_changed(&[what]);
+            }
+            return true;
+        }
+        match method {
+            method::PROGRESS => self.progressed(message),
+            method::RESOURCES_UPDATED => self.updated(message),
+            _ => return false,
+        }
+        true
+    }
+
+    fn progressed(&self, message: &Bytes) {
+        let number = progress::number(message);
+        let token = number.and_then(|number| {
+            let running = self.running();
+            running.tokens.get(&number).map(|token| (token.own.clone(), token.hears.clone()))
+        });
+        match token {
+            Some((own, Some(hears))) => hears.notification(method::PROGRESS, progress::put_back(message, &own)),
+            // Whoever asked does not want to hear of it.
+            Some((_, None)) => {}
+            None => self.dropped("progress_of_nothing"),
+        }
+    }
+
+    fn updated(&self, message: &Bytes) {
+        let told = self.pool.upgrade().is_some_and(|pool| pool.tell_subscribers(&self.key, message));
+        if !told {
+            self.dropped("update_of_nothing");
+        }
+    }
+
+    /// Whose a message is that does not say so itself.
+    fn whose(&self) -> Option<Arc<dyn Events>> {
+        let one_stream = self.one_stream.load(Ordering::Relaxed);
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_owned = !self.is_shared();
+        if one_stream {
+            let running = self.running();
+            if running.requests.len() == 1
+                && (is_owned || !running.given_up)
+                && let Some(Some(hears)) = running.requests.values().next()
+            {
+                return Some(Arc::clone(hears));
+            }
+        }
+        owner
+    }
+
+    fn dropped(&self, why: &'static str) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.shared.metrics.dropped_frames(&pool.settings.name, why);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events for Ears {
+    fn notification(&self, method: &str, message: Bytes) {
+        if self.heard_by_all(method, &message) {
+            return;
+        }
+        match self.whose() {
+            Some(hears) => hears.notification(method, message),
+            None => self.dropped("notification_for_nobody"),
+        }
+    }
+
+    fn question(&self, question: Question) {
+        match self.whose().filter(|_| self.offered.allow(question.method())) {
+            Some(hears) => hears.question(question),
+            // Dropping it refuses it.
+            None => self.dropped("question_for_nobody"),
+        }
+    }
+}
+
+impl Events for OwnStream {
+    fn notification(&self, method: &str, message: Bytes) {
+        if !self.ears.heard_by_all(method, &message) {
+            self.hears.notification(method, message);
+        }
+    }
+
+    fn question(&self, question: Question) {
+        if self.ears.offered.allow(question.method()) {
+            self.hears.question(question);
+        } else {
+            self.ears.dropped("question_for_nobody");
+        }
+    }
+}
+
+impl Attended {
+    /// The server has answered, so it speaks no more of this request.
+    pub(super) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        let mut running = self.ears.running();
+        if self.token {
+            running.tokens.remove(&self.number);
+        }
+        if self.on_one_stream {
+            running.requests.remove(&self.number);
+            running.given_up |= !self.answered;
+        }
+    }
+}

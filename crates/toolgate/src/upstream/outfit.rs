@@ -1,0 +1,114 @@
+//! With what a caller goes to a server: the credential, and whose connection it may use.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::client_side::{Capabilities, ClientSide};
+use super::credential::CredentialError;
+use super::error::UpstreamError;
+use super::headers::AuthResolution;
+use super::lane::{Key, Lane, Outfit, Wear};
+use super::shared::Current;
+use super::{Upstream, environment, headers};
+use crate::auth::{Caller, CallerId};
+use crate::config::settings::{Isolation, Transport, UpstreamAuth};
+
+/// Whose a connection is, and what is said there of the client.
+struct Owner<'a> {
+    session: bool,
+    caller: Option<&'a CallerId>,
+    offered: Arc<Capabilities>,
+}
+
+impl Upstream {
+    /// Resolves with what `caller` goes to this server, on behalf of `client`.
+    ///
+    /// # Errors
+    /// When the request does not hold what the server needs, or holds something that may not be sent.
+    pub fn lane(&self, caller: &Caller, client: &ClientSide) -> Result<Lane, CredentialError> {
+        let outfit = self.outfit(&caller.headers)?;
+        let owner = match &self.settings.transport {
+            Transport::Stdio(command) => owner_of_child(command.isolation, &caller.id, client),
+            Transport::Http { .. } | Transport::OpenApi { .. } => {
+                Owner { session: true, caller: None, offered: Arc::clone(&client.capabilities) }
+            }
+        };
+        let fingerprint = outfit.fingerprint;
+        let key = Key {
+            session: client.session.filter(|_| owner.session),
+            caller: owner.caller.cloned(),
+            capabilities: owner.offered.digest(),
+            fingerprint,
+        };
+        Ok(Lane { fingerprint, key, outfit, client: client.clone(), offered: owner.offered })
+    }
+
+    pub(super) fn check_active(&self) -> Result<(), UpstreamError> {
+        match self.not_active_yet() {
+            None => Ok(()),
+            Some(what) => Err(UpstreamError::NotActiveYet { server: self.settings.name.clone(), what }),
+        }
+    }
+
+    fn not_active_yet(&self) -> Option<String> {
+        match (&self.settings.transport, &self.settings.auth) {
+            (Transport::OpenApi { .. }, _) => Some("`spec_path` (OpenAPI)".to_owned()),
+            (Transport::Http { .. }, UpstreamAuth::NotActiveYet { auth_type }) => {
+                // A plain word is an `auth_type`; anything else says by itself what it is.
+                let is_word = !auth_type.contains(' ');
+                Some(if is_word { format!("`auth_type: {auth_type}`") } else { auth_type.clone() })
+            }
+            // A child has an environment and no use for an `auth_type`.
+            (Transport::Http { .. } | Transport::Stdio(_), _) => None,
+        }
+    }
+
+    fn outfit(&self, caller: &HeaderMap) -> Result<Arc<Outfit>, CredentialError> {
+        let current = self.pool.shared.current();
+        let own = match &self.settings.transport {
+            Transport::Http { .. } => headers::depends_on(caller, &self.settings, &current.addressing),
+            Transport::Stdio(command) => environment::depends_on_caller(command),
+            Transport::OpenApi { .. } => false,
+        };
+        if own {
+            return self.make_outfit(caller, &current).map(Arc::new);
+        }
+        self.common.get_or_init(|| self.make_outfit(&HeaderMap::new(), &current).map(Arc::new)).clone()
+    }
+
+    fn make_outfit(&self, caller: &HeaderMap, current: &Current) -> Result<Outfit, CredentialError> {
+        if self.not_active_yet().is_some() {
+            return Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved));
+        }
+        match &self.settings.transport {
+            Transport::Http { .. } => {
+                let resolved = headers::resolve(&self.settings, &current.addressing, caller)?;
+                Ok(Outfit::new(Wear::Headers(resolved.headers), resolved.resolution))
+            }
+            Transport::Stdio(command) => {
+                let environment = environment::render(command, &self.settings.name, caller)?;
+                Ok(Outfit::new(Wear::Environment(environment), AuthResolution::NotApplicable))
+            }
+            Transport::OpenApi { .. } => Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved)),
+        }
+    }
+}
+
+/// A child that several clients share can ask none of them anything, since a question does not say whose it is. So a
+/// client that can be asked has a child to itself, where the configuration leaves the choice.
+fn owner_of_child<'a>(isolation: Isolation, caller: &'a CallerId, client: &ClientSide) -> Owner<'a> {
+    let everybodys = |offered| Owner { session: false, caller: None, offered };
+    let own = || Owner {
+        session: true,
+        // A request without a session has no other bounds than its caller.
+        caller: Some(caller).filter(|_| client.session.is_none()),
+        offered: Arc::clone(&client.capabilities),
+    };
+    match isolation {
+        Isolation::Shared => everybodys(Capabilities::none()),
+        Isolation::Auto if !client.capabilities.can_be_asked() => everybodys(Arc::clone(&client.capabilities)),
+        Isolation::Auto | Isolation::Session => own(),
+        Isolation::User => Owner { session: false, caller: Some(caller), offered: Arc::clone(&client.capabilities) },
+    }
+}
