@@ -22,6 +22,8 @@ mod large;
 mod lists;
 mod modern;
 mod modern_calls;
+mod modern_clients;
+mod modern_headers;
 mod modern_listen;
 mod modern_tasks;
 mod naming;

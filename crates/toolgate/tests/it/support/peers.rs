@@ -64,6 +64,15 @@ pub(crate) async fn node_client(sdk: NodeSdk, target: &Target, plan: &Plan, prob
     run_client(command).await
 }
 
+/// Runs the TypeScript SDK of 2026-07-28; see its script for what it does.
+pub(crate) async fn modern_node_client(task: &Value) -> Value {
+    let mut command = Command::new("node");
+    let module = std::fs::File::open(source("modern_client.mjs")).unwrap();
+    command.current_dir(installed("node-modern")).args(["--input-type=module", "-"]);
+    command.arg(task.to_string()).stdin(module);
+    run_client(command).await
+}
+
 async fn run_client(mut command: Command) -> Value {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let output = tokio::time::timeout(CLIENT_PATIENCE, command.output()).await.expect("a client ends in time").unwrap();
