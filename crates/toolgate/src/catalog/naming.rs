@@ -8,7 +8,7 @@ use crate::config::settings::{Naming, ServerSettings};
 impl Naming {
     /// `bare` as it is listed for `server` when the prefix is wanted.
     pub(super) fn prefixed(&self, server: &ServerSettings, bare: &str) -> String {
-        format!("{}{}{bare}", server.prefix, self.separator)
+        [&*server.prefix, &self.separator, bare].concat()
     }
 
     /// Every form in which a call may name the server's `bare`, the listed one first.

@@ -61,12 +61,13 @@ pub fn is_tool_error(answer: &Answer) -> bool {
         return false;
     }
     let result = answer.outcome_bytes();
-    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
+    // Looking for one rare letter needs no preparation, which for a whole word costs more than most results are long.
     let is_true = |at: usize| {
-        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
-        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+        let value = result[..at].ends_with(b"\"is").then(|| result[at..].strip_prefix(b"Error\"")).flatten();
+        let value = value.and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
+        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
     };
-    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
+    memchr::memchr_iter(b'E', result).any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// An answer to `resources/read`.

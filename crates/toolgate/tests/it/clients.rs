@@ -5,8 +5,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    MASTER_KEY, Plan, PythonSdk, Server, Step, Target, TestGateway, config, everything, mcp_server_git,
-    mcp_server_time, node_client, python_client, rmcp_client, same_initialize, timeless, without_prefix,
+    Lifecycle, MASTER_KEY, NodeSdk, Plan, PythonSdk, Server, Step, Target, TestGateway, config, everything,
+    mcp_server_git, mcp_server_time, node_client, python_client, rmcp_client, same_initialize, timeless,
+    without_prefix,
 };
 
 /// Everything that server-everything has and that answers the same twice.
@@ -90,8 +91,8 @@ impl Client {
         match self {
             Self::Python1 => python_client(PythonSdk::One, target, plan, false).await,
             Self::Python2 => python_client(PythonSdk::Two, target, plan, false).await,
-            Self::Node => node_client(target, plan).await,
-            Self::Rmcp => rmcp_client(target, plan).await,
+            Self::Node => node_client(NodeSdk::One, target, plan, false).await,
+            Self::Rmcp => rmcp_client(Lifecycle::Handshake, target, plan).await,
         }
     }
 }

@@ -15,6 +15,7 @@ mod conformance;
 mod conformance_clients;
 mod credentials;
 mod curl;
+mod eras;
 mod faults;
 mod floods;
 mod large;

@@ -30,7 +30,8 @@ pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{
-    PythonSdk, Server, everything, mcp_server_git, mcp_server_time, modern_node_client, node_client, python_client,
+    NodeSdk, PythonSdk, Server, everything, mcp_server_git, mcp_server_time, modern_node_client, node_client,
+    python_client,
 };
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
