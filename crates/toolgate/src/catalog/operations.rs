@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::{Edit, Fields};
+use toolgate_mcp::headers::ParamHeaders;
 use toolgate_mcp::jsonrpc::{self, Id, quote};
+use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::{Completion, Located, Named, Reference};
 use toolgate_mcp::{method, views};
 
@@ -163,7 +165,13 @@ impl Catalog {
         let call = Named::read(params)?;
         let found = self.find(Kind::Tools, visit, &call.name).await?;
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
-        self.send_named(visit, method::TOOLS_CALL, params, &call, found).await
+        let (answer, called) = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found).await?;
+        if !is_header_mismatch(&answer) {
+            return Ok((answer, called));
+        }
+        // The tool marks other arguments than when it was listed; see MCP 2026-07-28, Custom Headers.
+        let found = Box::pin(self.find_anew(Kind::Tools, visit, &call.name)).await?;
+        Box::pin(self.send_named(visit, method::TOOLS_CALL, params, &call, found)).await
     }
 
     /// Gets a prompt.
@@ -194,8 +202,12 @@ impl Catalog {
             edit.replace(call.name_text, quote(&found.own_name));
         }
         let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
+        let headers = match &found.param_headers {
+            Some(marked) => Some(param_headers(marked, call.arguments)?),
+            None => None,
+        };
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat).await?;
+        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat, headers).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -218,12 +230,13 @@ impl Catalog {
         for owner in owners {
             let answered = if read.uri == owner.own_name {
                 let reply: Result<Reply, _> =
-                    self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true).await;
+                    self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true, None).await;
                 reply.map(Read::Known)
             } else {
                 let mut edit = Edit::new(text);
                 edit.replace(read.uri_text, quote(&owner.own_name));
-                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true).await;
+                let answer =
+                    self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true, None).await;
                 let (own, listed) = (owner.own_name.clone(), read.uri.to_string());
                 answer.map(|answer| Read::Renamed { answer, own, listed })
             };
@@ -256,7 +269,7 @@ impl Catalog {
         if **asked != *found.own_name {
             edit.replace(wire, quote(&found.own_name));
         }
-        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true).await
+        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true, None).await
     }
 
     async fn send<F: Form>(
@@ -266,17 +279,18 @@ impl Catalog {
         method: &str,
         params: &str,
         may_repeat: bool,
+        headers: Option<HeaderMap>,
     ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
         let timeout = self.call_timeout(upstream);
         let (hears, rounds) = (visit.hears, visit.rounds);
-        let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
+        let ask = Ask { hears, rounds, may_repeat, headers: headers.as_ref(), ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
             return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
         let facts = SpanFacts { method, ..SpanFacts::default() };
         let span = visit.span.client_span(&upstream.settings.name, facts);
-        let mut headers = HeaderMap::new();
+        let mut headers = headers.clone().unwrap_or_default();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
         let ask = Ask { params: params.as_deref(), headers: Some(&headers), ..ask };
@@ -324,6 +338,26 @@ impl Catalog {
             capabilities: ALL.into_iter().filter(|capability| declared.get(capability).is_some()).collect(),
             instructions: facts.instructions.clone(),
         }
+    }
+}
+
+/// What a modern server is told of a call's arguments in headers.
+fn param_headers(marked: &ParamHeaders, arguments: Option<&RawValue>) -> Result<HeaderMap, CallError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in marked.of_call(arguments)? {
+        // Names and values are those that a header may have: they were checked and encoded.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// Whether a modern server says that headers and arguments do not fit.
+fn is_header_mismatch<F: Form>(answer: &F) -> bool {
+    match answer.whole().filter(|answer| !answer.is_result()).map(Answer::outcome) {
+        Some(AnswerOutcome::Error(error)) => errors::code_of(error) == Some(jsonrpc::code::HEADER_MISMATCH),
+        _ => false,
     }
 }
 

@@ -128,7 +128,7 @@ impl Exchange {
 
     fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let (caller, client, scope) = (&self.caller, &self.client, &self.scope);
-        Visit { caller, client, hears: None, rounds: Rounds::Pass, scope, span }
+        Visit { caller, client, hears: None, rounds: Rounds::Ask, scope, span }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.

@@ -42,7 +42,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
     let span = OperationSpan::none();
     let client = ClientSide::none();
     let visit =
-        Visit { caller: &caller, client: &client, hears: None, rounds: Rounds::Pass, scope: &scope, span: &span };
+        Visit { caller: &caller, client: &client, hears: None, rounds: Rounds::Ask, scope: &scope, span: &span };
     let listed = snapshot.catalog.tools_by_server(visit).await;
     if let (Some(_), [(upstream, Err(error))]) = (&named, &listed[..]) {
         return single_failure(upstream, error);
@@ -144,7 +144,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let span = gateway.traces.server_span(facts, None, &parts.headers);
     let client = ClientSide::none();
     let visit =
-        Visit { caller: &caller, client: &client, hears: None, rounds: Rounds::Pass, scope: &scope, span: &span };
+        Visit { caller: &caller, client: &client, hears: None, rounds: Rounds::Ask, scope: &scope, span: &span };
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
     count(&gateway, called.as_ref().ok());
