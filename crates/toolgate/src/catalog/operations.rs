@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::{Edit, Fields};
-use toolgate_mcp::headers::ParamHeaders;
 use toolgate_mcp::jsonrpc::{self, Id, quote};
 use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::{Completion, Located, Named, Reference};
