@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use tokio::sync::OwnedSemaphorePermit;
-use toolgate_client::{Call, Events};
+use toolgate_client::{Call, Delivery, Events};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
 use toolgate_mcp::views::META_CLIENT_INFO;
@@ -150,7 +150,8 @@ impl Upstream {
         }
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears));
         let sent = F::send(&connection.session, Ask { params: params.as_deref(), ..ask }, &call).await;
-        if let (Some(attended), Ok(_)) = (attended, &sent) {
+        let is_settled = sent.as_ref().err().is_none_or(|cause| cause.delivery() != Delivery::Unknown);
+        if let Some(attended) = attended.filter(|_| is_settled) {
             attended.answered();
         }
         sent
