@@ -115,6 +115,11 @@ impl Question {
         self.deliver(bytes);
     }
 
+    /// Lets go of it without an answer: the server has withdrawn it.
+    pub fn withdrawn(mut self) {
+        self.deliver = None;
+    }
+
     fn deliver(&mut self, bytes: Vec<u8>) {
         if let Some(deliver) = self.deliver.take() {
             deliver(Bytes::from(bytes));

@@ -11,6 +11,7 @@ mod find;
 mod list;
 mod merge;
 mod naming;
+mod offer;
 mod operations;
 mod owners;
 mod rules;
@@ -20,7 +21,8 @@ mod wishes;
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, ListedPage, Outcome, Position};
-pub use operations::{Called, Offer, Read, is_tool_error};
+pub use offer::Offer;
+pub use operations::{Called, Read, is_tool_error};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;

@@ -13,8 +13,9 @@ use crate::auth::Gatekeeper;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
+use crate::mcp::live::Lives;
 use crate::mcp::session::{self, Sessions};
-use crate::mcp::sse_streams::SseStreams;
+use crate::places::Places;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
 
@@ -27,8 +28,12 @@ pub struct Parts {
     snapshot: ArcSwap<Snapshot>,
     /// Client sessions.
     pub sessions: Sessions,
-    /// Open streams of the HTTP+SSE transport.
-    pub sse_streams: SseStreams,
+    /// The sessions that are in use.
+    pub lives: Lives,
+    /// Connections of clients.
+    pub connections: Places,
+    /// Event streams to clients.
+    pub streams: Places,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// OpenTelemetry, or its disabled stand-in.
@@ -66,7 +71,9 @@ impl Gateway {
         Self(Arc::new(Parts {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings, upstreams)),
             sessions,
-            sse_streams: SseStreams::default(),
+            lives: Lives::new(&metrics),
+            connections: Places::default(),
+            streams: Places::default(),
             metrics,
             traces,
             tasks: TaskTracker::new(),
@@ -89,7 +96,10 @@ impl Gateway {
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
         let upstreams = Arc::new(self.snapshot().upstreams.reloaded(&settings));
-        let old = self.0.snapshot.swap(Arc::new(Snapshot::new(settings, Arc::clone(&upstreams))));
+        let new = Arc::new(Snapshot::new(settings, Arc::clone(&upstreams)));
+        let old = self.0.snapshot.swap(Arc::clone(&new));
+        self.0.lives.reloaded(&old, &new);
+        drop(new);
         let (released, going) = (old.released.clone(), Arc::clone(&old.upstreams));
         self.0.tasks.spawn(async move {
             // A request that came before may still be about to ask.

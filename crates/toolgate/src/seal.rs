@@ -19,6 +19,8 @@ pub enum Purpose {
     Cursor,
     /// The `sessionId` of the HTTP+SSE transport's message endpoint.
     SseSession,
+    /// The `id` of a stream's event, which comes back as `Last-Event-ID`.
+    Event,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
             Self::Session => b"session",
             Self::Cursor => b"cursor",
             Self::SseSession => b"sse-session",
+            Self::Event => b"event",
         }
     }
 }

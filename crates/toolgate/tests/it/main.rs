@@ -7,6 +7,7 @@
 
 mod access;
 mod aggregate;
+mod answering;
 mod bad_input;
 mod bad_upstreams;
 mod cli;
@@ -18,11 +19,13 @@ mod lists;
 mod naming;
 mod passthrough;
 mod process;
+mod questions;
 mod rest;
 mod routes;
 mod secrets;
 mod sessions;
 mod stopping;
+mod streams;
 mod support;
 mod telemetry;
 mod tool_rules;

@@ -14,10 +14,13 @@ mod shell;
 
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
-pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, script, tool};
+pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, Talk, script, tool};
 pub(crate) use gateway::{MASTER_KEY, TestGateway};
-pub(crate) use http::Reply;
-pub(crate) use peers::{PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client};
+pub(crate) use http::{EventStream, Reply};
+pub(crate) use peers::{
+    PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git, mcp_server_time,
+    node_client, python_client,
+};
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
 pub(crate) use rmcp_client::rmcp_client;
