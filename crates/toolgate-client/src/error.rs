@@ -3,15 +3,20 @@
 //! Every error says where (the URL without its secrets, or the command), what, and how to mend it where we know.
 //! For programs there are three questions: [`Error::delivery`], [`Error::session_lost`], [`Error::is_timeout`].
 
+mod text;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
-use toolgate_mcp::jsonrpc::ParseError;
+use toolgate_mcp::jsonrpc::code;
 
 use crate::answer::RpcError;
+
+pub(crate) use text::{bad_message, causes, excerpt, root_cause};
+use text::{because, challenge_hint, last_lines, quoted, wrong_era};
 
 /// Whether the server may have begun to act on a message that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +155,28 @@ pub enum Problem {
     /// The answer to `initialize` cannot be used.
     #[error("answered `initialize` wrongly: {0}")]
     BadHandshake(String),
+    /// The answer to `server/discover` cannot be used.
+    #[error("answered `server/discover` wrongly: {0}")]
+    BadDiscovery(String),
+    /// The server speaks revisions of the other kind: ours begin with `initialize` and its do not, or the reverse.
+    #[error("{}; connect again to find out what it speaks", wrong_era(*.modern, reason))]
+    WrongEra {
+        /// Whether we spoke 2026-07-28.
+        modern: bool,
+        /// What the server said.
+        reason: String,
+        /// The HTTP status, if there was one.
+        status: Option<StatusCode>,
+    },
+    /// The parameters of a request are no JSON object, or one that no server would take.
+    #[error("{0}")]
+    InvalidParams(String),
+    /// One request's stream, or a session's, brought more than is bearable that is no message.
+    #[error("sent {0} events or lines in a row that are not MCP messages")]
+    Junk(usize),
+    /// Only a session of revision 2026-07-28 has this.
+    #[error("`{0}` needs MCP revision 2026-07-28, which this server does not speak")]
+    ModernOnly(&'static str),
     /// The server answered with a JSON-RPC error where there is no way on without a result.
     #[error("refused `{method}`: {error}")]
     Refused {
@@ -263,8 +290,28 @@ impl Error {
     pub fn session_lost(&self) -> bool {
         matches!(
             self.problem(),
-            Problem::SessionEnded(_) | Problem::StreamLost { .. } | Problem::ChildGone { .. } | Problem::Closed
+            Problem::SessionEnded(_)
+                | Problem::StreamLost { .. }
+                | Problem::ChildGone { .. }
+                | Problem::Closed
+                | Problem::WrongEra { .. }
         )
+    }
+
+    /// Whether the server turned out to speak revisions of the other kind than we do with it: those with `initialize`
+    /// in place of those without, or the reverse. A new session with [`Era::Detect`](crate::Era::Detect) mends that.
+    #[must_use]
+    pub fn is_wrong_era(&self) -> bool {
+        match self.problem() {
+            Problem::WrongEra { .. } => true,
+            // A modern server knows no `initialize`, or misses the metadata in it.
+            Problem::Refused { method, error } => {
+                &**method == "initialize"
+                    && (error.code == i64::from(code::METHOD_NOT_FOUND)
+                        || error.message.contains("io.modelcontextprotocol/"))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the server was too slow.
@@ -287,6 +334,7 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match self.problem() {
             Problem::Redirect { status, .. } | Problem::NoAnswer { status, .. } => Some(*status),
+            Problem::WrongEra { status, .. } => *status,
             _ => self.refusal().map(|refusal| refusal.status),
         }
     }
@@ -322,91 +370,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// How much of a body an error quotes, in characters.
-const EXCERPT_CHARS: usize = 200;
-
-/// The beginning of a body for an error text: one line, control characters escaped, never more than 200 characters.
-pub(crate) fn excerpt(bytes: &[u8]) -> String {
-    // A character has at most four bytes.
-    let head = &bytes[..bytes.len().min(EXCERPT_CHARS * 4)];
-    let text = String::from_utf8_lossy(head);
-    let text = text.trim();
-    let mut out = String::with_capacity(text.len().min(EXCERPT_CHARS) + 8);
-    for (count, character) in text.chars().enumerate() {
-        if count == EXCERPT_CHARS {
-            out.push('…');
-            return out;
-        }
-        match character {
-            '\n' | '\r' | '\t' => out.push(' '),
-            other if other.is_control() => out.extend(other.escape_default()),
-            other => out.push(other),
-        }
-    }
-    if head.len() < bytes.len() {
-        out.push('…');
-    }
-    out
-}
-
-/// The deepest cause of an error: hyper's own texts say little, the system's says what a person can act on.
-pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// `error` and its causes. An `io::Error` names the cause of what it wraps as its own and so hides the wrapped one.
-pub(crate) fn causes<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        }
-    })
-}
-
-/// The error of parsing a message that `server` sent.
-pub(crate) fn bad_message(error: &ParseError, bytes: &[u8]) -> Problem {
-    Problem::BadMessage { reason: error.to_string(), excerpt: excerpt(bytes) }
-}
-
-fn quoted(excerpt: &str) -> String {
-    if excerpt.is_empty() { String::new() } else { format!(" (it begins: {excerpt})") }
-}
-
-fn because(reason: &str) -> String {
-    if reason.is_empty() { String::new() } else { format!(": {reason}") }
-}
-
-fn challenge_hint(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED => "; the server wants credentials, or refuses those it was given",
-        StatusCode::FORBIDDEN => "; the credentials do not suffice",
-        _ => "",
-    }
-}
-
-fn last_lines(stderr: &[String]) -> String {
-    if stderr.is_empty() {
-        return String::new();
-    }
-    let last = &stderr[stderr.len().saturating_sub(5)..];
-    format!("; its last words: {}", last.join(" | "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::excerpt;
-
-    #[test]
-    fn an_excerpt_is_one_short_line_without_control_characters() {
-        assert_eq!(excerpt(b"  <html>\n<b>\x1b[31m\0</b>"), "<html> <b>\\u{1b}[31m\\u{0}</b>");
-        assert_eq!(excerpt(b"\xff\xfe"), "\u{fffd}\u{fffd}");
-        let long = excerpt("ä".repeat(10_000).as_bytes());
-        assert_eq!(long.chars().count(), 201);
-        assert!(long.ends_with('…'));
-    }
-}

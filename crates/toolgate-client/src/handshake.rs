@@ -1,4 +1,5 @@
-//! `initialize`: what we say of ourselves, and what the server says of itself.
+//! `initialize`: what we say of ourselves, and what the server says of itself. Its successor since 2026-07-28,
+//! `server/discover`, is in `modern`.
 //!
 //! Source: MCP 2025-11-25, Lifecycle, Initialization.
 
@@ -18,6 +19,8 @@ use crate::options::Options;
 pub struct ServerFacts {
     /// The revision that both sides speak.
     pub revision: Revision,
+    /// What `server/discover` lists; over `initialize` the one revision. A server may speak more than it lists.
+    pub supported_versions: Vec<String>,
     /// The server's capabilities, an object.
     pub capabilities: Box<RawValue>,
     /// Name, version and the like, an object.
@@ -69,20 +72,29 @@ pub(crate) fn read(answer: &Answer, transport: Transport, has_session_id: bool) 
     let result = match answer.outcome() {
         AnswerOutcome::Result(result) => result,
         AnswerOutcome::Error(error) => {
-            return Err(Problem::Refused { method: "initialize".into(), error: RpcError::read(error) });
+            let error = RpcError::read(error);
+            if error.is_of_modern_era() {
+                return Err(Problem::WrongEra { modern: false, reason: error.to_string(), status: None });
+            }
+            return Err(Problem::Refused { method: "initialize".into(), error });
         }
     };
     let initialized = Initialized::read(result).map_err(|error| Problem::BadHandshake(error.to_string()))?;
     let revision = Revision::parse(&initialized.protocol_version)
         .filter(|revision| revision.has_handshake())
         .ok_or_else(|| Problem::UnknownRevision(crate::error::excerpt(initialized.protocol_version.as_bytes())))?;
-    let empty = || RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
     Ok(ServerFacts {
         revision,
-        capabilities: initialized.capabilities.map_or_else(empty, ToOwned::to_owned),
+        supported_versions: vec![revision.name().to_owned()],
+        capabilities: initialized.capabilities.map_or_else(empty_object, ToOwned::to_owned),
         server_info: initialized.server_info.map(ToOwned::to_owned),
         instructions: initialized.instructions.map(Cow::into_owned),
         has_session_id,
         transport,
     })
+}
+
+/// `{}`.
+pub(crate) fn empty_object() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 mod body;
 mod client;
+mod era;
 mod events;
 mod listen;
 mod request;

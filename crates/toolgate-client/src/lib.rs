@@ -1,6 +1,6 @@
 //! A Model Context Protocol client: Streamable HTTP, HTTP+SSE and stdio, nothing lost on the way.
 //!
-//! A [`Session`] is one initialized connection to one server. Requests and answers are JSON text: an [`Answer`] owns
+//! A [`Session`] is one connection to one server, whose transport and revision it has found out. Requests and answers are JSON text: an [`Answer`] owns
 //! the bytes that came and changes nothing in them, so fields that no Rust type knows survive.
 //!
 //! ```no_run
@@ -27,7 +27,7 @@
 //! model's API wants, and [`call_openai_tool`] carries out what the model answers:
 //!
 //! ```no_run
-//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, load_mcp_tools};
+//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, call_tool, load_mcp_tools};
 //!
 //! # async fn run(tool_call: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Target::Stdio(StdioTarget {
@@ -47,10 +47,14 @@
 //! A session does not heal by itself: [`Error::session_lost`] says that a new one is needed, and [`Error::delivery`]
 //! whether the failed request may be sent again on it.
 //!
-//! Revisions 2024-11-05 to 2025-11-25 are spoken, those that begin with `initialize`. The crate needs a Unix; on Linux a
+//! Revisions 2024-11-05 to 2026-07-28 are spoken. A server is asked what it is first, as the newest one has it, and gets
+//! `initialize` unless it proves to speak that one; [`Era`] spares the question. What a server asks and says by itself
+//! reaches [`Events`]; a modern one tells of changes where it was asked to by [`Session::subscribe`]. The results of
+//! either kind of server are handed on as they are: a modern one may want more input (`resultType`), which is for the
+//! caller to give. The crate needs a Unix; on Linux a
 //! child, and what descends from it, cannot outlive the session unseen.
 //!
-//! Suggested reading order: `session`, `connect`, `http/streamable`, `stdio`.
+//! Suggested reading order: `session`, `connect`, `modern`, `http/streamable`, `stdio`.
 
 mod answer;
 mod connect;
@@ -58,7 +62,10 @@ mod context;
 mod error;
 mod handshake;
 mod http;
+mod listening;
+mod marks;
 mod message;
+mod modern;
 mod options;
 mod pending;
 mod question;
@@ -72,10 +79,12 @@ pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};
 pub use http::{HttpClient, TlsOptions};
-pub use options::{Call, Events, Limits, Options};
+pub use listening::Listening;
+pub use modern::ClientFacts;
+pub use options::{Call, Era, Events, Limits, Options};
 pub use question::Question;
 pub use session::Session;
 pub use stdio::become_subreaper;
 pub use streamed::{AnswerBody, Reply, StreamedAnswer};
 pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
-pub use tools::{CallError, Format, call_openai_tool, load_mcp_tools};
+pub use tools::{CallError, Format, call_openai_tool, call_tool, load_mcp_tools};

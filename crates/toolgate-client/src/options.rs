@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 
+use crate::modern::ClientFacts;
 use crate::question::Question;
 
 /// What a session is opened with.
@@ -17,6 +18,8 @@ pub struct Options {
     pub client_name: String,
     /// Our version, as the server is told it.
     pub client_version: String,
+    /// Which kind of revisions to speak.
+    pub era: Era,
     /// The client capabilities that we declare, a JSON object. A session serves `ping` alone, so anything declared here
     /// must be served by [`Events::question`]; `{}` unless that is so.
     pub capabilities: Box<RawValue>,
@@ -27,7 +30,7 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Caps on what the server may make us hold.
     pub limits: Limits,
-    /// Whether to open the stream on which a Streamable HTTP server speaks by itself, such as of changed lists. It
+    /// Whether to open at once the stream on which a Streamable HTTP server speaks by itself, such as of changed lists. It
     /// holds one more connection for as long as the session lasts. The other transports always have such a stream.
     pub listen: bool,
     /// Who hears what the server says on its own account, where no [`Call::events`] does.
@@ -39,6 +42,7 @@ impl Default for Options {
         Self {
             client_name: "toolgate-client".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            era: Era::Detect,
             capabilities: RawValue::from_string("{}".to_owned()).expect("an empty object is JSON"),
             timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(30),
@@ -54,6 +58,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("client_name", &self.client_name)
             .field("client_version", &self.client_version)
+            .field("era", &self.era)
             .field("capabilities", &self.capabilities.get())
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)
@@ -61,6 +66,19 @@ impl fmt::Debug for Options {
             .field("listen", &self.listen)
             .finish_non_exhaustive()
     }
+}
+
+/// The two kinds of revisions: those that begin with `initialize`, and those whose requests carry their own metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Era {
+    /// Ask the server: first as a modern one, then with `initialize`. It costs a legacy server one more request, and one
+    /// on stdio that does not answer unknown requests five seconds, so remember what was found.
+    #[default]
+    Detect,
+    /// Revisions 2024-11-05 to 2025-11-25.
+    Legacy,
+    /// Revision 2026-07-28.
+    Modern,
 }
 
 /// Caps on what a server may make us hold.
@@ -109,6 +127,8 @@ pub struct Call {
     /// Who hears what the server says on the request's own stream, which only Streamable HTTP has, until the answer
     /// comes. What comes otherwise goes to [`Options::events`].
     pub events: Option<Arc<dyn Events>>,
+    /// What the request says of the client, in place of what [`Options`] say; for a modern server only.
+    pub meta: Option<Arc<ClientFacts>>,
 }
 
 impl fmt::Debug for Call {

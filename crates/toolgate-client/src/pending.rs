@@ -47,6 +47,11 @@ impl Pending {
         waiting.is_some_and(|sender| sender.send(Ok(answer)).is_ok())
     }
 
+    /// Whether anybody waits for an answer.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// Fails everyone who waits, and who will. The first reason stays.
     pub(crate) fn fail(&self, error: &Error) {
         let mut state = self.lock();

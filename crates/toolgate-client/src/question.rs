@@ -53,6 +53,10 @@ impl Asked {
         &self.method
     }
 
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.message.len()
+    }
+
     /// The answer that every session gives by itself.
     pub(crate) fn pong(&self) -> Option<Bytes> {
         (&*self.method == "ping").then(|| Bytes::from(jsonrpc::result(&self.id, "{}")))

@@ -1,10 +1,11 @@
-//! One initialized MCP session, over whichever transport.
+//! One MCP session, over whichever transport and in whichever era.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::answer::Answer;
@@ -13,8 +14,11 @@ use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
 use crate::handshake::ServerFacts;
 use crate::http::{Arrived, Sse, Streamable, With};
+use crate::listening::{self, Listening};
+use crate::marks::Marks;
 use crate::message;
-use crate::options::{Call, Options};
+use crate::modern::{self, ClientFacts, Repeats};
+use crate::options::{Call, Events, Options};
 use crate::stdio::Stdio;
 use crate::streamed::{Asked, Reply, StreamedAnswer};
 use crate::target::Target;
@@ -22,7 +26,7 @@ use crate::target::Target;
 /// How long [`Session::close`] waits for everything to be gone: longer than a child is given to end.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// One initialized MCP session. Cloning it is cheap, and any number of tasks may use it at once.
+/// One MCP session. Cloning it is cheap, and any number of tasks may use it at once.
 ///
 /// It ends with [`close`](Session::close), with the last clone, or by the server's doing; see
 /// [`closed`](Session::closed). It is not opened again by itself: connect anew.
@@ -37,6 +41,17 @@ pub(crate) struct Core {
     context: Arc<Context>,
     timeout: Duration,
     next_id: AtomicU64,
+    /// What requests say of us, to a modern server.
+    client: Option<Arc<ClientFacts>>,
+    marks: Marks,
+}
+
+/// A request as it goes on the wire.
+struct Outgoing {
+    id: u64,
+    message: Bytes,
+    /// What headers repeat of it, to a modern server.
+    repeats: Option<Repeats>,
 }
 
 /// The transport that was found.
@@ -47,7 +62,7 @@ pub(crate) enum Wire {
 }
 
 impl Session {
-    /// Connects to `target` and initializes a session.
+    /// Connects to `target`, finds out what it speaks, and initializes a session where there are sessions.
     ///
     /// Must be called inside a tokio runtime, which must outlive the session.
     ///
@@ -62,13 +77,16 @@ impl Session {
                 context: connected.context,
                 timeout: options.timeout,
                 next_id: AtomicU64::new(connect::FIRST_FREE_ID),
+                client: connected.client,
+                marks: Marks::default(),
             }),
         })
     }
 
     /// Asks the server; `params` is JSON text.
     ///
-    /// Dropping the future, or running out of time, sends the server a `notifications/cancelled`.
+    /// Dropping the future, or running out of time, cancels the request at the server: by `notifications/cancelled`, and
+    /// over HTTP to a modern server by closing the response.
     ///
     /// # Errors
     /// When no answer came. A JSON-RPC error of the server is an answer: see [`Answer::outcome`].
@@ -82,11 +100,10 @@ impl Session {
     /// As [`request`](Session::request).
     pub async fn request_with(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Answer, Error> {
         let core = &*self.core;
-        let id = core.next_request()?;
-        let message = message::request(id, method, params);
+        let Outgoing { id, message, repeats } = core.outgoing(method, params, call)?;
         let answer = async {
             match &core.wire {
-                Wire::Streamable(wire) => wire.request(id, message, With::of(call)).await,
+                Wire::Streamable(wire) => wire.request(id, message, With::of(call, repeats.as_ref())).await,
                 Wire::Sse(wire) => wire.request(id, message, &call.headers).await,
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await,
             }
@@ -103,11 +120,10 @@ impl Session {
     /// As [`request`](Session::request). What fails later fails the [`AnswerBody`](crate::AnswerBody).
     pub async fn request_streaming(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Reply, Error> {
         let core = &*self.core;
-        let id = core.next_request()?;
-        let message = message::request(id, method, params);
+        let Outgoing { id, message, repeats } = core.outgoing(method, params, call)?;
         let arrived = async {
             match &core.wire {
-                Wire::Streamable(wire) => wire.request_streaming(id, message, With::of(call)).await,
+                Wire::Streamable(wire) => wire.request_streaming(id, message, With::of(call, repeats.as_ref())).await,
                 Wire::Sse(wire) => wire.request(id, message, &call.headers).await.map(Arrived::Whole),
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await.map(Arrived::Whole),
             }
@@ -130,10 +146,13 @@ impl Session {
         let core = &*self.core;
         core.check_open()?;
         let message = message::notification(method, params);
+        let repeats = core.client.as_ref().and_then(|_| Repeats::of(method));
         let none = HeaderMap::new();
         let sent = async {
             match &core.wire {
-                Wire::Streamable(wire) => wire.send(message, &none).await,
+                Wire::Streamable(wire) => {
+                    wire.send(message, With { repeats: repeats.as_ref(), ..With::headers(&none) }).await
+                }
                 Wire::Sse(wire) => wire.send(message, &none).await,
                 Wire::Stdio(wire) => wire.send(core.server(), message),
             }
@@ -142,10 +161,56 @@ impl Session {
         core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(method, core.timeout))))
     }
 
+    /// Has a modern server tell of changes: `subscriptions/listen`. `params` are its parameters as JSON text, such as
+    /// `{"notifications":{"toolsListChanged":true}}`; `events` hears what comes, until the server ends it, the stream
+    /// breaks, or what is returned is dropped. Returns when the server has acknowledged it.
+    ///
+    /// # Errors
+    /// When it is refused, or not acknowledged within [`Options::timeout`]; [`Problem::ModernOnly`] when the server
+    /// speaks a revision with `initialize`.
+    pub async fn subscribe(&self, params: &str, events: Arc<dyn Events>) -> Result<Listening, Error> {
+        let core = &*self.core;
+        if !self.is_modern() {
+            return Err(self.error(Delivery::NotSent, Problem::ModernOnly(listening::METHOD)));
+        }
+        let Outgoing { id, message, repeats } = core.outgoing(listening::METHOD, Some(params), &Call::default())?;
+        let started = async {
+            match &core.wire {
+                Wire::Streamable(wire) => {
+                    let wire = wire.clone();
+                    listening::start(&core.context, events, |hearer| wire.subscribe(id, message, repeats, hearer)).await
+                }
+                Wire::Stdio(wire) => {
+                    let work = |hearer| wire.subscribe(core.server(), id, message, hearer);
+                    listening::start(&core.context, events, work).await
+                }
+                Wire::Sse(_) => Err(self.error(Delivery::NotSent, Problem::ModernOnly(listening::METHOD))),
+            }
+        };
+        let outcome = tokio::time::timeout(core.timeout, started).await;
+        core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(listening::METHOD, core.timeout))))
+    }
+
+    /// Opens the stream on which a Streamable HTTP server of a revision with `initialize` speaks by itself, if
+    /// [`Options::listen`] has not done that; it stays for as long as the session. The other transports always have
+    /// such a stream, and revision 2026-07-28 has [`subscribe`](Session::subscribe) in its place.
+    pub fn listen(&self) {
+        if let Wire::Streamable(wire) = &self.core.wire {
+            wire.listen();
+        }
+    }
+
     /// What the server said of itself when the session began.
     #[must_use]
     pub fn server(&self) -> &ServerFacts {
         &self.core.facts
+    }
+
+    /// Whether the server speaks revision 2026-07-28 with us: every request carries its metadata, and there is nothing
+    /// that the server would remember between them.
+    #[must_use]
+    pub fn is_modern(&self) -> bool {
+        self.core.client.is_some()
     }
 
     /// Whether the session was closed, or is known to be lost.
@@ -183,6 +248,11 @@ impl Session {
         Error::new(self.core.server(), delivery, problem)
     }
 
+    /// What is known of the arguments that go into headers; `None` where there are no such headers.
+    pub(crate) fn marks(&self) -> Option<&Marks> {
+        (self.is_modern() && matches!(self.core.wire, Wire::Streamable(_))).then_some(&self.core.marks)
+    }
+
     /// The last lines that a child wrote to stderr, oldest first; empty for HTTP.
     #[must_use]
     pub fn stderr_tail(&self) -> Vec<String> {
@@ -208,9 +278,18 @@ impl Core {
         &self.context.server
     }
 
-    fn next_request(&self) -> Result<u64, Error> {
+    /// A request with the next id, and with its metadata for a modern server.
+    fn outgoing(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Outgoing, Error> {
         self.check_open()?;
-        Ok(self.next_id.fetch_add(1, Ordering::Relaxed))
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let Some(client) = &self.client else {
+            return Ok(Outgoing { id, message: message::request(id, method, params), repeats: None });
+        };
+        let described = modern::describe(method, params, call.meta.as_ref().unwrap_or(client));
+        let described =
+            described.map_err(|why| Error::new(self.server(), Delivery::NotSent, Problem::InvalidParams(why)))?;
+        let message = message::request(id, method, Some(&described.params));
+        Ok(Outgoing { id, message, repeats: Some(described.repeats) })
     }
 
     /// Waits for what request `id` comes to, as long as `call` allows; tells the server when nobody waits any more.

@@ -12,6 +12,7 @@ mod lines;
 mod parent;
 mod pipes;
 mod stderr;
+mod subscriptions;
 mod supervisor;
 
 use std::sync::Arc;
@@ -24,10 +25,12 @@ use tokio_util::sync::DropGuard;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
+use crate::listening::Hearer;
 use crate::message;
 use crate::pending::Pending;
 use crate::target::StdioTarget;
 use stderr::Tail;
+use subscriptions::{Run, Subscriptions};
 
 pub use family::become_subreaper;
 
@@ -38,6 +41,7 @@ const QUEUE: usize = 256;
 pub(crate) struct Stdio {
     queue: Queue,
     pending: Arc<Pending>,
+    subscriptions: Arc<Subscriptions>,
     stderr: Arc<Tail>,
     /// Has the supervisor end the child when the session is dropped.
     _running: DropGuard,
@@ -89,6 +93,7 @@ impl Stdio {
         let queue =
             Queue { messages: sender, bytes: Arc::clone(&bytes), cap_bytes: context.limits.message_bytes.max(1) };
         let pending = Arc::new(Pending::default());
+        let subscriptions = Arc::new(Subscriptions::default());
         let stderr = Arc::new(Tail::new(context.limits.stderr_lines));
         let stop = context.ended.child_token();
         let (started, start) = oneshot::channel();
@@ -98,6 +103,7 @@ impl Stdio {
             queue: queue.clone(),
             receiver,
             pending: Arc::clone(&pending),
+            subscriptions: Arc::clone(&subscriptions),
             stderr: Arc::clone(&stderr),
             context: Arc::clone(context),
             stop: stop.clone(),
@@ -107,13 +113,31 @@ impl Stdio {
         outcome.map_err(|error| {
             Error::new(&context.server, Delivery::NotSent, Problem::Spawn { reason: error.to_string() })
         })?;
-        Ok(Self { queue, pending, stderr, _running: running })
+        Ok(Self { queue, pending, subscriptions, stderr, _running: running })
     }
 
     pub(crate) async fn request(&self, server: &str, id: u64, message: Bytes) -> Result<Answer, Error> {
         let mut waiter = self.pending.expect(id)?;
         self.push(server, message)?;
         waiter.answer().await
+    }
+
+    /// Sends a `subscriptions/listen`; `hearer` hears what comes until its end.
+    pub(crate) fn subscribe(
+        &self,
+        server: &str,
+        id: u64,
+        message: Bytes,
+        hearer: Arc<Hearer>,
+    ) -> impl Future<Output = Result<(), Error>> + use<> {
+        let run = Run {
+            server: server.into(),
+            queue: self.queue.clone(),
+            pending: Arc::clone(&self.pending),
+            subscriptions: Arc::clone(&self.subscriptions),
+            id,
+        };
+        run.serve(message, hearer)
     }
 
     pub(crate) fn send(&self, server: &str, message: Bytes) -> Result<(), Error> {

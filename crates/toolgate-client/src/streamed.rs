@@ -29,7 +29,8 @@ pub enum Reply {
 
 /// A large answer that is still coming; [`with_id`](StreamedAnswer::with_id) makes a body of it.
 ///
-/// Dropping it, or its body, before the end closes the connection and sends the server a `notifications/cancelled`.
+/// Dropping it, or its body, before the end closes the connection, and sends a legacy server a
+/// `notifications/cancelled`.
 pub struct StreamedAnswer {
     large: Large,
     core: Arc<Core>,

@@ -26,7 +26,8 @@ pub struct HttpTarget {
     /// Sent with every request. Mark secrets with [`http::HeaderValue::set_sensitive`].
     ///
     /// Framing and session headers are ours and are skipped here: `Host`, `Content-Length`, `Content-Type`, `Accept`,
-    /// `Accept-Encoding`, `Connection`, `Transfer-Encoding`, `Mcp-Session-Id`, `Mcp-Protocol-Version` and their kin.
+    /// `Accept-Encoding`, `Connection`, `Transfer-Encoding`, `Mcp-Session-Id`, `Mcp-Protocol-Version`, `Mcp-Method` and
+    /// their kin.
     pub headers: HeaderMap,
     /// Which of the two HTTP transports.
     pub kind: HttpKind,

@@ -19,8 +19,8 @@ pub type Map<'m> = dyn Fn(&str) -> Option<String> + 'm;
 
 /// The `result` of a request of this `method` with the URIs that `map` gives.
 ///
-/// For `tools/call`, `prompts/get` and `resources/read`: those of contents, of embedded resources, of links and of user
-/// interfaces. Results of other methods, and what is not of the expected shape, stay as they are.
+/// For `tools/call`, `prompts/get`, `resources/read` and `tasks/get`: those of contents, of embedded resources, of links
+/// and of user interfaces. Results of other methods, and what is not of the expected shape, stay as they are.
 ///
 /// # Errors
 /// [`ViewError`] when the result is no object, or an object on the way has a key twice.
@@ -40,6 +40,12 @@ pub fn in_result<'a>(method: &str, result: &'a str, map: &Map<'_>) -> Result<Cow
             }
         })?,
         method::RESOURCES_READ => splice.each(fields.get("contents"), Splice::resource)?,
+        // A task that is done holds the answer of the tool that it ran.
+        method::TASKS_GET => splice.object(fields.get("result"), |splice, answer| {
+            let fields = Fields::read(answer.get())?;
+            splice.each(fields.get("content"), Splice::content)?;
+            splice.user_interface(fields.get("_meta"))
+        })?,
         _ => return Ok(Cow::Borrowed(result)),
     }
     splice.user_interface(fields.get("_meta"))?;

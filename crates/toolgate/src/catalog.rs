@@ -22,10 +22,11 @@ pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, ListedPage, Outcome, Position};
 pub use offer::Offer;
-pub use operations::{Called, Read, is_tool_error};
+pub use operations::{Called, Read, is_tool_error, with_uri};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use toolgate_client::Events;
 
@@ -64,6 +65,8 @@ pub struct Visit<'a> {
     pub hears: Option<&'a Arc<dyn Events>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
+    /// What a call may take longer than usual, because its client may be asked in between.
+    pub patience: Duration,
     /// The servers that the path or header selected.
     pub scope: &'a Scope,
     /// The trace of the operation that this is part of.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -14,10 +15,14 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
 use crate::mcp::live::Lives;
+use crate::mcp::modern::parking::{self, Parking};
 use crate::mcp::session::{self, Sessions};
 use crate::places::Places;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
+
+/// Streams of `subscriptions/listen` that may be open at once.
+const MAX_LISTENS: usize = 10_000;
 
 /// The running gateway; a handle that is cheap to clone.
 #[derive(Clone)]
@@ -34,6 +39,12 @@ pub struct Parts {
     pub connections: Places,
     /// Event streams to clients.
     pub streams: Places,
+    /// Calls that wait for their clients.
+    pub parking: Parking,
+    /// Places for streams of `subscriptions/listen`.
+    pub listens: Arc<Semaphore>,
+    /// How often the configuration has been replaced; tells those who listen.
+    pub reloads: watch::Sender<u64>,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// OpenTelemetry, or its disabled stand-in.
@@ -74,6 +85,9 @@ impl Gateway {
             lives: Lives::new(&metrics),
             connections: Places::default(),
             streams: Places::default(),
+            parking: Parking::new(parking::LIFETIME),
+            listens: Arc::new(Semaphore::new(MAX_LISTENS)),
+            reloads: watch::Sender::new(0),
             metrics,
             traces,
             tasks: TaskTracker::new(),
@@ -100,6 +114,7 @@ impl Gateway {
         let old = self.0.snapshot.swap(Arc::clone(&new));
         self.0.lives.reloaded(&old, &new);
         drop(new);
+        self.0.reloads.send_modify(|count| *count += 1);
         let (released, going) = (old.released.clone(), Arc::clone(&old.upstreams));
         self.0.tasks.spawn(async move {
             // A request that came before may still be about to ask.

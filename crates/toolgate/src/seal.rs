@@ -21,6 +21,10 @@ pub enum Purpose {
     SseSession,
     /// The `id` of a stream's event, which comes back as `Last-Event-ID`.
     Event,
+    /// The `requestState` of a call that waits for its client.
+    RequestState,
+    /// The id of a server's task.
+    Task,
 }
 
 impl Purpose {
@@ -30,6 +34,8 @@ impl Purpose {
             Self::Cursor => b"cursor",
             Self::SseSession => b"sse-session",
             Self::Event => b"event",
+            Self::RequestState => b"request-state",
+            Self::Task => b"task",
         }
     }
 }
@@ -97,6 +103,9 @@ fn associated(purpose: Purpose, owner: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
     use super::*;
 
     fn sealer(secret: &str) -> Sealer {
@@ -135,5 +144,40 @@ mod tests {
     fn two_tokens_for_the_same_state_differ() {
         let ours = sealer("a secret");
         assert_ne!(ours.seal(Purpose::Session, "a", b"x"), ours.seal(Purpose::Session, "a", b"x"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_state_comes_back_and_no_changed_token_opens(
+            state in vec(any::<u8>(), 0..300),
+            owner in any::<String>(),
+            other in any::<String>(),
+            bit in any::<usize>(),
+            (at, character) in (any::<usize>(), "[A-Za-z0-9_-]"),
+        ) {
+            let ours = sealer("a secret");
+            let token = ours.seal(Purpose::Cursor, &owner, &state);
+            prop_assert_eq!(ours.open(Purpose::Cursor, &owner, &token), Some(state.clone()));
+            prop_assert_eq!(ours.open(Purpose::Session, &owner, &token), None);
+            if other != owner {
+                prop_assert_eq!(ours.open(Purpose::Cursor, &other, &token), None);
+            }
+            let mut bytes = URL_SAFE_NO_PAD.decode(&token).expect("our own token");
+            let bit = bit % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(ours.open(Purpose::Cursor, &owner, &URL_SAFE_NO_PAD.encode(bytes)), None);
+            let mut changed = token.clone();
+            let at = at % token.len();
+            changed.replace_range(at..=at, &character);
+            // A character that is another spelling of the same bytes would make two tokens of one.
+            prop_assert_eq!(ours.open(Purpose::Cursor, &owner, &changed).is_some(), changed == token);
+        }
+
+        #[test]
+        fn what_was_never_sealed_never_opens(token in any::<String>(), sealed_like in "[A-Za-z0-9_-]{0,200}") {
+            let ours = sealer("a secret");
+            prop_assert_eq!(ours.open(Purpose::Session, "alice", &token), None);
+            prop_assert_eq!(ours.open(Purpose::Session, "alice", &sealed_like), None);
+        }
     }
 }

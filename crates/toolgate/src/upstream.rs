@@ -13,6 +13,7 @@ mod addressing;
 mod all;
 mod ask;
 mod backoff;
+mod circuit;
 mod client_side;
 mod connection;
 mod credential;
@@ -32,11 +33,13 @@ mod reply;
 mod shared;
 mod standing;
 mod status;
+mod tries;
+mod wishes;
+
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod wishes;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -48,6 +51,7 @@ use toolgate_client::{Answer, AnswerOutcome, ServerFacts};
 
 pub use all::Upstreams;
 pub use ask::{Ask, Rounds};
+pub use circuit::CircuitState;
 pub use client_side::{Capabilities, ClientSide};
 pub use credential::CredentialError;
 pub use error::{Blame, UpstreamError, Wait};
@@ -128,7 +132,9 @@ impl Upstream {
     pub async fn facts(&self, lane: &Lane, timeout: Duration) -> Result<Arc<ServerFacts>, UpstreamError> {
         self.check_active()?;
         let _running = self.pool.requests.token();
-        Ok(self.pool.lease(lane, Deadline::after(timeout)).await?.connection().facts())
+        let deadline = Deadline::after(timeout);
+        let _entered = self.enter(deadline)?;
+        Ok(self.pool.lease(lane, deadline).await?.connection().facts())
     }
 
     /// Grows whenever the server's lists may have changed: it said so, it was restarted or came back after being down,
@@ -141,7 +147,7 @@ impl Upstream {
     /// How the server is doing.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.pool.watch.status()
+        self.pool.status()
     }
 
     /// Closes the connections that a client's session has here.

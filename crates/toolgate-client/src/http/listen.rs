@@ -13,6 +13,7 @@ use http::HeaderMap;
 use super::resumption::Resumption;
 use super::streamable::{Streamable, With, may_pass};
 use crate::context::Context;
+use crate::error::Problem;
 
 /// No request has this id, so no event on this stream is taken for an answer.
 const NO_REQUEST: u64 = 0;
@@ -38,8 +39,13 @@ async fn listen(wire: &Streamable, context: &Context) {
             Ok(mut stream) => {
                 opened = true;
                 // However it ends, the next try tells whether the server is still there.
-                if let Err(error) = wire.read(NO_REQUEST, &mut stream, &mut resumption, none).await {
-                    tracing::debug!(%error, "the listening stream broke");
+                match wire.read(NO_REQUEST, &mut stream, &mut resumption, none).await {
+                    Err(error) if matches!(error.problem(), Problem::Junk(_)) => {
+                        tracing::warn!(%error, "the listening stream is given up");
+                        return;
+                    }
+                    Err(error) => tracing::debug!(%error, "the listening stream broke"),
+                    Ok(_) => {}
                 }
             }
             // To the first try, 404 may also be how a server says that it has no such stream.

@@ -16,6 +16,8 @@ use crate::target::{HttpTarget, public_url};
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Where to send, with whose credentials.
@@ -196,6 +198,8 @@ fn is_ours(name: &HeaderName) -> bool {
             | "expect"
             | "mcp-session-id"
             | "mcp-protocol-version"
+            | "mcp-method"
+            | "mcp-name"
             | "last-event-id"
     )
 }

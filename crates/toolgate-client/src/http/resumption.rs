@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use toolgate_mcp::sse::Event;
 
+use crate::context::Junk;
+
 /// How often in a row a broken stream is resumed without a new event coming.
 pub(crate) const RESUME_TRIES: u32 = 5;
 
@@ -21,11 +23,12 @@ pub(crate) struct Resumption {
     pub(crate) tries: u32,
     /// The first event that was no message, for the error in case no answer follows.
     pub(crate) garbage: Option<String>,
+    pub(crate) junk: Junk,
 }
 
 impl Default for Resumption {
     fn default() -> Self {
-        Self { last_event_id: None, retry: RETRY, tries: 0, garbage: None }
+        Self { last_event_id: None, retry: RETRY, tries: 0, garbage: None, junk: Junk::default() }
     }
 }
 

@@ -13,7 +13,7 @@ use super::body;
 use super::events::EventStream;
 use super::request::{self, Media, PROTOCOL_VERSION, Place};
 use crate::answer::Answer;
-use crate::context::Context;
+use crate::context::{Context, Junk};
 use crate::error::{Delivery, Error, Problem, excerpt};
 use crate::message::{self, Incoming};
 use crate::pending::Pending;
@@ -93,7 +93,12 @@ impl Sse {
     /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.
     pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap) {
         if self.pending.lost().is_none() {
-            self.poster.send_aside(&self.context, message::cancelled(id), extra, ());
+            let (poster, extra) = (self.poster.clone(), extra.clone());
+            self.context.spawn(async move {
+                if let Err(why) = poster.send_aside(message::cancelled(id), &extra).await {
+                    tracing::debug!(server = %poster.place.server, "a cancellation was not sent: {why}");
+                }
+            });
         }
     }
 
@@ -122,19 +127,12 @@ impl Poster {
         Ok(())
     }
 
-    /// Sends `message` from a task; `held` is dropped when that is done.
-    fn send_aside(&self, context: &Context, message: Bytes, extra: &HeaderMap, held: impl Send + 'static) {
-        let (poster, extra) = (self.clone(), extra.clone());
-        context.spawn(async move {
-            match tokio::time::timeout(super::ASIDE, poster.send(message, &extra)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a message that nobody waits for was not sent"),
-                Err(_) => {
-                    tracing::debug!(server = %poster.place.server, "a message that nobody waits for was not taken")
-                }
-            }
-            drop(held);
-        });
+    /// Sends `message`, for which nobody waits long; tells why not.
+    async fn send_aside(&self, message: Bytes, extra: &HeaderMap) -> Result<(), String> {
+        match tokio::time::timeout(super::ASIDE, self.send(message, extra)).await {
+            Ok(sent) => sent.map_err(|error| error.problem().to_string()),
+            Err(_) => Err(format!("it was not taken within {:?}", super::ASIDE)),
+        }
     }
 }
 
@@ -148,37 +146,58 @@ struct Reader {
 impl Reader {
     async fn run(self, mut stream: EventStream) {
         let place = &self.poster.place;
+        let mut junk = Junk::default();
         let reason = loop {
-            match stream.next(&place.server).await {
-                Ok(Some(event)) => self.heard(&event),
+            let event = match stream.next(&place.server).await {
+                Ok(Some(event)) => event,
                 Ok(None) => break String::new(),
                 Err(error) => break error.problem().to_string(),
+            };
+            if self.heard(&event) || !self.pending.is_waited_for() {
+                junk.clear();
+            } else if let Err(problem) = junk.more() {
+                break format!("it {problem}");
             }
         };
         self.pending.fail(&place.error(Delivery::Unknown, Problem::StreamLost { reason }));
         self.context.ended.cancel();
     }
 
-    fn heard(&self, event: &toolgate_mcp::sse::Event) {
+    /// Whether `event` was of any use.
+    fn heard(&self, event: &toolgate_mcp::sse::Event) -> bool {
         if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
-            return;
+            return true;
         }
         match Incoming::read(&event.data) {
             Ok(Incoming::Answer(id, answer)) => {
                 if !self.pending.answer(id, answer) {
                     self.context.stray("an answer that nobody waits for");
+                    return false;
                 }
             }
-            Ok(Incoming::Stray { .. }) => self.context.stray("an answer to another request"),
+            Ok(Incoming::Stray { .. }) => {
+                self.context.stray("an answer to another request");
+                return false;
+            }
             Ok(Incoming::Notification { method, message }) => self.context.notified(&method, message, None),
             Ok(Incoming::Request(asked)) => {
                 let (poster, context) = (self.poster.clone(), Arc::clone(&self.context));
                 self.context.asked(asked, None, move |reply, place| {
-                    poster.send_aside(&context, reply, &HeaderMap::new(), place);
+                    let teller = Arc::clone(&context);
+                    context.spawn(async move {
+                        if let Err(why) = poster.send_aside(reply, &HeaderMap::new()).await {
+                            teller.undelivered(&why);
+                        }
+                        drop(place);
+                    });
                 });
             }
-            Err(_) => self.context.stray("an event that is not an MCP message"),
+            Err(_) => {
+                self.context.stray("an event that is not an MCP message");
+                return false;
+            }
         }
+        true
     }
 }
 

@@ -14,7 +14,8 @@ use toolgate_mcp::jsonrpc::ParseError;
 
 use super::Queue;
 use super::lines::{self, Lines, TooLong};
-use crate::context::Context;
+use super::subscriptions::Subscriptions;
+use crate::context::{Context, Junk};
 use crate::error::{Problem, excerpt};
 use crate::message::{self, Incoming};
 use crate::pending::Pending;
@@ -60,8 +61,12 @@ pub(super) async fn write(
 pub(super) struct Reader {
     pub(super) context: Arc<Context>,
     pub(super) pending: Arc<Pending>,
+    subscriptions: Arc<Subscriptions>,
     pub(super) queue: Queue,
     noise: Noise,
+    junk: Junk,
+    /// Whether the line that is being read held a message that was of use.
+    of_use: bool,
 }
 
 struct Noise {
@@ -70,8 +75,14 @@ struct Noise {
 }
 
 impl Reader {
-    pub(super) fn new(context: Arc<Context>, pending: Arc<Pending>, queue: Queue) -> Self {
-        Self { context, pending, queue, noise: Noise { lines: 0, logged: None } }
+    pub(super) fn new(
+        context: Arc<Context>,
+        pending: Arc<Pending>,
+        subscriptions: Arc<Subscriptions>,
+        queue: Queue,
+    ) -> Self {
+        let noise = Noise { lines: 0, logged: None };
+        Self { context, pending, subscriptions, queue, noise, junk: Junk::default(), of_use: false }
     }
 
     /// Reads to the end, or to the first line that passes the cap; tells which.
@@ -87,12 +98,26 @@ impl Reader {
             }
             loop {
                 match lines.next() {
-                    Ok(Some(line)) => self.line(line),
+                    Ok(Some(line)) => {
+                        self.line(line);
+                        if let Err(problem) = self.bearable() {
+                            return problem;
+                        }
+                    }
                     Ok(None) => break,
                     Err(TooLong) => return Problem::TooLarge { cap_bytes },
                 }
             }
         }
+    }
+
+    /// A child that writes its log where messages belong is borne with, but not for ever when somebody waits.
+    fn bearable(&mut self) -> Result<(), Problem> {
+        if std::mem::take(&mut self.of_use) || !self.pending.is_waited_for() {
+            self.junk.clear();
+            return Ok(());
+        }
+        self.junk.more()
     }
 
     fn line(&mut self, line: Bytes) {
@@ -131,24 +156,29 @@ impl Reader {
         }
     }
 
-    fn take(&self, incoming: Incoming) {
+    fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Answer(id, answer) => {
                 if !self.pending.answer(id, answer) {
-                    self.context.stray("an answer that nobody waits for");
+                    return self.context.stray("an answer that nobody waits for");
                 }
             }
-            Incoming::Stray { .. } => self.context.stray("an answer to another request"),
-            Incoming::Notification { method, message } => self.context.notified(&method, message, None),
+            Incoming::Stray { .. } => return self.context.stray("an answer to another request"),
+            Incoming::Notification { method, message } => {
+                if !self.subscriptions.heard(&method, &message) {
+                    self.context.notified(&method, message, None);
+                }
+            }
             Incoming::Request(asked) => {
                 let (queue, context) = (self.queue.clone(), Arc::clone(&self.context));
                 self.context.asked(asked, None, move |reply, _place| {
-                    if queue.push(lines::framed(reply)).is_err() {
-                        context.stray("an answer to a request of the server, which does not read answers");
+                    if let Err(problem) = queue.push(lines::framed(reply)) {
+                        context.undelivered(&problem);
                     }
                 });
             }
         }
+        self.of_use = true;
     }
 }
 

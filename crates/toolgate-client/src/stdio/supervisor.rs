@@ -16,6 +16,7 @@ use super::Queue;
 use super::family::Family;
 use super::pipes::{self, Reader};
 use super::stderr::Tail;
+use super::subscriptions::Subscriptions;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
 use crate::pending::Pending;
@@ -41,6 +42,7 @@ pub(super) struct Orders {
     pub(super) queue: Queue,
     pub(super) receiver: mpsc::Receiver<Bytes>,
     pub(super) pending: Arc<Pending>,
+    pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) stderr: Arc<Tail>,
     pub(super) context: Arc<Context>,
     pub(super) stop: CancellationToken,
@@ -69,12 +71,12 @@ pub(super) async fn run(mut orders: Orders) {
     });
     // A closed channel means that the session is dropped already, and `stop` says so too.
     let _ = orders.started.send(Ok(()));
-    let Orders { queue, receiver, pending, stderr: tail, context, stop, .. } = orders;
+    let Orders { queue, receiver, pending, subscriptions, stderr: tail, context, stop, .. } = orders;
 
     // The writer must hear of the child's end too, not only of the session's.
     let writing = CancellationToken::new();
     context.spawn(pipes::write(stdin, receiver, queue.clone(), writing.clone()));
-    let reader = Reader::new(Arc::clone(&context), Arc::clone(&pending), queue);
+    let reader = Reader::new(Arc::clone(&context), Arc::clone(&pending), subscriptions, queue);
     let reading = tokio::spawn(reader.run(stdout));
     let words = tokio::spawn({
         let (tail, context) = (Arc::clone(&tail), Arc::clone(&context));

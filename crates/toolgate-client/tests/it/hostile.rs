@@ -120,6 +120,13 @@ async fn every_wrong_answer_has_its_own_clear_error() {
             "HTTP 500",
         ),
         (Reply::with("200 OK", json, &format!("[{}", "[".repeat(50_000))), Answered, false, "JSON nested deeper than"),
+        (Reply::events(&"data: junk\n\n".repeat(50_000)), Unknown, false, "sent 10000 events or lines in a row"),
+        (
+            Reply::events(&"data: {\"jsonrpc\":\"2.0\",\"id\":77,\"result\":{}}\n\n".repeat(50_000)),
+            Unknown,
+            false,
+            "sent 10000 events or lines in a row",
+        ),
     ];
     for (reply, delivery, session_lost, text) in cases {
         let error = error_of(reply).await;

@@ -5,8 +5,12 @@
 )]
 
 mod detect;
+mod era;
 mod hostile;
 mod listen;
+mod modern;
+mod modern_stdio;
+mod questions;
 mod resume;
 mod sse;
 mod stdio;

@@ -24,7 +24,7 @@ async fn a_broken_stream_is_continued_where_it_broke() {
     let mut server = Script::mcp(move |asked| match asked.what().as_str() {
         "x" => primed("e-1"),
         "GET" if gets.fetch_add(1, Ordering::Relaxed) == 0 => primed("e-2"),
-        "GET" => Reply::events(&answer(&2.into())),
+        "GET" => Reply::events(&answer(&4.into())),
         _ => Reply::accepted(),
     });
     let session =

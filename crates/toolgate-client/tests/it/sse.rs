@@ -84,7 +84,7 @@ async fn a_late_request_is_cancelled() {
     loop {
         let posted = next(&mut server.posted).await;
         if posted["method"] == "notifications/cancelled" {
-            assert_eq!(posted["params"]["requestId"], 2);
+            assert_eq!(posted["params"]["requestId"], 4);
             return;
         }
     }

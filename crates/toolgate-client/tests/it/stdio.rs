@@ -224,5 +224,5 @@ async fn a_late_request_is_cancelled_by_a_notification() {
     assert!(session.request_with("silence", None, &call).await.expect_err("late").is_timeout());
     assert_eq!(request(&session, "seen").await.expect("an answer"), "1");
     session.close().await;
-    assert!(session.stderr_tail()[0].contains(r#""requestId":2,"#));
+    assert!(session.stderr_tail()[0].contains(r#""requestId":4,"#));
 }

@@ -8,13 +8,20 @@ use http::{HeaderMap, HeaderValue};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 use toolgate_client::{
-    AnswerOutcome, Call, Delivery, Events, HttpClient, HttpKind, Options, Question, Session, TlsOptions, Transport,
+    AnswerOutcome, Call, Delivery, Era, Events, HttpClient, HttpKind, Options, Question, Session, TlsOptions, Transport,
 };
 use toolgate_mcp::version::Revision;
 
 use crate::support::calculator::Calculator;
 use crate::support::script::{Reply, Script};
-use crate::support::{PATIENCE, http, http_with, listening, next};
+use crate::support::{PATIENCE, http, http_with, legacy, listening, next};
+
+const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+
+async fn connect(url: &str, era: Era) -> Session {
+    let options = Options { era, ..Options::default() };
+    Session::connect(http(url, HttpKind::Streamable), options).await.expect("connects")
+}
 
 const SUM: &str = r#"{"name":"sum","arguments":{"a":20,"b":22}}"#;
 
@@ -22,7 +29,7 @@ const SUM: &str = r#"{"name":"sum","arguments":{"a":20,"b":22}}"#;
 async fn a_session_calls_tools_and_ends() {
     for stateful in [true, false] {
         let url = Calculator::new().0.serve(stateful).await;
-        let session = Session::connect(http(&url, HttpKind::Streamable), Options::default()).await.expect("connects");
+        let session = Session::connect(http(&url, HttpKind::Streamable), legacy()).await.expect("connects");
         let facts = session.server();
         assert_eq!(facts.revision, Revision::V2025_11_25);
         assert_eq!(facts.transport, Transport::Streamable);
@@ -43,37 +50,46 @@ async fn a_session_calls_tools_and_ends() {
 #[tokio::test]
 async fn a_servers_error_is_an_answer() {
     let url = Calculator::new().0.serve(true).await;
-    let session = Session::connect(http(&url, HttpKind::Streamable), Options::default()).await.expect("connects");
-    let answer = session.request("tools/call", Some(r#"{"name":"nope"}"#)).await.expect("an answer");
-    assert!(matches!(answer.outcome(), AnswerOutcome::Error(_)));
-    assert_eq!(answer.into_result().expect_err("an error").code, -32602);
+    for era in ERAS {
+        let session = connect(&url, era).await;
+        let answer = session.request("tools/call", Some(r#"{"name":"nope"}"#)).await.expect("an answer");
+        assert!(matches!(answer.outcome(), AnswerOutcome::Error(_)));
+        assert_eq!(answer.into_result().expect_err("an error").code, -32602);
+        let answer = session.request("no/such", None).await.expect("an answer");
+        assert_eq!(answer.into_result().expect_err("an error").code, -32601);
+    }
 }
 
 #[tokio::test]
 async fn many_calls_at_once_get_their_own_answers() {
     let url = Calculator::new().0.serve(true).await;
-    let session = Session::connect(http(&url, HttpKind::Streamable), Options::default()).await.expect("connects");
-    let calls = (0..200).map(|number| {
-        let session = session.clone();
-        async move {
-            let params = format!(r#"{{"name":"sum","arguments":{{"a":{number},"b":1000}}}}"#);
-            let answer = session.request("tools/call", Some(&params)).await.expect("an answer");
-            assert!(answer.into_result().expect("a result").contains(&format!("\"{}\"", number + 1000)));
-        }
-    });
-    futures_util::future::join_all(calls).await;
+    for era in ERAS {
+        let session = connect(&url, era).await;
+        let calls = (0..200).map(|number| {
+            let session = session.clone();
+            async move {
+                let params = format!(r#"{{"name":"sum","arguments":{{"a":{number},"b":1000}}}}"#);
+                let answer = session.request("tools/call", Some(&params)).await.expect("an answer");
+                assert!(answer.into_result().expect("a result").contains(&format!("\"{}\"", number + 1000)));
+            }
+        });
+        futures_util::future::join_all(calls).await;
+    }
 }
 
 #[tokio::test]
 async fn progress_reaches_the_listener_before_the_answer() {
     let url = Calculator::new().0.serve(true).await;
-    let (options, mut heard) = listening();
-    let session = Session::connect(http(&url, HttpKind::Streamable), options).await.expect("connects");
-    let params = r#"{"name":"progress","_meta":{"progressToken":"t-1"}}"#;
-    session.request("tools/call", Some(params)).await.expect("an answer");
-    let (method, message) = next(&mut heard).await;
-    assert_eq!(method, "notifications/progress");
-    assert!(String::from_utf8_lossy(&message).contains("t-1"));
+    for era in ERAS {
+        let (options, mut heard) = listening();
+        let options = Options { era, ..options };
+        let session = Session::connect(http(&url, HttpKind::Streamable), options).await.expect("connects");
+        let params = r#"{"name":"progress","_meta":{"progressToken":"t-1"}}"#;
+        session.request("tools/call", Some(params)).await.expect("an answer");
+        let (method, message) = next(&mut heard).await;
+        assert_eq!(method, "notifications/progress");
+        assert!(String::from_utf8_lossy(&message).contains("t-1"));
+    }
 }
 
 #[tokio::test]
@@ -94,10 +110,14 @@ async fn headers_of_the_call_win_over_those_of_the_target() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_or_late_is_cancelled_at_the_server() {
-    let (calculator, mut slow) = Calculator::new();
-    let url = calculator.serve(true).await;
-    let session = Session::connect(http(&url, HttpKind::Streamable), Options::default()).await.expect("connects");
+    for era in ERAS {
+        late_and_dropped(era).await;
+    }
+}
 
+async fn late_and_dropped(era: Era) {
+    let (calculator, mut slow) = Calculator::new();
+    let session = connect(&calculator.serve(true).await, era).await;
     let call = Call::with_timeout(Duration::from_millis(200));
     let error = session.request_with("tools/call", Some(r#"{"name":"slow"}"#), &call).await.expect_err("too slow");
     assert!(error.is_timeout());
@@ -111,7 +131,7 @@ async fn a_call_that_is_dropped_or_late_is_cancelled_at_the_server() {
     }
     drop(request);
     assert_eq!(next(&mut slow).await, "cancelled");
-    assert!(session.request("ping", None).await.is_ok(), "the session goes on");
+    assert!(session.request("tools/list", None).await.is_ok(), "the session goes on");
 }
 
 #[tokio::test]
@@ -162,7 +182,7 @@ async fn messages_carry_the_session_and_the_revision_and_ask_for_no_compression(
     assert_eq!(session.name(), server.url, "the password is not shown");
     session.request("ping", None).await.expect("an answer");
 
-    let first = server.next().await;
+    let first = server.next_of("initialize").await;
     assert_eq!((first.header("mcp-session-id"), first.header("mcp-protocol-version")), (None, None));
     let last = server.next_of("ping").await;
     assert_eq!(last.header("mcp-session-id"), Some("s-1"));

@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::mpsc;
-use toolgate_client::{Events, HttpClient, HttpKind, HttpTarget, Options, StdioTarget, Target, TlsOptions};
+use toolgate_client::{
+    Era, Events, HttpClient, HttpKind, HttpTarget, Options, Question, StdioTarget, Target, TlsOptions,
+};
 
 /// How long a test waits for what must come; long, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +38,11 @@ pub(crate) fn shell(script: &str) -> Target {
     })
 }
 
+/// Options for a server that is to be spoken with by `initialize`.
+pub(crate) fn legacy() -> Options {
+    Options { era: Era::Legacy, ..Options::default() }
+}
+
 /// Options whose notifications arrive in a channel, as method and message.
 pub(crate) fn listening() -> (Options, mpsc::UnboundedReceiver<(String, Bytes)>) {
     struct Listener(mpsc::UnboundedSender<(String, Bytes)>);
@@ -47,6 +54,20 @@ pub(crate) fn listening() -> (Options, mpsc::UnboundedReceiver<(String, Bytes)>)
     }
     let (sender, receiver) = mpsc::unbounded_channel();
     (Options { events: Arc::new(Listener(sender)), ..Options::default() }, receiver)
+}
+
+/// Options whose questions are all answered with `result`, and arrive in a channel as method and parameters.
+pub(crate) fn answering(result: &'static str) -> (Options, mpsc::UnboundedReceiver<(String, Option<String>)>) {
+    struct Answerer(&'static str, mpsc::UnboundedSender<(String, Option<String>)>);
+    impl Events for Answerer {
+        fn question(&self, question: Question) {
+            // A test that has heard enough drops the receiver.
+            let _ = self.1.send((question.method().to_owned(), question.params().map(str::to_owned)));
+            question.answer(self.0);
+        }
+    }
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Options { events: Arc::new(Answerer(result, sender)), ..Options::default() }, receiver)
 }
 
 /// What comes next in `receiver`, which must come.

@@ -93,8 +93,8 @@ async fn http2_is_spoken_where_the_server_offers_it() {
     for answer in futures_util::future::join_all(calls).await {
         assert_eq!(answer.expect("an answer").into_result().expect("a result"), "{\"protocolVersion\":\"2025-11-25\"}");
     }
-    // One handshake with its notification, then all calls, on the one connection that was accepted.
-    assert_eq!(*versions.lock().expect("not poisoned"), [Version::HTTP_2; 22]);
+    // The question what it is, a handshake with its notification, then all calls, on the one connection.
+    assert_eq!(*versions.lock().expect("not poisoned"), [Version::HTTP_2; 23]);
 }
 
 /// The same result for every request: it does for `initialize` too.

@@ -1,11 +1,13 @@
 //! Tools for programs and models.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
 use toolgate_client::{CallError, Format, HttpKind, Options, Session, call_openai_tool, load_mcp_tools};
 
 use crate::support::calculator::Calculator;
 use crate::support::http;
-use crate::support::script::{Reply, Script};
+use crate::support::script::{Reply, Script, error, result};
 
 #[tokio::test]
 async fn all_pages_are_loaded_in_both_shapes() {
@@ -63,4 +65,44 @@ async fn a_list_without_end_is_an_error() {
         let error = load_mcp_tools(&session, Format::Mcp).await.expect_err("endless");
         assert!(error.to_string().contains(&format!("`tools/list` does not end: {text}")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn arguments_that_a_modern_server_wants_in_headers_are_put_there() {
+    let list = |header: &str| {
+        let schema = |mark: &str| {
+            format!(r#"{{"type":"object","properties":{{"region":{{"type":"string","x-mcp-header":"{mark}"}}}}}}"#)
+        };
+        let tool = |name: &str, mark: &str| format!(r#"{{"name":"{name}","inputSchema":{}}}"#, schema(mark));
+        format!(r#"{{"tools":[{},{}]}}"#, tool("query", header), tool("broken", "a b"))
+    };
+    let (first, then) = (list("Region"), list("Zone"));
+    let lists = AtomicUsize::new(0);
+    let mut server = Script::modern(move |asked| match asked.what().as_str() {
+        "tools/list" if lists.fetch_add(1, Ordering::Relaxed) == 0 => result(asked, &first),
+        "tools/list" => result(asked, &then),
+        // The tool has changed since the first list.
+        _ if asked.header("mcp-param-zone").is_none() && asked.body.contains("zürich") => {
+            error(asked, "400 Bad Request", -32020, "Mcp-Param-Zone is missing")
+        }
+        _ => result(asked, r#"{"content":[]}"#),
+    });
+    let session = Session::connect(http(&server.url, HttpKind::Detect), Options::default()).await.expect("connects");
+    let call = |region: &str| {
+        let arguments = json!({"region": region}).to_string();
+        json!({"id": "c", "type": "function", "function": {"name": "query", "arguments": arguments}})
+    };
+    call_openai_tool(&session, &call("eu")).await.expect("a result");
+    call_openai_tool(&session, &call("zürich")).await.expect("a result, at the second try");
+    assert_eq!(load_mcp_tools(&session, Format::Mcp).await.expect("tools").len(), 1, "the broken one is left out");
+
+    let mut regions = Vec::new();
+    for what in ["server/discover", "tools/list", "tools/call", "tools/call", "tools/list", "tools/call"] {
+        let asked = server.next().await;
+        assert_eq!(asked.what(), what);
+        let header = |name| asked.header(name).map(str::to_owned);
+        regions.push((header("mcp-param-region"), header("mcp-param-zone")));
+    }
+    assert_eq!(regions[2], (Some("eu".to_owned()), None));
+    assert_eq!(regions[5].1.as_deref(), Some("=?base64?esO8cmljaA==?="));
 }

@@ -73,8 +73,8 @@ impl ParamHeaders {
     /// [`AnnotationError`] when a mark breaks the rules; the tool is then invalid over Streamable HTTP.
     pub fn read(input_schema: &RawValue) -> Result<Self, AnnotationError> {
         let text = input_schema.get();
-        // Most schemas have no mark, and need not be walked. With an escape it may be hidden.
-        if !text.contains(MARK) && !text.contains("\\u") {
+        // Most schemas have no mark, and need not be walked. Escapes of its characters begin like this.
+        if !text.contains(MARK) && !text.contains("\\u00") {
             return Ok(Self::default());
         }
         let mut reader = Reader::default();
@@ -227,8 +227,11 @@ impl Reader {
     }
 
     fn header(&mut self, mark: &RawValue, kind: Option<&RawValue>, certain: bool) -> Result<Box<str>, AnnotationError> {
+        if self.path.is_empty() {
+            return Err(AnnotationError::Place { place: "the schema itself".to_owned() });
+        }
         let property = self.path.join(".");
-        if !certain || self.path.is_empty() {
+        if !certain {
             return Err(AnnotationError::Place { place: property });
         }
         let Some(name) = string(mark).filter(|name| !name.is_empty() && name.bytes().all(is_tchar)) else {

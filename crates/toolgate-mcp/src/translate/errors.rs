@@ -23,6 +23,9 @@ pub enum Rejection {
 }
 
 /// How the status of an HTTP answer to a modern request follows from its error's code.
+///
+/// -32602 says that a tool or an argument is wrong, which is an answer like any other, or that the request lacks what its
+/// `_meta` must have, which is a bad request: whoever finds that out knows.
 #[must_use]
 pub fn rejection(code: i32) -> Rejection {
     match code {

@@ -14,6 +14,9 @@ use crate::jsonrpc::{quote, string};
 use crate::method;
 use crate::views::{ViewError, object, object_field, optional_string};
 
+/// A result with more questions than this is refused: all of them are put to the client at once.
+pub const MAX_QUESTIONS: usize = 100;
+
 const RESPONSES: &str = "inputResponses";
 const STATE: &str = "requestState";
 
@@ -53,8 +56,8 @@ impl<'a> InputRequired<'a> {
     /// Reads `result`; `None` when its `resultType` is not `input_required`.
     ///
     /// # Errors
-    /// [`ViewError`] when a field has another type, there is neither question nor state, or a question's method is none
-    /// that servers may ask.
+    /// [`ViewError`] when a field has another type, there is neither question nor state, there are more than
+    /// [`MAX_QUESTIONS`], or a question's method is none that servers may ask.
     pub fn read(result: &'a str) -> Result<Option<Self>, ViewError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -81,8 +84,12 @@ impl<'a> InputRequired<'a> {
 }
 
 fn read_questions(requests: &RawValue) -> Result<Vec<Question<'_>>, ViewError> {
-    let mut questions = Vec::new();
-    for (key, request) in Fields::read(requests.get())?.into_vec() {
+    let requests = Fields::read(requests.get())?.into_vec();
+    if requests.len() > MAX_QUESTIONS {
+        return Err(ViewError::WrongType { field: "inputRequests", expected: "an object of at most 100 questions" });
+    }
+    let mut questions = Vec::with_capacity(requests.len());
+    for (key, request) in requests {
         let fields = Fields::read(request.get())?;
         let wrong = ViewError::WrongType {
             field: "inputRequests[].method",
@@ -224,4 +231,18 @@ pub fn retry<'r>(
         Some(state) => edit::set_field(&params, STATE, state)?,
         None => edit::remove_field(&params, STATE)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InputRequired, MAX_QUESTIONS, input_required};
+
+    #[test]
+    fn a_client_is_not_asked_too_much_at_once() {
+        for (count, expected) in [(MAX_QUESTIONS, true), (MAX_QUESTIONS + 1, false)] {
+            let keys: Vec<String> = (0..count).map(|key| key.to_string()).collect();
+            let result = input_required(keys.iter().map(|key| (key.as_str(), "roots/list", None)), None);
+            assert_eq!(InputRequired::read(&result).is_ok(), expected, "{count} questions");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use super::find::{self, Found};
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Position};
 use super::owners::Owners;
-use super::{Catalog, Visit, rules};
+use super::{Catalog, Scope, Visit, rules};
 use crate::telemetry::SpanFacts;
 use crate::upstream::{Ask, Form, Reply, Upstream, UpstreamError};
 
@@ -53,9 +53,9 @@ pub fn is_tool_error(answer: &Answer) -> bool {
 }
 
 /// An answer to `resources/read`.
-pub enum Read {
+pub enum Read<F = Reply> {
     /// What the server said, with the URI that the client knows.
-    Known(Reply),
+    Known(F),
     /// What the server said under a URI of its own.
     Renamed {
         /// What it said.
@@ -67,14 +67,16 @@ pub enum Read {
     },
 }
 
-impl Read {
+impl<F: Form> Read<F> {
     fn is_result(&self) -> bool {
         match self {
             Self::Known(reply) => reply.is_result(),
             Self::Renamed { answer, .. } => answer.is_result(),
         }
     }
+}
 
+impl Read {
     /// `answer` as the client is to see it: its id, and `listed` in place of `own`.
     #[must_use]
     pub fn renamed(answer: &Answer, own: &str, listed: &str, id: &Id) -> Vec<u8> {
@@ -86,7 +88,8 @@ impl Read {
 }
 
 /// `result` of a read with `listed` in place of `own` as the URI of its contents.
-fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
+#[must_use]
+pub fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
     let mut edit = Edit::new(result);
     let contents: Vec<&RawValue> = Fields::read(result)
         .ok()
@@ -189,7 +192,11 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::call_tool`].
-    pub async fn read_resource(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Read, CallError> {
+    pub async fn read_resource<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        params: Option<&RawValue>,
+    ) -> Result<Read<F>, CallError> {
         let read = Located::read(params)?;
         let text = params.map(RawValue::get).unwrap_or("{}");
         let owners = match self.owners(visit, &read.uri).await? {
@@ -200,8 +207,7 @@ impl Catalog {
         let mut first = None;
         for owner in owners {
             let answered = if read.uri == owner.own_name {
-                let reply: Result<Reply, _> =
-                    self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true).await;
+                let reply = self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true).await;
                 reply.map(Read::Known)
             } else {
                 let mut edit = Edit::new(text);
@@ -251,7 +257,7 @@ impl Catalog {
         may_repeat: bool,
     ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
-        let timeout = self.call_timeout(upstream);
+        let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
         let (hears, rounds) = (visit.hears, visit.rounds);
         let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
@@ -266,6 +272,59 @@ impl Catalog {
         let answer: Result<F, _> = upstream.ask(&lane, ask).await;
         span.finish(answer.as_ref().err().map(UpstreamError::outcome_label));
         Ok(answer?)
+    }
+
+    /// Sends a request about something that `server`, a configured name, has made for this caller; `None` when it is not
+    /// in scope.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn ask_server(
+        &self,
+        visit: Visit<'_>,
+        server: &str,
+        method: &str,
+        params: &str,
+    ) -> Result<Option<Answer>, CallError> {
+        match visit.servers().iter().find(|upstream| upstream.settings.name == server) {
+            Some(upstream) => self.send(visit, upstream, method, params, false).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The longest that a call of any of these servers may take.
+    #[must_use]
+    pub fn longest_call(&self, scope: &Scope) -> Duration {
+        let limits = scope.servers().iter().map(|upstream| self.call_timeout(upstream));
+        limits.max().unwrap_or(self.settings.timeouts.call)
+    }
+
+    /// Whether the server that a request is for keeps a state with its client (`requestState`): it is of a revision that
+    /// has one.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn keeps_state(
+        &self,
+        visit: Visit<'_>,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<bool, CallError> {
+        let upstream = match method {
+            method::TOOLS_CALL => self.find(Kind::Tools, visit, &Named::read(params)?.name).await?.upstream,
+            method::PROMPTS_GET => self.find(Kind::Prompts, visit, &Named::read(params)?.name).await?.upstream,
+            method::RESOURCES_READ => match self.owners(visit, &Located::read(params)?.uri).await? {
+                Owners::Known(owner) => owner.upstream,
+                Owners::Likely(owners) => match owners.into_iter().next() {
+                    Some(owner) => owner.upstream,
+                    None => return Ok(false),
+                },
+            },
+            _ => return Ok(false),
+        };
+        let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        let facts = upstream.facts(&lane, self.call_timeout(&upstream)).await?;
+        Ok(!facts.revision.has_handshake())
     }
 
     pub(super) fn call_timeout(&self, upstream: &Upstream) -> Duration {

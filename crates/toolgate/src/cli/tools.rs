@@ -7,8 +7,8 @@ mod target;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use toolgate_client::{Format, Options, Session, load_mcp_tools};
+use serde_json::Value;
+use toolgate_client::{Call, Format, Options, Session, load_mcp_tools};
 
 use super::output::Output;
 use super::{Exit, Failure, runtime};
@@ -136,8 +136,7 @@ async fn call_tool(
     has_key: bool,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let params = json!({"name": call.name, "arguments": arguments}).to_string();
-    let answer = session.request("tools/call", Some(&params)).await;
+    let answer = toolgate_client::call_tool(session, &call.name, &arguments.to_string(), &Call::default()).await;
     let answer = answer.map_err(|error| failure::of_client(&error, has_key))?;
     let result = answer.into_result().map_err(|error| failure::of_rpc(&error, has_key))?;
     show::result(&result, call.common.json, output)

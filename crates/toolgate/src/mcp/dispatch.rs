@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
 use serde_json::value::RawValue;
@@ -13,11 +13,12 @@ use toolgate_mcp::session::negotiate;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
+use super::initialize;
+use super::lists::{self, Dress};
 use super::live::{Hearing, Live};
 use super::outlet::Outlet;
 use super::reply::Message;
 use super::session::ClientSession;
-use super::{initialize, lists};
 use crate::auth::Caller;
 use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error};
 use crate::faces::jsonrpc as face;
@@ -98,20 +99,23 @@ pub struct Answered {
 }
 
 /// How an operation ended, for the metrics.
-struct Ended {
-    message: Message,
-    called: Option<Called>,
-    error: Option<ErrorType>,
+pub(super) struct Ended {
+    pub(super) message: Message,
+    pub(super) called: Option<Called>,
+    pub(super) error: Option<ErrorType>,
 }
 
-enum ErrorType {
+/// What kind of error an answer is.
+pub(super) enum ErrorType {
+    /// A JSON-RPC error.
     Code(i32),
+    /// A tool's result with `isError`.
     Tool,
 }
 
 impl ErrorType {
     /// As metrics and traces name it.
-    fn label(&self) -> Cow<'static, str> {
+    pub(super) fn label(&self) -> Cow<'static, str> {
         match self {
             Self::Code(code) => Cow::Owned(code.to_string()),
             Self::Tool => Cow::Borrowed("tool_error"),
@@ -184,19 +188,20 @@ impl Exchange {
         }
     }
 
-    fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
+    pub(super) fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         Visit {
             caller: &self.caller,
             client: &self.client,
             hears: self.hears.as_ref(),
             rounds: self.rounds,
+            patience: Duration::ZERO,
             scope: &self.scope,
             span,
         }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.
-    fn span(&self, request: &Request<'_>) -> OperationSpan {
+    pub(super) fn span(&self, request: &Request<'_>) -> OperationSpan {
         let traces = &self.gateway.traces;
         if !traces.is_on() {
             return OperationSpan::none();
@@ -219,7 +224,7 @@ impl Exchange {
 
     async fn list(&self, kind: Kind, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         let sealer = self.gateway.sessions.sealer();
-        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params).await {
+        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params, Dress::default()).await {
             Ok(message) => Ended::ok(message),
             Err(error) => Ended::error(id, &face::list_error(&error)),
         }
@@ -271,7 +276,7 @@ impl Exchange {
     /// Levels are kept with the session, so servers that are connected to later hear of it too.
     async fn set_log_level(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         let Some(level) = views::log_level(params).and_then(|name| LogLevel::parse(&name)) else {
-            let levels = LogLevel::ALL.map(LogLevel::as_str).join(", ");
+            let levels = LogLevel::ALL.map(LogLevel::name).join(", ");
             return Ended::error(
                 id,
                 &ErrorObject::new(code::INVALID_PARAMS, format!("`level` must be one of {levels}")),
@@ -313,7 +318,7 @@ impl Exchange {
         Answered { message: ended.message, opened: Some(token) }
     }
 
-    fn count(&self, method: &str, ended: &Ended, began: Instant) {
+    pub(super) fn count(&self, method: &str, ended: &Ended, began: Instant) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
         let metrics = &self.gateway.metrics;
@@ -345,11 +350,11 @@ impl Exchange {
 }
 
 impl Ended {
-    fn ok(message: Message) -> Self {
+    pub(super) fn ok(message: Message) -> Self {
         Self { message, called: None, error: None }
     }
 
-    fn error(id: &Id, error: &ErrorObject) -> Self {
+    pub(super) fn error(id: &Id, error: &ErrorObject) -> Self {
         let message = jsonrpc::error(Some(id), error).into();
         Self { message, called: None, error: Some(ErrorType::Code(error.code)) }
     }

@@ -19,6 +19,7 @@ use toolgate_mcp::{method, views};
 
 use super::dispatch::{self, Answered, Exchange, Speaking};
 use super::head::{Accepts, trace_headers, version_name};
+use super::modern;
 use super::outlet::Outlet;
 use super::refusal::{self, Refusal};
 use super::reply::Whole;
@@ -71,6 +72,13 @@ async fn take(
     let told = scope.as_ref().map_or_else(|_| HeaderMap::new(), |scope| debug_headers(&caller, scope));
     let accepts = Accepts::of(&parts.headers);
     let trace_headers = trace_headers(&gateway, &parts.headers);
+    if modern::is_ours(version.as_deref(), &body) {
+        let headers = parts.headers;
+        let arrived = modern::Arrived { gateway, snapshot, caller, scope, headers, version, trace_headers, body };
+        let mut response = Box::pin(arrived.serve()).await;
+        response.headers_mut().extend(told);
+        return Ok(response);
+    }
     let outlet = Outlet::new();
     let respondee = Respondee {
         gateway: &gateway,
@@ -343,6 +351,10 @@ fn refuse_malformed(caller: &Caller, scope: &Scope) -> Result<(), Refusal> {
 
 /// The session that the client names. Forged, ended, expired and other callers' are all unknown.
 pub(super) fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundSession {
+    // A revision without sessions has its servers ignore the header.
+    if modern::is_named(version_name(headers).as_deref()) {
+        return FoundSession::Absent;
+    }
     let mut values = headers.get_all(SESSION_ID).iter();
     let (token, more) = match (values.next(), values.next()) {
         (None, _) => return FoundSession::Absent,

@@ -58,6 +58,11 @@ impl<T: Send + 'static> InPlace<T> {
         Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: Some(tasks.clone()), outlet: None }
     }
 
+    /// Work that is dropped when the client goes away.
+    pub(super) fn that_ends_with_its_client(work: BoxFuture<'static, T>) -> Self {
+        Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: None, outlet: None }
+    }
+
     /// Waits for the end, or for the time to begin a stream: when `outlet` has something, or after `patience`.
     /// Without patience the client takes no streams, and only the end counts.
     pub(super) async fn wait(mut self, outlet: &Arc<Outlet>, patience: Option<Duration>) -> Came<T> {

@@ -47,7 +47,7 @@ fn object(fields: &IndexMap<String, String>) -> String {
 }
 
 /// One server's instructions as they are, several under their names, as LiteLLM joins them.
-fn instructions(offer: &Offer) -> Option<String> {
+pub(super) fn instructions(offer: &Offer) -> Option<String> {
     match &offer.instructions[..] {
         [] => None,
         [(_, only)] => Some(only.clone()),

@@ -100,6 +100,11 @@ impl Outlet {
         self.put(Kind::Question, message)
     }
 
+    /// Puts in what always has room, after which more may come.
+    pub fn answer(&self, message: Bytes) -> bool {
+        self.put(Kind::Answer, message)
+    }
+
     /// Promises an answer, on a stream that carries many; `None` when too many wait to be read, or the stream ends.
     #[must_use]
     pub fn promise(self: &Arc<Self>) -> Option<Promise> {
@@ -152,6 +157,12 @@ impl Outlet {
         }
         keep(&mut state.reader, context);
         Poll::Pending
+    }
+
+    /// Whether anything waits to be read.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        self.lock().queue.is_waiting()
     }
 
     /// Gives the stream up if nothing waits to be read; `false` when something does.

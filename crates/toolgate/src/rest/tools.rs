@@ -1,5 +1,7 @@
 //! `/mcp-rest/tools/list` and `/mcp-rest/tools/call`: LiteLLM's REST face to the same tools, names bare.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -41,8 +43,15 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
     let Some(scope) = scope_of(&snapshot, asked.as_deref()) else { return access_denied(asked.as_deref()) };
     let span = OperationSpan::none();
     let client = ClientSide::none();
-    let visit =
-        Visit { caller: &caller, client: &client, hears: None, rounds: Rounds::Pass, scope: &scope, span: &span };
+    let visit = Visit {
+        caller: &caller,
+        client: &client,
+        hears: None,
+        rounds: Rounds::Pass,
+        patience: Duration::ZERO,
+        scope: &scope,
+        span: &span,
+    };
     let listed = snapshot.catalog.tools_by_server(visit).await;
     if let (Some(_), [(upstream, Err(error))]) = (&named, &listed[..]) {
         return single_failure(upstream, error);
@@ -143,8 +152,15 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let facts = SpanFacts { method: method::TOOLS_CALL, name: Some(&name), ..SpanFacts::default() };
     let span = gateway.traces.server_span(facts, None, &parts.headers);
     let client = ClientSide::none();
-    let visit =
-        Visit { caller: &caller, client: &client, hears: None, rounds: Rounds::Pass, scope: &scope, span: &span };
+    let visit = Visit {
+        caller: &caller,
+        client: &client,
+        hears: None,
+        rounds: Rounds::Pass,
+        patience: Duration::ZERO,
+        scope: &scope,
+        span: &span,
+    };
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
     count(&gateway, called.as_ref().ok());

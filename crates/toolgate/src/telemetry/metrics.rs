@@ -85,6 +85,7 @@ struct Families {
     requests: Series<4, Counter>,
     overhead: Histogram,
     upstream_up: Series<1, Gauge>,
+    upstream_circuit_open: Series<1, Gauge>,
     active_streams: Gauge,
     dropped_frames: Series<2, Counter>,
     config_reloads: Series<1, Counter>,
@@ -191,9 +192,17 @@ impl Metrics {
         });
     }
 
+    /// Says whether an upstream server is left alone because it could not be reached.
+    pub fn upstream_circuit(&self, server: &str, open: bool) {
+        self.0.upstream_circuit_open.with([server], |gauge| {
+            gauge.set(i64::from(open));
+        });
+    }
+
     /// Leaves out a server that the configuration no longer has.
     pub fn upstream_gone(&self, server: &str) {
         self.0.upstream_up.remove([server]);
+        self.0.upstream_circuit_open.remove([server]);
     }
 
     /// Counts a stream as active for as long as the guard lives.
@@ -274,6 +283,7 @@ impl Families {
         let requests = Series::new(REQUEST_LABELS, 1, REQUEST_BYTES, Counter::default);
         let overhead = Histogram::new(OVERHEAD_BUCKETS);
         let upstream_up = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
+        let upstream_circuit_open = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
         let active_streams = Gauge::default();
         let dropped_labels = [Label::open("server"), Label::closed("why")];
         let dropped_frames = Series::new(dropped_labels, 1, SMALL_BYTES, Counter::default);
@@ -296,6 +306,8 @@ impl Families {
         ours.register("requests", "Requests by server, tool and outcome", requests.clone());
         ours.register_with_unit("overhead", "The gateway's own share of a call", Unit::Seconds, overhead.clone());
         ours.register("upstream_up", "Whether the upstream server answers", upstream_up.clone());
+        let about = "Whether the upstream server is left alone because it could not be reached";
+        ours.register("upstream_circuit_open", about, upstream_circuit_open.clone());
         ours.register("active_streams", "Streams that are open to clients", active_streams.clone());
         ours.register("dropped_frames", "Messages of upstream servers that reached nobody", dropped_frames.clone());
         ours.register("config_reloads", "Reloads of the configuration", config_reloads.clone());
@@ -308,6 +320,7 @@ impl Families {
             requests,
             overhead,
             upstream_up,
+            upstream_circuit_open,
             active_streams,
             dropped_frames,
             config_reloads,

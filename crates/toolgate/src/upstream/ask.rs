@@ -1,26 +1,24 @@
 //! One request: its turn, its connection, and sending it, once more where that is safe.
 //!
-//! A request that may have run is never sent twice, unless running twice does no harm. It is sent again when it
-//! certainly was not taken: its session was lost, or no connection came about.
+//! When it is sent again is for [`super::tries`] to say, and whether at all for [`super::circuit`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
-use toolgate_client::{Call, Delivery, Events};
+use toolgate_client::{Call, Events};
 use toolgate_mcp::method;
 
 use super::Upstream;
+use super::circuit::{Circuit, Passage, Shut};
 use super::connection::Lease;
 use super::deadline::Deadline;
 use super::error::{UpstreamError, Wait};
 use super::lane::Lane;
 use super::reply::{Form, Held};
 use super::status::Stage;
-
-/// How often one request is sent at most.
-const MOST_TRIES: u32 = 3;
+use super::tries::Tries;
 
 /// One request to a server.
 #[derive(Clone, Copy)]
@@ -70,26 +68,47 @@ impl Upstream {
         let deadline = Deadline::after(ask.timeout);
         let running = self.pool.requests.token();
         let turn = self.turn(deadline).await?;
-        let mut tries = 1;
+        let mut tries = Tries::default();
+        let mut passage = self.enter(deadline)?;
+        let answers = self.pool.answers();
         loop {
             let lease = self.pool.lease(lane, deadline).await?;
             self.set_level_first(lane, &lease, deadline).await;
             let cause = match self.send::<F>(&lease, ask, deadline).await {
                 Ok(sent) => {
-                    self.pool.note_up();
+                    self.pool.note_answer(lease.connection());
+                    passage.verdict();
                     return Ok((sent, Held { _lease: lease, _running: running, _turn: turn }));
                 }
                 Err(cause) => cause,
             };
-            if cause.session_lost() {
+            if cause.session_lost() || (cause.is_timeout() && lease.connection().is_past_hope()) {
                 self.pool.lost(&lane.key, lease.connection(), Some(&cause), Stage::Request);
             }
-            if tries == MOST_TRIES || !may_send_again(&cause, ask, tries) {
+            let is_patient = self.pool.watch.was_well_lately();
+            let Some(pause) = tries.again(&cause, ask.is_repeatable(), is_patient) else {
+                if self.pool.request_failed(lane, &cause, answers) {
+                    passage.verdict();
+                }
                 let why = UpstreamError::asking(&self.settings.name, cause, deadline.limit());
                 self.pool.note_failure(&why, Stage::Request);
                 return Err(why);
+            };
+            drop(lease);
+            if !pause.is_zero() {
+                deadline.wait(&self.settings.name, Wait::Connection, tokio::time::sleep(pause)).await?;
             }
-            tries += 1;
+        }
+    }
+
+    /// Lets a request through, unless the server is left alone for now.
+    pub(super) fn enter(&self, deadline: Deadline) -> Result<Entered<'_>, UpstreamError> {
+        match self.pool.circuit.pass(deadline.began()) {
+            Ok(passage) => Ok(Entered { circuit: &self.pool.circuit, is_probe: matches!(passage, Passage::Probe) }),
+            Err(Shut { why, retry_in }) => {
+                let server = self.settings.name.clone();
+                Err(UpstreamError::Unavailable { server, cause: why, retry_in: Some(retry_in) })
+            }
         }
     }
 
@@ -138,9 +157,26 @@ impl Upstream {
     }
 }
 
-/// Only after the loss of a session: anything else is for the caller to decide.
-fn may_send_again(cause: &toolgate_client::Error, ask: Ask<'_>, tries: u32) -> bool {
-    cause.session_lost() && (cause.delivery() == Delivery::NotSent || (ask.is_repeatable() && tries == 1))
+/// A request that the circuit let through.
+pub(super) struct Entered<'a> {
+    circuit: &'a Circuit,
+    /// It finds out whether the server is well again, and has not yet.
+    is_probe: bool,
+}
+
+impl Entered<'_> {
+    /// The circuit knows how it ended.
+    pub(super) fn verdict(&mut self) {
+        self.is_probe = false;
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.circuit.let_go();
+        }
+    }
 }
 
 /// Whether the method changes nothing at the server, whatever its parameters.

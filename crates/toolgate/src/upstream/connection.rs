@@ -1,6 +1,6 @@
 //! One live MCP session with an upstream, and the right to use it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use super::shared::Place;
 /// How long a session that is given up waits for what is still running on it.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
+/// A connection that nobody has used for this long is not trusted blindly.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// One live session.
 pub(super) struct Connection {
     pub(super) session: Session,
@@ -29,8 +32,15 @@ pub(super) struct Connection {
     pub(super) opened: Instant,
     /// In nanoseconds after `opened`.
     last_used_ns: AtomicU64,
+    /// For tests, which cannot wait: by how much later it is than the clock says.
+    #[cfg(test)]
+    aged_ns: AtomicU64,
     in_use: AtomicUsize,
     unused: Notify,
+    /// Held by whoever makes sure that the server is still there.
+    pub(super) checking: tokio::sync::Mutex<()>,
+    /// The server gave no sign of life when it was last asked for one.
+    doubtful: AtomicBool,
     facts: OnceLock<Arc<ServerFacts>>,
     /// Given back when the session is given up.
     places: Mutex<Vec<Place>>,
@@ -49,8 +59,12 @@ impl Connection {
             number,
             opened: Instant::now(),
             last_used_ns: AtomicU64::new(0),
+            #[cfg(test)]
+            aged_ns: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             unused: Notify::new(),
+            checking: tokio::sync::Mutex::default(),
+            doubtful: AtomicBool::new(false),
             facts: OnceLock::new(),
             places: Mutex::new(places),
         })
@@ -67,13 +81,54 @@ impl Connection {
             return Ok(None);
         }
         let before = self.told.tell(level);
-        let params = format!("{{\"level\":\"{}\"}}", level.as_str());
+        let params = format!("{{\"level\":\"{}\"}}", level.name());
         let call = Call::with_timeout(timeout);
         let answer = self.session.request_with(method::LOGGING_SET_LEVEL, Some(&params), &call).await;
         if answer.is_err() {
             self.told.take_back(level, before);
         }
         answer.map(Some)
+    }
+
+    /// Asks the server for a sign of life; an error is one too.
+    pub(super) async fn sign_of_life(&self, timeout: Duration) -> Result<(), Error> {
+        self.session.request_with(method::PING, None, &Call::with_timeout(timeout)).await.map(drop)
+    }
+
+    /// Whether nothing was asked for so long that the connection may be dead without anybody knowing.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        #[cfg(test)]
+        let now = now + Duration::from_nanos(self.aged_ns.load(Ordering::Relaxed));
+        self.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= QUIET)
+    }
+
+    pub(super) fn touch(&self) {
+        #[cfg(test)]
+        self.aged_ns.store(0, Ordering::Relaxed);
+        let lived = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.last_used_ns.store(lived, Ordering::Relaxed);
+    }
+
+    /// As if nobody had used it for `long`.
+    #[cfg(test)]
+    pub(super) fn age(&self, long: Duration) {
+        self.aged_ns.fetch_add(u64::try_from(long.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is known to be dead, now that a request got no answer in time.
+    pub(super) fn is_past_hope(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed) && self.ears.hears_all_on_one_stream()
+    }
+
+    /// The server has answered.
+    pub(super) fn answered(&self) {
+        if self.doubtful.load(Ordering::Relaxed) {
+            self.doubtful.store(false, Ordering::Relaxed);
+        }
     }
 
     /// When it was last used; `None` while it is.
@@ -121,8 +176,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let lived = u64::try_from(self.0.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.0.last_used_ns.store(lived, Ordering::Relaxed);
+        self.0.touch();
         if self.0.in_use.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.unused.notify_waiters();
         }

@@ -27,6 +27,11 @@ impl Deadline {
         self.at.saturating_duration_since(Instant::now())
     }
 
+    /// When the waiting began.
+    pub(super) fn began(&self) -> Instant {
+        self.at.checked_sub(self.limit).unwrap_or(self.at)
+    }
+
     /// The time there was at the start.
     pub(super) fn limit(&self) -> Duration {
         self.limit

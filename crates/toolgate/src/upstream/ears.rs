@@ -89,6 +89,10 @@ impl Ears {
         self.one_stream.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn hears_all_on_one_stream(&self) -> bool {
+        self.one_stream.load(Ordering::Relaxed)
+    }
+
     /// Whether several clients may be using the connection.
     pub(super) fn is_shared(&self) -> bool {
         self.key.session.is_none()

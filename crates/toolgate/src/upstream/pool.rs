@@ -8,6 +8,7 @@
 //! * A session that nobody uses is closed after a while, or at once when another needs its place.
 
 mod close;
+mod heal;
 mod open;
 mod standing;
 
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use toolgate_client::Session;
 
 use super::backoff::Backoff;
+use super::circuit::Circuit;
 use super::connection::{Connection, Lease};
 use super::deadline::Deadline;
 use super::error::{UpstreamError, Wait};
@@ -43,6 +45,9 @@ pub(super) struct Pool {
     pub(super) settings: Arc<ServerSettings>,
     pub(super) shared: Arc<Shared>,
     pub(super) watch: Watch,
+    pub(super) circuit: Circuit,
+    /// Requests that were answered.
+    answers: AtomicU64,
     /// Requests that are running, from their first wait to their answer.
     pub(super) requests: TaskTracker,
     /// Guards the connections; held for a few lines, never while another pool is locked.
@@ -101,6 +106,7 @@ enum Step {
     Use(Lease),
     WaitFor(Flight),
     Pause(Duration),
+    MakeSure(Arc<Connection>),
     Bury(Arc<Connection>),
 }
 
@@ -118,6 +124,8 @@ impl Pool {
             settings,
             shared: Arc::clone(shared),
             watch: Watch::new(SystemTime::now()),
+            circuit: Circuit::default(),
+            answers: AtomicU64::new(0),
             requests: TaskTracker::new(),
             slots: Mutex::default(),
             numbers: AtomicU64::new(0),
@@ -146,7 +154,7 @@ impl Pool {
     pub(super) async fn lease(self: &Arc<Self>, lane: &Lane, deadline: Deadline) -> Result<Lease, UpstreamError> {
         let name = &self.settings.name;
         loop {
-            match self.step(lane)? {
+            match self.step(lane, deadline.began())? {
                 Step::Use(lease) => {
                     lease.connection().ears.belong_to(lane.client.hears.as_ref());
                     return Ok(lease);
@@ -154,6 +162,11 @@ impl Pool {
                 Step::WaitFor(flight) => {
                     let connection = deadline.wait(name, Wait::Connection, flight).await??;
                     return Ok(Lease::new(&connection));
+                }
+                Step::MakeSure(connection) => {
+                    // In a box, since it is rare and every request would carry its size.
+                    let make_sure = Box::pin(self.make_sure(lane, &connection));
+                    deadline.wait(name, Wait::Connection, make_sure).await?;
                 }
                 Step::Pause(pause) => deadline.wait(name, Wait::Connection, tokio::time::sleep(pause)).await?,
                 Step::Bury(connection) => {
@@ -166,21 +179,21 @@ impl Pool {
         }
     }
 
-    fn step(self: &Arc<Self>, lane: &Lane) -> Result<Step, UpstreamError> {
-        if let Some(step) = self.look(&mut self.slots(), &lane.key)? {
+    fn step(self: &Arc<Self>, lane: &Lane, now: Instant) -> Result<Step, UpstreamError> {
+        if let Some(step) = self.look(&mut self.slots(), &lane.key, now)? {
             return Ok(step);
         }
         // Finding a place may lock this pool and others to make room.
         let places = self.places()?;
         let mut slots = self.slots();
-        match self.look(&mut slots, &lane.key)? {
+        match self.look(&mut slots, &lane.key, now)? {
             Some(somebody_was_faster) => Ok(somebody_was_faster),
             None => Ok(Step::WaitFor(self.launch(&mut slots, lane, places))),
         }
     }
 
     /// What is there for `key`; `None` when a connection has to be opened.
-    fn look(&self, slots: &mut Slots, key: &Key) -> Result<Option<Step>, UpstreamError> {
+    fn look(&self, slots: &mut Slots, key: &Key, now: Instant) -> Result<Option<Step>, UpstreamError> {
         if slots.closed {
             return Err(self.closed());
         }
@@ -188,6 +201,9 @@ impl Pool {
         match &slot.state {
             SlotState::Ready(connection) if connection.session.is_closed() => {
                 Ok(Some(Step::Bury(Arc::clone(connection))))
+            }
+            SlotState::Ready(connection) if connection.is_quiet(now) => {
+                Ok(Some(Step::MakeSure(Arc::clone(connection))))
             }
             SlotState::Ready(connection) => Ok(Some(Step::Use(Lease::new(connection)))),
             // An attempt clears its slot before it tells its failure, unless it panicked.
@@ -221,7 +237,20 @@ impl Pool {
         Ok(places)
     }
 
+    /// How many requests have been answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// A request was answered on `connection`.
+    pub(super) fn note_answer(&self, connection: &Connection) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        connection.answered();
+        self.note_up();
+    }
+
     pub(super) fn note_up(&self) {
+        self.close_circuit();
         let Some(before) = self.watch.moved_to(State::Up) else { return };
         if before == State::Down {
             // It may have come back with other tools.
@@ -276,6 +305,10 @@ impl Pool {
             self.note_failure(&why(), stage);
         }
         self.give_up(Arc::clone(connection));
+        let wanted = lock(&self.standing).lane(key);
+        if let Some(lane) = wanted {
+            self.revive(lane);
+        }
     }
 
     fn give_up(&self, connection: Arc<Connection>) {

@@ -6,10 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
-use toolgate_mcp::edit::{Edit, Fields};
-use toolgate_mcp::jsonrpc::{self, Message};
-use toolgate_mcp::views;
+use toolgate_mcp::translate::tokens;
 
 /// Parameters whose progress token was replaced.
 pub(super) struct Replaced<'p> {
@@ -28,31 +25,24 @@ pub(super) fn may_be_in(params: &str) -> bool {
 
 /// `params` with `number` in place of the progress token, if they have one.
 pub(super) fn replace(params: &str, number: u64) -> Option<Replaced<'_>> {
-    let meta = Fields::read(params).ok()?.get("_meta")?;
-    let token = Fields::read(meta.get()).ok()?.get("progressToken")?.get();
-    let mut edit = Edit::new(params);
-    edit.replace(token, number.to_string());
-    Some(Replaced { params: edit.finish(), token: token.into() })
+    let token = tokens::progress_token(params).ok()??.into();
+    let params = tokens::with_progress_token(params, &number.to_string()).ok()?;
+    Some(Replaced { params, token })
 }
 
 /// The number in a `notifications/progress`; `None` when what is there cannot be one of the gateway's.
 pub(super) fn number(message: &[u8]) -> Option<u64> {
-    token(message)?.parse().ok()
+    let message = std::str::from_utf8(message).ok()?;
+    tokens::progress_token_of(message).ok()??.parse().ok()
 }
 
 /// The notification with the client's `own` token in place of the gateway's number.
 pub(super) fn put_back(message: &Bytes, own: &str) -> Bytes {
-    let Some(number) = token(message) else { return message.clone() };
-    let text = std::str::from_utf8(message).expect("it was parsed as JSON text");
-    let mut edit = Edit::new(text);
-    edit.replace(number, own);
-    Bytes::from(edit.finish().into_owned())
-}
-
-fn token(message: &[u8]) -> Option<&str> {
-    let Ok(Message::Notification(notification)) = jsonrpc::parse(message) else { return None };
-    let params: &RawValue = notification.params?;
-    views::progress_token(params).ok()?
+    let text = std::str::from_utf8(message).unwrap_or_default();
+    match tokens::progress_with_token(text, own) {
+        Ok(Cow::Owned(told)) => Bytes::from(told),
+        _ => message.clone(),
+    }
 }
 
 #[cfg(test)]

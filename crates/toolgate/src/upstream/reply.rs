@@ -76,6 +76,9 @@ pub trait Form: Sized + Send + From<Answer> {
     /// Lets go of what the request holds, or keeps it for as long as the answer comes; counts the request when it ends.
     #[doc(hidden)]
     fn finish(sent: Self::Sent, held: HeldByRequest<'_>) -> Self;
+
+    /// Whether the request ended with a result.
+    fn is_result(&self) -> bool;
 }
 
 /// What [`Form::finish`] is given beside the answer.
@@ -97,6 +100,10 @@ impl Form for Answer {
         request.upstream.count(request.ask.method, rpc_error_code(&sent).as_deref(), request.began);
         sent
     }
+
+    fn is_result(&self) -> bool {
+        Self::is_result(self)
+    }
 }
 
 impl Form for Reply {
@@ -117,22 +124,18 @@ impl Form for Reply {
             }
         }
     }
+
+    fn is_result(&self) -> bool {
+        match self {
+            Self::Whole(answer) => answer.is_result(),
+            Self::Streamed(streamed) => streamed.is_result(),
+        }
+    }
 }
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
         Self::Whole(answer)
-    }
-}
-
-impl Reply {
-    /// Whether the request ended with a result.
-    #[must_use]
-    pub fn is_result(&self) -> bool {
-        match self {
-            Self::Whole(answer) => answer.is_result(),
-            Self::Streamed(streamed) => streamed.is_result(),
-        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Shared {
             pools: Mutex::default(),
             live: Arc::default(),
             sweeping: AtomicBool::new(false),
-            numbers: AtomicU64::new(1),
+            numbers: AtomicU64::new(first_number()),
             news: news::channel(),
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
@@ -143,6 +143,13 @@ impl Shared {
     fn sweep_pause(&self) -> Duration {
         (self.current().limits.session_idle / 4).clamp(SHORTEST_SWEEP_PAUSE, LONGEST_SWEEP_PAUSE)
     }
+}
+
+/// Somewhere below 2^51, so that no client can pass a number off as the gateway's, and every server can read it.
+fn first_number() -> u64 {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+    u64::from_le_bytes(bytes) >> 13
 }
 
 /// Closes up to `most` sessions that nobody is using, the longest unused first.

@@ -56,6 +56,11 @@ impl Standing {
         self.by_key.contains_key(key)
     }
 
+    /// With what the connection with `key` is opened again, if something is wanted of it.
+    pub(super) fn lane(&self, key: &Key) -> Option<Lane> {
+        self.by_key.get(key).map(|wishes| wishes.lane.clone())
+    }
+
     pub(super) fn wants_listening(&self, key: &Key) -> bool {
         self.by_key.get(key).is_some_and(|wishes| !wishes.listeners.is_empty())
     }

@@ -1,8 +1,12 @@
 //! How one server is doing, learnt from real traffic.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::circuit::CircuitState;
 
 /// How one server is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +17,17 @@ pub struct Status {
     pub since: SystemTime,
     /// The last failure, also when all is well again.
     pub last_failure: Option<Failure>,
+    /// Whether requests reach it.
+    pub circuit: CircuitState,
+}
+
+impl Status {
+    /// At which stage it is that the server cannot be used; `None` when it can.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        let failure = self.last_failure.as_ref().filter(|_| self.state == State::Down)?;
+        Some(failure.stage)
+    }
 }
 
 /// What is known of a server.
@@ -77,12 +92,17 @@ pub(super) struct Watch {
     state: AtomicU8,
     /// Guards the whole status; held for a few lines only.
     status: Mutex<Status>,
+    /// When it was last found to be down.
+    down: Mutex<Option<Instant>>,
 }
+
+/// A server that was well within this time may be restarting.
+const LATELY: Duration = Duration::from_secs(2);
 
 impl Watch {
     pub(super) fn new(now: SystemTime) -> Self {
-        let status = Status { state: State::Idle, since: now, last_failure: None };
-        Self { state: AtomicU8::new(State::Idle as u8), status: Mutex::new(status) }
+        let status = Status { state: State::Idle, since: now, last_failure: None, circuit: CircuitState::Closed };
+        Self { state: AtomicU8::new(State::Idle as u8), status: Mutex::new(status), down: Mutex::default() }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -99,8 +119,18 @@ impl Watch {
             return None;
         }
         self.state.store(state as u8, Ordering::Relaxed);
+        if state == State::Down {
+            *self.down.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         status.since = SystemTime::now();
         Some(std::mem::replace(&mut status.state, state))
+    }
+
+    /// Whether the server is well, or was a moment ago.
+    pub(super) fn was_well_lately(&self) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        let down = || self.down.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LATELY);
+        state == State::Up as u8 || (state == State::Down as u8 && down())
     }
 
     pub(super) fn failed(&self, message: String, stage: Stage) {
@@ -108,6 +138,6 @@ impl Watch {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

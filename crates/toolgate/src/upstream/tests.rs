@@ -2,8 +2,12 @@
 
 mod children;
 mod credentials;
+mod healing;
+mod heard;
+mod hearing;
 mod script;
 mod sessions;
+mod wishes;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -206,8 +206,13 @@ async fn a_changed_resource_is_told_under_the_uri_that_the_client_knows() {
         let updated = format!(r#"{{"uri":"{uri}"}}"#);
         Scripted::Talk(vec![Talk::Held, Talk::tells("notifications/resources/updated", &updated), Talk::Hears("0")])
     };
-    let one = FakeMcp::start(script().resources(&["note://a"])).await;
-    let two = FakeMcp::start(script().resources(&["note://a"]).on("GET", talk("note://a"))).await;
+    let taken = || Scripted::Result("{}".to_owned());
+    let notes = || {
+        let script = script().resources(&["note://a"]);
+        script.on("resources/subscribe", taken()).on("resources/unsubscribe", taken())
+    };
+    let one = FakeMcp::start(notes()).await;
+    let two = FakeMcp::start(notes().on("GET", talk("note://a"))).await;
     let gate = TestGateway::start(config().server("one", one.entry()).server("two", two.entry())).await;
     let (caller, mut stream) = listening(&gate, "/mcp").await;
     caller.rpc("resources/subscribe", json!({"uri": "two+note://a"})).await.result();

@@ -2,10 +2,16 @@
 
 mod caller;
 mod config;
+pub(crate) mod conformance;
 mod fake;
+mod fault_proxy;
+mod fixture;
 mod gateway;
 mod group;
 mod http;
+mod key_proxy;
+mod modern;
+mod obliging;
 mod peers;
 mod plan;
 mod process;
@@ -15,8 +21,13 @@ mod shell;
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
 pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, Talk, script, tool};
+pub(crate) use fault_proxy::{Direction, End, Fault, FaultProxy};
+pub(crate) use fixture::{Era, Fixture};
 pub(crate) use gateway::{MASTER_KEY, TestGateway};
 pub(crate) use http::{EventStream, Reply};
+pub(crate) use key_proxy::KeyProxy;
+pub(crate) use modern::{MODERN, Modern};
+pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{
     PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git, mcp_server_time,
     node_client, python_client,

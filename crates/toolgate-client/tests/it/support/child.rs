@@ -24,6 +24,7 @@ while IFS= read -r line; do
   method=${{line#*\"method\":\"}}; method=${{method%%\"*}}
   case "$method" in
     initialize) answer '{{"protocolVersion":"2025-06-18","capabilities":{{}}}}' ;;
+    server/discover) printf '{{"jsonrpc":"2.0","id":%s,"error":{{"code":-32601,"message":"unknown"}}}}\n' "$id" ;;
     ping) answer '{{}}' ;;
     {cases}
   esac

@@ -114,6 +114,14 @@ impl Script {
         Self::serve(move |asked| mcp(asked).unwrap_or_else(|| handler(asked)))
     }
 
+    /// Serves revision 2026-07-28; all but `server/discover` is `handler`'s.
+    pub(crate) fn modern(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serve(move |asked| match asked.what().as_str() {
+            "server/discover" => result(asked, DISCOVERED),
+            _ => handler(asked),
+        })
+    }
+
     /// The next request, which must come.
     pub(crate) async fn next(&mut self) -> Asked {
         super::next(&mut self.asked).await
@@ -130,9 +138,10 @@ impl Script {
     }
 }
 
-/// What a good server answers to the handshake; `None` for everything after it.
+/// What a good legacy server answers to the handshake; `None` for everything after it.
 pub(crate) fn mcp(asked: &Asked) -> Option<Reply> {
     match asked.what().as_str() {
+        "server/discover" => Some(error(asked, "200 OK", -32601, "unknown method")),
         "initialize" => Some(Reply::with(
             "200 OK",
             "content-type: application/json\r\nmcp-session-id: s-1\r\n",
@@ -142,6 +151,20 @@ pub(crate) fn mcp(asked: &Asked) -> Option<Reply> {
         _ => None,
     }
 }
+
+/// A JSON-RPC error that answers `asked`; `text` is its message, and may go on with `,"data":...`.
+pub(crate) fn error(asked: &Asked, status: &str, code: i64, text: &str) -> Reply {
+    let id = asked.id();
+    Reply::json(status, &format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{text}"}}}}"#))
+}
+
+/// A result that answers `asked`.
+pub(crate) fn result(asked: &Asked, result: &str) -> Reply {
+    Reply::json("200 OK", &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, asked.id()))
+}
+
+/// What a modern server answers to `server/discover`.
+pub(crate) const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"instructions":"Go on","ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"script","version":"2"}}}"#;
 
 /// The answer to `initialize`.
 pub(crate) fn initialized(id: &serde_json::Value) -> String {

@@ -87,7 +87,7 @@ fn a_mark_that_breaks_the_rules_makes_the_tool_invalid() {
             ),
             twice("b.c", "myfield"),
         ),
-        (r#"{"type":"string","x-mcp-header":"Root"}"#.to_owned(), place("")),
+        (r#"{"type":"string","x-mcp-header":"Root"}"#.to_owned(), place("the schema itself")),
         (schema(r#""v":{"type":"array","items":{"type":"string","x-mcp-header":"V"}}"#), place("v.items")),
         (schema(r#""v":{"items":{"properties":{"id":{"type":"string","x-mcp-header":"V"}}}}"#), place("v.items.id")),
         (schema(r#""v":{"oneOf":[{"type":"string","x-mcp-header":"V"}]}"#), place("v.oneOf.0")),

@@ -115,27 +115,19 @@ fn client_auth_header(
     checked.unwrap_or(HeaderName::from_static("x-mcp-auth"))
 }
 
-/// The revisions with a handshake, or those of them that are listed; oldest first.
+/// All revisions, or those of them that are listed; oldest first.
 fn advertised_versions(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Vec<Revision> {
-    let served: Vec<Revision> = Revision::ALL.into_iter().filter(|revision| revision.has_handshake()).collect();
-    let Some(names) = &section.mcp_advertised_versions else { return served };
+    let Some(names) = &section.mcp_advertised_versions else { return Revision::ALL.to_vec() };
     let at = at.key("mcp_advertised_versions");
     let mut listed = Vec::new();
     for (index, name) in names.iter().enumerate() {
         match Revision::parse(name) {
-            Some(revision) if served.contains(&revision) => listed.push(revision),
-            Some(_) => {
-                let _ = report.note(
-                    "config.not_active_yet",
-                    &at.index(index),
-                    format!("revision {name} is not active yet"),
-                );
-            }
+            Some(revision) => listed.push(revision),
             None => {
-                let known: Vec<&str> = served.iter().map(|revision| revision.name()).collect();
+                let known = Revision::ALL.map(Revision::name).join(", ");
                 report
                     .error("config.unknown_value", &at.index(index), format!("unknown revision `{name}`"))
-                    .help(format!("possible: {}", known.join(", ")));
+                    .help(format!("possible: {known}"));
             }
         }
     }

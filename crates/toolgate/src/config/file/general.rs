@@ -21,7 +21,7 @@ pub struct GeneralSection {
     #[schemars(extend("default" = "x-mcp-auth"))]
     pub mcp_client_side_auth_header_name: Option<String>,
     /// The revisions of MCP that clients are offered.
-    #[schemars(extend("default" = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]))]
+    #[schemars(extend("default" = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]))]
     pub mcp_advertised_versions: Option<Vec<String>>,
     /// Capabilities that are switched off.
     #[schemars(extend("default" = []))]

@@ -21,6 +21,7 @@ use crate::upstream::lane::{Key, Lane, Outfit, Wear};
 use crate::upstream::news::Changed;
 use crate::upstream::shared::Place;
 use crate::upstream::status::Stage;
+use crate::upstream::tries::Tries;
 
 const STDERR_LINES: usize = 64;
 
@@ -68,7 +69,7 @@ impl Pool {
             listen: self.listens_from_the_start(&lane.key),
             ..Options::default()
         };
-        match Session::connect(target, options).await {
+        match self.session(target, options).await {
             Ok(session) => {
                 *lock(&self.found) = match session.server().transport {
                     toolgate_client::Transport::Streamable => Some(toolgate_client::HttpKind::Streamable),
@@ -83,7 +84,25 @@ impl Pool {
                 if may_speak_another_transport(&cause) {
                     *lock(&self.found) = None;
                 }
+                self.connect_failed(lane, &cause);
                 Err(failed(cause))
+            }
+        }
+    }
+
+    /// Connects; while the server may be restarting, more than once.
+    async fn session(&self, target: Target, options: Options) -> Result<Session, toolgate_client::Error> {
+        let mut tries = Tries::default();
+        loop {
+            let cause = match Session::connect(target.clone(), options.clone()).await {
+                Ok(session) => return Ok(session),
+                Err(cause) => cause,
+            };
+            // A child that cannot be started will not be a moment later.
+            let is_there = matches!(self.settings.transport, Transport::Http { .. });
+            match tries.again(&cause, false, is_there && self.watch.was_well_lately()) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(cause),
             }
         }
     }
@@ -140,7 +159,7 @@ impl Pool {
                 let lost = slot.lost.take();
                 drop(slots);
                 self.note_connected(&connection, lost);
-                self.watch_child(key, &connection);
+                self.watch_over(key, &connection);
                 Ok(connection)
             }
             Err(why) => {
@@ -164,9 +183,10 @@ impl Pool {
         self.note_up();
     }
 
-    /// Notices when a child dies while nobody asks it anything.
-    fn watch_child(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
-        if !matches!(self.settings.transport, Transport::Stdio(_)) {
+    /// Notices when a child dies, or a stream that somebody listens to, while nobody asks anything.
+    fn watch_over(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
+        let is_child = matches!(self.settings.transport, Transport::Stdio(_));
+        if !is_child && !self.listens_from_the_start(key) {
             return;
         }
         let session = connection.session.clone();

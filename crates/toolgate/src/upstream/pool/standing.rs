@@ -11,7 +11,6 @@ use toolgate_mcp::method;
 
 use super::{Pool, SlotState, lock};
 use crate::upstream::connection::{Connection, Lease};
-use crate::upstream::deadline::Deadline;
 use crate::upstream::lane::{Key, Lane, SessionKey};
 use crate::upstream::news::Changed;
 use crate::upstream::standing::{self, Orphan, Standing};
@@ -118,15 +117,9 @@ impl Pool {
 
     /// Opens the connection of `lane`, if it is not there, while nobody waits for it.
     pub(in crate::upstream) fn open_aside(self: &Arc<Self>, lane: Lane) {
-        if self.ready(&lane.key).is_some() {
-            return;
+        if self.ready(&lane.key).is_none() {
+            self.revive(lane);
         }
-        let (pool, deadline) = (Arc::clone(self), Deadline::after(self.call_timeout()));
-        self.shared.tasks.spawn(async move {
-            if let Err(error) = pool.lease(&lane, deadline).await {
-                tracing::debug!(server.name = pool.settings.name, %error, "nothing is heard from a server");
-            }
-        });
     }
 
     pub(in crate::upstream) fn standing(&self) -> MutexGuard<'_, Standing> {

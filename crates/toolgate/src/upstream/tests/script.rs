@@ -48,6 +48,11 @@ pub(super) struct Script {
 
 impl ScriptedServer {
     pub(super) async fn start() -> Self {
+        Self::start_on(0).await
+    }
+
+    /// A server on `port`.
+    pub(super) async fn start_on(port: u16) -> Self {
         let script = Arc::new(Script {
             doors: Semaphore::new(Semaphore::MAX_PERMITS),
             tool: Semaphore::new(0),
@@ -64,7 +69,7 @@ impl ScriptedServer {
         });
         let routes = post(answer).get(|| async { StatusCode::METHOD_NOT_ALLOWED }).delete(end);
         let app = Router::new().route("/mcp", routes).with_state(Arc::clone(&script));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -100,6 +105,11 @@ impl Script {
         lock(&self.seen).clone()
     }
 
+    /// How often `text` was in what came.
+    pub(super) fn count(&self, text: &str) -> usize {
+        lock(&self.seen).matches(text).count()
+    }
+
     /// Waits until `count` messages have come in, beside those that were waited for before.
     pub(super) async fn arrivals(&self, count: u32) {
         self.arrived.acquire_many(count).await.unwrap().forget();
@@ -121,6 +131,7 @@ async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Byt
     match method {
         "tools/call" => call(&script, &message, &headers, &session).await,
         "tools/list" => result(&message, json!({ "tools": [] })),
+        "ping" | "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel" => result(&message, json!({})),
         _ => StatusCode::ACCEPTED.into_response(),
     }
 }
@@ -135,7 +146,7 @@ async fn initialize(script: &Script, message: &Value) -> Response {
     lock(&script.sessions).insert(id.clone());
     let facts = json!({
         "protocolVersion": "2025-11-25",
-        "capabilities": { "tools": {} },
+        "capabilities": { "tools": {}, "logging": {} },
         "serverInfo": { "name": "scripted", "version": "1" },
     });
     let mut response = result(message, facts);
@@ -157,11 +168,42 @@ async fn call(script: &Script, message: &Value, headers: &HeaderMap, session: &s
             futures_util::stream::iter([Ok(Bytes::from_static(b"{\"jsonrpc\"")), Err(std::io::Error::other("cut"))]);
         return ([("content-type", "application/json")], Body::from_stream(cut)).into_response();
     }
+    match tool {
+        "stream" => return stream(message),
+        "update" => {
+            let params = json!({ "uri": "test://a" });
+            return events(message, session, &[("notifications/resources/updated", params)]);
+        }
+        "change" => return events(message, session, &[("notifications/tools/list_changed", json!({}))]),
+        _ => {}
+    }
     let said = match tool {
         "whoami" => headers.get("authorization").map_or("nobody", |value| value.to_str().unwrap()).to_owned(),
         _ => session.to_owned(),
     };
     result(message, json!({ "content": [{ "type": "text", "text": said }] }))
+}
+
+/// Tells of progress and logs, and says who asked.
+fn stream(message: &Value) -> Response {
+    let who = &message["params"]["arguments"]["who"];
+    let token = &message["params"]["_meta"]["progressToken"];
+    let progress = json!({ "progressToken": token, "progress": 1, "message": who });
+    let log = json!({ "level": "info", "data": who });
+    events(message, who.as_str().unwrap(), &[("notifications/progress", progress), ("notifications/message", log)])
+}
+
+/// Answers `said` on a stream, after `notifications`.
+fn events(message: &Value, said: &str, notifications: &[(&str, Value)]) -> Response {
+    let result = json!({ "content": [{ "type": "text", "text": said }] });
+    let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+    let told = notifications
+        .iter()
+        .map(|(method, params)| json!({ "jsonrpc": "2.0", "method": method, "params": params }))
+        .chain([answer])
+        .map(|message| format!("data: {message}\n\n"))
+        .collect::<String>();
+    ([("content-type", "text/event-stream")], told).into_response()
 }
 
 async fn end(State(script): State<Arc<Script>>, headers: HeaderMap) -> StatusCode {

@@ -29,6 +29,11 @@ impl Caller {
         self
     }
 
+    /// The same caller with this header, unless it has one of that name.
+    pub(crate) fn or_with(self, name: &str, value: &str) -> Self {
+        if self.headers.contains_key(name) { self } else { self.with(name, value) }
+    }
+
     /// The same caller with one header more, beside those of the same name.
     pub(crate) fn with_another(mut self, name: &str, value: &str) -> Self {
         self.headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
@@ -75,25 +80,26 @@ impl Caller {
         self.http.open(Method::GET, &url, &self.headers, Bytes::new()).await.status().as_u16()
     }
 
-    /// Posts a message whose response is an event stream.
-    pub(crate) async fn post_stream(&self, path: &str, message: &Value) -> EventStream {
-        let url = format!("{}{path}", self.base);
-        let response = self.http.open(Method::POST, &url, &self.headers, message.to_string()).await;
-        let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!((response.status().as_u16(), content_type.as_deref()), (200, Some("text/event-stream")));
-        EventStream::new(response.into_body())
-    }
-
     /// Calls a tool whose answer comes on an event stream.
     pub(crate) async fn call_stream(&self, id: u32, tool: &str) -> EventStream {
         let params = json!({"name": tool, "arguments": {}, "_meta": {"progressToken": format!("token-{id}")}});
-        self.post_stream("/mcp", &json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})).await
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        self.open_post("/mcp", call.to_string()).await
     }
 
     /// Tells the gateway something that has no answer: a notification, or the answer to a server's question.
     pub(crate) async fn tell(&self, path: &str, message: &Value) {
         let told = self.post(path, message.to_string()).await;
         assert_eq!(told.status, 202, "{message}: {told:?}");
+    }
+
+    /// Opens an event stream with POST.
+    pub(crate) async fn open_post(&self, path: &str, body: impl Into<Bytes>) -> EventStream {
+        let url = format!("{}{path}", self.base);
+        let response = self.http.open(Method::POST, &url, &self.headers, body).await;
+        assert_eq!(response.status(), 200, "the stream at {path} opens");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        EventStream::new(response.into_body())
     }
 
     /// Calls a tool and gives the answer as it begins; its body is still to be read.

@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::config::Entry;
@@ -24,10 +24,14 @@ use super::soon;
 pub(crate) enum Scripted {
     /// This text as `result`, in a JSON body.
     Result(String),
+    /// This text as `result`, in a stream after a notification.
+    Streamed(String),
     /// The string in the call's argument `result`, as the `result`; in a stream if asked for.
     Mirror { streamed: bool },
     /// A JSON-RPC error.
     Error(i32, &'static str),
+    /// This message, with the request's id in the place of `ID`.
+    Raw(String),
     /// Pages of a list: the key, and the items of each page.
     Pages(&'static str, Vec<Vec<Value>>),
     /// Any HTTP answer: status, content type, body.
@@ -38,6 +42,13 @@ pub(crate) enum Scripted {
     Silence,
     /// This text as `result`, once [`FakeMcp::release`] is called.
     Held(String),
+    /// A stream on which the server asks its client, round after round, methods with their parameters; each round once
+    /// the one before is answered. The result's text is all answers, in order.
+    Asks(Vec<Vec<(&'static str, Value)>>),
+    /// A stream of whatever [`FakeMcp::say`] is given.
+    Speaks,
+    /// A stream of these messages, and then this text as `result`, once [`FakeMcp::release`] is called.
+    Says(Vec<Value>, String),
     /// This text as `result`: half of the message at once, and once [`FakeMcp::release`] is called the other half; or
     /// the end of the connection instead.
     Halves { result: String, breaks: bool },
@@ -95,7 +106,7 @@ impl Scripted {
 
 /// What a [`FakeMcp`] does; methods that are not scripted have plain answers.
 pub(crate) fn script() -> Script {
-    Script { answers: HashMap::new(), uris: None, sessions: true }
+    Script { answers: HashMap::new(), uris: None, sessions: true, forgotten: (404, "no such session") }
 }
 
 /// See [`script`].
@@ -105,6 +116,8 @@ pub(crate) struct Script {
     /// What can be read; everything, if there is no list.
     uris: Option<Vec<String>>,
     sessions: bool,
+    /// Status and text for a session that it does not know.
+    forgotten: (u16, &'static str),
 }
 
 impl Script {
@@ -125,6 +138,12 @@ impl Script {
         self.uris = Some(uris.iter().map(|&uri| uri.to_owned()).collect());
         let resources = uris.iter().map(|uri| json!({"uri": uri, "name": uri})).collect();
         self.on("resources/list", Scripted::Pages("resources", vec![resources]))
+    }
+
+    /// Says so when it does not know a session.
+    pub(crate) fn forgets_with(mut self, status: u16, text: &'static str) -> Self {
+        self.forgotten = (status, text);
+        self
     }
 
     /// Gives no session id and asks for none.
@@ -176,6 +195,7 @@ struct Played {
     generation: AtomicU64,
     endless_bytes: AtomicU64,
     released: watch::Sender<bool>,
+    said: broadcast::Sender<String>,
 }
 
 impl FakeMcp {
@@ -187,6 +207,7 @@ impl FakeMcp {
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
             released: watch::Sender::new(false),
+            said: broadcast::Sender::new(64),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -215,6 +236,11 @@ impl FakeMcp {
         self.seen().into_iter().filter(|seen| seen.method() == method).collect()
     }
 
+    /// How often one method came.
+    pub(crate) fn count_of(&self, method: &str) -> usize {
+        self.state.seen.lock().unwrap().iter().filter(|seen| seen.method() == method).count()
+    }
+
     /// The only request of one method.
     pub(crate) fn only(&self, method: &str) -> Seen {
         let mut seen = self.seen_of(method);
@@ -227,6 +253,11 @@ impl FakeMcp {
         let mut count = self.state.count.subscribe();
         let enough = count.wait_for(|_| self.seen_of(method).len() >= times);
         soon(&format!("{method} reaching the upstream"), enough).await.unwrap();
+    }
+
+    /// Sends a message on all streams that are open for that.
+    pub(crate) fn say(&self, message: &Value) {
+        self.state.said.send(message.to_string()).expect("a stream is open");
     }
 
     /// Lets held answers go.
@@ -253,13 +284,15 @@ impl Drop for FakeMcp {
 
 async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    // A request that breaks off is none.
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
     let message = serde_json::from_slice(&body).map_or(Value::Null, lenient);
     let seen = Seen { verb: parts.method, headers: parts.headers, body, message };
     played.seen.lock().unwrap().push(seen.clone());
     played.count.send_modify(|count| *count += 1);
     if played.forgot(&seen) {
-        return (StatusCode::NOT_FOUND, "no such session").into_response();
+        let (status, text) = played.script.forgotten;
+        return (StatusCode::from_u16(status).unwrap(), text).into_response();
     }
     match played.script.answers.get(seen.method()) {
         Some(scripted) => played.clone().scripted(&seen, scripted).await,
@@ -293,9 +326,14 @@ impl Played {
     async fn scripted(self: Arc<Self>, seen: &Seen, scripted: &Scripted) -> Response {
         match scripted {
             Scripted::Result(result) => self.result(seen, result),
+            Scripted::Streamed(result) => streamed(seen, result),
             Scripted::Mirror { streamed: false } => self.result(seen, mirrored(seen)),
             Scripted::Mirror { streamed: true } => streamed(seen, mirrored(seen)),
             Scripted::Error(code, message) => error(seen, *code, message),
+            Scripted::Raw(message) => {
+                let message = message.replacen("ID", &seen.message["id"].to_string(), 1);
+                ([("content-type", "application/json")], message).into_response()
+            }
             Scripted::Pages(key, pages) => self.result(seen, &page(seen, key, pages)),
             Scripted::Http(status, content_type, body) => {
                 (StatusCode::from_u16(*status).unwrap(), [("content-type", *content_type)], body.clone())
@@ -318,6 +356,36 @@ impl Played {
                 self.result(seen, result)
             }
             Scripted::Talk(talk) => self.talk(seen, talk.clone()),
+            Scripted::Asks(rounds) => {
+                let (events, body) = events();
+                tokio::spawn(self.clone().ask(seen.clone(), rounds.clone(), events));
+                body
+            }
+            Scripted::Speaks => {
+                let (events, body) = events();
+                let mut said = self.said.subscribe();
+                tokio::spawn(async move {
+                    while let Ok(message) = said.recv().await {
+                        if events.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                body
+            }
+            Scripted::Says(messages, result) => {
+                let (events, body) = events();
+                let (messages, answer) = (messages.clone(), envelope(seen, result));
+                let played = self.clone();
+                tokio::spawn(async move {
+                    for message in messages {
+                        events.send(message.to_string()).await.ok();
+                    }
+                    played.released.subscribe().wait_for(|released| *released).await.unwrap();
+                    events.send(answer).await.ok();
+                });
+                body
+            }
             Scripted::Halves { result, breaks } => {
                 let mut first = Bytes::from(envelope(seen, result));
                 let second = first.split_off(first.len() / 2);
@@ -349,7 +417,7 @@ impl Played {
                             ))
                         }
                         Talk::Hears(question) => {
-                            heard = played.answer_to(question).await;
+                            heard = played.heard(question).await;
                             None
                         }
                         Talk::Held => {
@@ -365,7 +433,7 @@ impl Played {
     }
 
     /// Waits for the client's answer to the server's request with this id.
-    async fn answer_to(&self, id: &str) -> String {
+    async fn heard(&self, id: &str) -> String {
         let found = || {
             let seen = self.seen.lock().unwrap();
             let answer = seen.iter().find(|seen| {
@@ -376,6 +444,44 @@ impl Played {
         let mut count = self.count.subscribe();
         count.wait_for(|_| found().is_some()).await.unwrap();
         found().unwrap()
+    }
+
+    async fn ask(self: Arc<Self>, call: Seen, rounds: Vec<Vec<(&'static str, Value)>>, events: mpsc::Sender<String>) {
+        let mut answers = Vec::new();
+        for (round, questions) in rounds.into_iter().enumerate() {
+            let id = |at: usize| json!(format!("{}-{round}-{at}", call.message["id"]));
+            // Ids begin anew on another connection, and what was answered there is no answer here.
+            let asked_at = self.seen.lock().unwrap().len();
+            for (at, (method, params)) in questions.iter().enumerate() {
+                let question = json!({"jsonrpc": "2.0", "id": id(at), "method": method, "params": params});
+                if events.send(question.to_string()).await.is_err() {
+                    return;
+                }
+            }
+            for at in 0..questions.len() {
+                let answer = tokio::select! {
+                    answer = self.answer_to(id(at), asked_at) => answer,
+                    () = events.closed() => return,
+                };
+                answers.push(answer.get("result").or(answer.get("error")).unwrap().clone());
+            }
+        }
+        let result = json!({"content": [{"type": "text", "text": json!(answers).to_string()}]});
+        events.send(envelope(&call, &result.to_string())).await.ok();
+    }
+
+    /// The client's answer to a question of ours, among what came after the first `asked_at` requests.
+    async fn answer_to(&self, id: Value, asked_at: usize) -> Value {
+        let mut count = self.count.subscribe();
+        loop {
+            count.borrow_and_update();
+            let is_it = |message: &Value| message.get("method").is_none() && message["id"] == id;
+            let found = self.seen.lock().unwrap().iter().skip(asked_at).find(|seen| is_it(&seen.message)).cloned();
+            match found {
+                Some(answer) => return answer.message,
+                None => count.changed().await.unwrap(),
+            }
+        }
     }
 
     /// What a well-behaved server answers.
@@ -399,7 +505,7 @@ impl Played {
                 },
                 "serverInfo": {"name": "fake", "version": "1"},
             }),
-            "ping" | "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel" => json!({}),
+            "ping" | "logging/setLevel" => json!({}),
             "tools/list" => json!({"tools": []}),
             "prompts/list" => json!({"prompts": []}),
             "resources/list" => json!({"resources": []}),
@@ -449,6 +555,16 @@ fn streamed(seen: &Seen, result: &str) -> Response {
     let answer = envelope(seen, result).replace('\n', "\ndata: ");
     let text = format!(": hello\n\nevent: message\ndata: {notification}\n\nevent: message\ndata: {answer}\n\n");
     ([("content-type", "text/event-stream")], text).into_response()
+}
+
+/// A stream of messages, sent as they are put in.
+fn events() -> (mpsc::Sender<String>, Response) {
+    let (sender, receiver) = mpsc::channel::<String>(8);
+    let body = stream::unfold(receiver, async |mut receiver| {
+        let message = receiver.recv().await?;
+        Some((Ok::<_, std::io::Error>(Bytes::from(format!("event: message\ndata: {message}\n\n"))), receiver))
+    });
+    (sender, ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response())
 }
 
 fn envelope(seen: &Seen, result: &str) -> String {

@@ -156,8 +156,13 @@ async fn start_everything(transport: &str) -> (Group, u16) {
     (process, port)
 }
 
+/// The Node.js that `make setup` installs, for peers that need a newer one than machines have.
+pub(super) fn node22() -> PathBuf {
+    installed("node22/node")
+}
+
 /// A file that `make setup` installs.
-fn installed(path: &str) -> PathBuf {
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.setup").join(path);
     assert!(path.exists(), "{} is not there: run `make setup`", path.display());
     // Not canonicalized whole: an environment's `python` is a link that must stay one.
@@ -166,6 +171,6 @@ fn installed(path: &str) -> PathBuf {
 }
 
 /// A client script of ours.
-fn source(name: &str) -> PathBuf {
+pub(super) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }

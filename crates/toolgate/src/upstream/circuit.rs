@@ -1,0 +1,157 @@
+//! A server that cannot be reached is left alone for a while, so that callers get their errors at once.
+//!
+//! It opens after [`FAILURES`] failures in a row, for a pause that doubles with each further one. When the pause is
+//! over, one request is let through: by it the circuit closes, or opens again. A probe of the gateway's own does the
+//! same, so that a server is well again without anybody asking.
+//!
+//! Children have [`super::backoff`] instead, one for each environment: that one of them dies says nothing of the others.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use toolgate_client::Error;
+
+const FAILURES: u32 = 5;
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The circuit of one server.
+#[derive(Default)]
+pub(super) struct Circuit {
+    /// Whether there is anything under the lock; every request asks.
+    troubled: AtomicBool,
+    /// Held for a few lines only.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    failures: u32,
+    open: Option<Open>,
+}
+
+struct Open {
+    until: Instant,
+    pause: Duration,
+    /// Somebody is finding out whether the server is well again.
+    probing: bool,
+    why: Error,
+}
+
+/// Whether requests reach a server, as its failures have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CircuitState {
+    /// They do.
+    Closed,
+    /// They fail at once until it is tried again.
+    Open {
+        /// When that is.
+        retry_in: Duration,
+    },
+    /// One request is finding out.
+    HalfOpen,
+}
+
+impl CircuitState {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+}
+
+/// The way through.
+pub(super) enum Passage {
+    /// As ever.
+    Free,
+    /// As the one who finds out whether the server is well again; must be followed by a verdict, or [`Circuit::let_go`].
+    Probe,
+}
+
+/// Why there is no way through.
+pub(super) struct Shut {
+    pub(super) why: Error,
+    pub(super) retry_in: Duration,
+}
+
+impl Circuit {
+    /// The way through, if there is one now.
+    pub(super) fn pass(&self, now: Instant) -> Result<Passage, Shut> {
+        if !self.troubled.load(Ordering::Relaxed) {
+            return Ok(Passage::Free);
+        }
+        let mut inner = self.lock();
+        let Some(open) = &mut inner.open else { return Ok(Passage::Free) };
+        let retry_in = open.until.saturating_duration_since(now);
+        if open.probing || !retry_in.is_zero() {
+            // While somebody finds out, it may take as long again.
+            let retry_in = if retry_in.is_zero() { open.pause } else { retry_in };
+            return Err(Shut { why: open.why.clone(), retry_in });
+        }
+        open.probing = true;
+        Ok(Passage::Probe)
+    }
+
+    /// The server has answered. Says whether that has closed the circuit.
+    pub(super) fn succeeded(&self) -> bool {
+        if !self.troubled.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut inner = self.lock();
+        self.troubled.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *inner).open.is_some()
+    }
+
+    /// The server could not be reached, or did not answer. Says whether that has opened the circuit.
+    pub(super) fn failed(&self, why: &Error, now: Instant) -> bool {
+        let mut inner = self.lock();
+        self.troubled.store(true, Ordering::Relaxed);
+        let failures = inner.failures.saturating_add(1);
+        inner.failures = failures;
+        match &mut inner.open {
+            Some(open) => {
+                // Requests that had been let through before it opened say nothing new.
+                if open.probing {
+                    let pause = (open.pause * 2).min(LONGEST);
+                    *open = Open { until: now + pause, pause, probing: false, why: why.clone() };
+                }
+                false
+            }
+            None if failures >= FAILURES => {
+                inner.open = Some(Open { until: now + FIRST, pause: FIRST, probing: false, why: why.clone() });
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The probe has ended without a verdict; the next request may be it.
+    pub(super) fn let_go(&self) {
+        if let Some(open) = &mut self.lock().open {
+            open.probing = false;
+        }
+    }
+
+    /// When the server is to be tried again; `None` when the circuit is closed.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.lock().open.as_ref().map(|open| open.until)
+    }
+
+    pub(super) fn state(&self, now: Instant) -> CircuitState {
+        match &self.lock().open {
+            None => CircuitState::Closed,
+            Some(open) if open.probing => CircuitState::HalfOpen,
+            Some(open) => CircuitState::Open { retry_in: open.until.saturating_duration_since(now) },
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,145 @@
+//! Bad networks and servers that come and go: what fails is one call, and only if it must; nothing runs twice, and the
+//! client's session outlives everything.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{
+    Caller, Direction, End, Entry, FakeMcp, Fault, FaultProxy, Script, Scripted, TestGateway, config, script,
+};
+
+/// What the gate waits for an answer here, and what a caller may have to wait.
+const DEADLINE: Duration = Duration::from_secs(1);
+const AT_MOST: Duration = Duration::from_secs(10);
+
+const UNAVAILABLE: i64 = -32010;
+const TIMED_OUT: i64 = -32001;
+
+/// A client with a session, a gate, and the server `files` with the tool `act` behind a bad network.
+struct Scene {
+    server: FakeMcp,
+    network: FaultProxy,
+    caller: Caller,
+    _gate: TestGateway,
+}
+
+impl Scene {
+    async fn new(script: Script) -> Self {
+        let server = FakeMcp::start(script.tools(&["act"])).await;
+        let network = FaultProxy::start(&server.url()).await;
+        let entry = Entry::http(&network.url(&server.url())).with(&format!("timeout: {}", DEADLINE.as_secs_f32()));
+        let gate = TestGateway::start(config().server("files", entry)).await;
+        let caller = gate.admin().initialized_at("/mcp").await;
+        let scene = Self { server, network, caller, _gate: gate };
+        scene.answers().await;
+        scene
+    }
+
+    /// Fails unless the tool answers.
+    async fn answers(&self) {
+        let answer = self.caller.call("files-act", json!({"word": "here"})).await;
+        assert!(answer.tool_text().contains("here"), "{}", answer.message());
+    }
+
+    /// The code of the error that a call ends with.
+    async fn error(&self) -> i64 {
+        let began = Instant::now();
+        let code = self.caller.call("files-act", json!({"word": "lost"})).await.error_code();
+        assert!(began.elapsed() < AT_MOST, "it took {:?}", began.elapsed());
+        code
+    }
+
+    /// How often the tool ran.
+    fn runs(&self) -> usize {
+        self.server.count_of("tools/call")
+    }
+}
+
+/// Answers as JSON, and as a stream.
+fn both_forms() -> [Script; 2] {
+    let result = json!({"content": [{"type": "text", "text": "here"}]}).to_string();
+    [script(), script().on("tools/call", Scripted::Streamed(result))]
+}
+
+#[tokio::test]
+async fn a_network_that_is_late_or_gives_byte_by_byte_only_costs_time() {
+    for script in both_forms() {
+        let scene = Scene::new(script).await;
+        for fault in [Fault::Latency(Duration::from_millis(20)), Fault::Slow] {
+            scene.network.set(fault);
+            scene.answers().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_costs_one_deadline_and_serves_again_when_it_is_back() {
+    for fault in [Fault::Hang, Fault::HalfOpen] {
+        let scene = Scene::new(script()).await;
+        let before = scene.runs();
+        scene.network.set(fault);
+        assert_eq!(scene.error().await, TIMED_OUT, "{fault:?}");
+        scene.network.set(Fault::None);
+        scene.answers().await;
+        assert!(scene.runs() <= before + 2, "{fault:?}: the tool ran {} times", scene.runs() - before);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_resets_connections_fails_calls_and_serves_again_when_it_is_back() {
+    let scene = Scene::new(script()).await;
+    scene.network.set(Fault::Reset);
+    assert_eq!(scene.error().await, UNAVAILABLE);
+    scene.network.set(Fault::None);
+    scene.answers().await;
+}
+
+/// Breaks a call off after every byte of it and of its answer, by turns with a close and with a reset.
+async fn cut_everywhere(script: Script) {
+    let scene = Scene::new(script).await;
+    scene.network.set(Fault::None);
+    scene.answers().await;
+    let lengths = [Direction::ToServer, Direction::ToClient].map(|way| (way, scene.network.passed(way)));
+    for (direction, length) in lengths {
+        assert!(length > 100, "{direction:?}: {length} bytes");
+        for after in 0..length {
+            let before = scene.runs();
+            let end = if after % 2 == 0 { End::Close } else { End::Reset };
+            scene.network.set(Fault::CutBytes(direction, after, end));
+            let code = scene.error().await;
+            assert_eq!(code, UNAVAILABLE, "{direction:?}, {after} of {length}");
+            assert!(scene.runs() <= before + 1, "{direction:?}, {after} of {length}: it ran {}", scene.runs() - before);
+            scene.network.set(Fault::None);
+            // The first call finds the server up again, the second fetches its list anew, so that the next cut hits a call.
+            scene.answers().await;
+            scene.answers().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_if_its_answer_is_json() {
+    let [json, _] = both_forms();
+    cut_everywhere(json).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_if_its_answer_is_a_stream() {
+    let [_, stream] = both_forms();
+    cut_everywhere(stream).await;
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_its_sessions_costs_its_callers_nothing() {
+    let unknown =
+        r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
+    for (status, text) in [(404, "Session not found"), (400, unknown)] {
+        let scene = Scene::new(script().forgets_with(status, text)).await;
+        let (runs, greetings) = (scene.runs(), scene.server.count_of("initialize"));
+        scene.server.restart();
+        scene.answers().await;
+        assert_eq!(scene.server.count_of("initialize"), greetings + 1, "{status}");
+        assert_eq!(scene.runs(), runs + 2, "{status}: the call that was refused, and the one that was served");
+    }
+}
