@@ -7,10 +7,12 @@ use bytes::Bytes;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
 
 use crate::answer::AnswerOutcome;
+use crate::context::Place;
 use crate::error::excerpt;
+use crate::message;
 
-/// Sends the answer's bytes to the server, or says in the log why not.
-type Deliver = Box<dyn FnOnce(Bytes) + Send + Sync>;
+/// Sends a message to the server, or says in the log why not. The place is given back when an answer is sent.
+type Send = Box<dyn Fn(Bytes, Option<Place>) + std::marker::Send + Sync>;
 
 /// A request of the server: sampling, elicitation, roots, or whatever else a server may ask its client.
 ///
@@ -21,7 +23,9 @@ pub struct Question {
     id: Id,
     id_text: Range<usize>,
     params: Option<Range<usize>>,
-    deliver: Option<Deliver>,
+    send: Send,
+    /// Among the questions that may wait; `None` when this one does not wait any more.
+    place: Option<Place>,
 }
 
 /// What a server asks, before anybody has been found to answer it.
@@ -62,9 +66,13 @@ impl Asked {
         (&*self.method == "ping").then(|| Bytes::from(jsonrpc::result(&self.id, "{}")))
     }
 
-    pub(crate) fn with(self, deliver: impl FnOnce(Bytes) + Send + Sync + 'static) -> Question {
+    pub(crate) fn with(
+        self,
+        place: Place,
+        send: impl Fn(Bytes, Option<Place>) + std::marker::Send + Sync + 'static,
+    ) -> Question {
         let Self { message, method, id, id_text, params } = self;
-        Question { message, method, id, id_text, params, deliver: Some(Box::new(deliver)) }
+        Question { message, method, id, id_text, params, send: Box::new(send), place: Some(place) }
     }
 }
 
@@ -121,12 +129,17 @@ impl Question {
 
     /// Lets go of it without an answer: the server has withdrawn it.
     pub fn withdrawn(mut self) {
-        self.deliver = None;
+        self.place = None;
+    }
+
+    /// Tells the server something about it before the answer, such as how far the work on it has come.
+    pub fn notify(&self, method: &str, params: Option<&str>) {
+        (self.send)(message::notification(method, params), None);
     }
 
     fn deliver(&mut self, bytes: Vec<u8>) {
-        if let Some(deliver) = self.deliver.take() {
-            deliver(Bytes::from(bytes));
+        if let Some(place) = self.place.take() {
+            (self.send)(Bytes::from(bytes), Some(place));
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Gatekeeper;
+use crate::auth::origin::FrontDoor;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
@@ -61,6 +62,8 @@ pub struct Parts {
 pub struct Snapshot {
     /// The checked configuration.
     pub settings: Arc<Settings>,
+    /// Under which names, and from which pages, the gateway is reached.
+    pub front_door: FrontDoor,
     /// Who is let in.
     pub gatekeeper: Gatekeeper,
     /// The servers.
@@ -138,6 +141,7 @@ impl Snapshot {
     fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
         let released = CancellationToken::new();
         Self {
+            front_door: FrontDoor::default(),
             gatekeeper: Gatekeeper::new(&settings.general),
             catalog: Catalog::new(&settings),
             upstreams,

@@ -90,10 +90,12 @@ impl Sealer {
             return None;
         }
         let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let mut sealed = bytes.split_off(bytes.len().min(NONCE_LEN));
-        let nonce = Nonce::try_assume_unique_for_key(&bytes).ok()?;
-        let plain = self.key.open_in_place(nonce, Aad::from(associated(purpose, owner)), &mut sealed).ok()?;
-        Some(plain.to_vec())
+        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let plain_bytes = self.key.open_in_place(nonce, Aad::from(associated(purpose, owner)), sealed).ok()?.len();
+        bytes.truncate(NONCE_LEN + plain_bytes);
+        bytes.drain(..NONCE_LEN);
+        Some(bytes)
     }
 }
 

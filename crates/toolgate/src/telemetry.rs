@@ -1,11 +1,12 @@
 //! What the gateway tells about itself: [`Metrics`], [`logs`] and [`traces`].
 //!
 //! All three are values made at start-up and handed down; nothing here is global but the log subscriber, of which a
-//! process can only have one.
+//! process can only have one, and the [`request_id`] that a task carries.
 
 pub mod logs;
 pub mod metrics;
 pub mod printable;
+pub mod request_id;
 pub mod traces;
 
 pub use metrics::{Metrics, RequestCount, ServerOperation, Status, StreamGuard};

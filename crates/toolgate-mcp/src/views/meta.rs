@@ -30,9 +30,17 @@ pub const META_SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 /// # Errors
 /// [`ViewError`] when the whole or its `_meta` is no object, or `_meta` is there twice.
 pub fn meta(of: Option<&RawValue>) -> Result<Option<&RawValue>, ViewError> {
-    let Some(of) = of else { return Ok(None) };
+    let Some(of) = of.filter(|of| may_have_meta(of.get())) else { return Ok(None) };
     let [meta] = present(of.get(), ["_meta"])?;
     object_field("_meta", meta)
+}
+
+/// Most parameters have no `_meta`, and a look for the word is cheaper than reading all arguments. What has an escape
+/// may have it in disguise.
+fn may_have_meta(json: &str) -> bool {
+    let json = json.as_bytes();
+    let is_sign = |at: usize| json[at] == b'\\' || json[at..].starts_with(b"_meta\"");
+    !json.starts_with(b"{") || memchr::memchr2_iter(b'_', b'\\', json).any(is_sign)
 }
 
 /// The revision that a request of 2026-07-28 and later carries in its `_meta`; any text.

@@ -148,6 +148,9 @@ impl Gatekeeper {
         if key.len() < SHORTEST_KEY_SOUGHT_INSIDE_BYTES {
             return strip_scheme(text) == key;
         }
+        if text.len() < key.len() {
+            return false;
+        }
         memchr::memmem::find(text, key).is_some()
     }
 

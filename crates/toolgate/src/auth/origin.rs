@@ -6,6 +6,7 @@
 //! MCP 2025-11-25 `basic/transports`: servers must validate `Origin` and answer 403 when it is present and wrong.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::OnceLock;
 
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::uri::{Authority, Uri};
@@ -49,11 +50,40 @@ pub enum Refused {
     OriginNotAllowed(String),
 }
 
-/// Checks `Host` (or HTTP/2's `:authority`, which is in `uri`) and `Origin`.
-///
-/// # Errors
-/// See [`Refused`].
-pub fn check(uri: &Uri, headers: &HeaderMap, general: &General, bind: &Bind) -> Result<OriginVerdict, Refused> {
+/// The check, with the first `Host` that passed it kept: nearly all requests send the same one, and it need not be taken
+/// apart again. Good for one configuration.
+#[derive(Debug, Default)]
+pub struct FrontDoor {
+    served: OnceLock<HeaderValue>,
+}
+
+impl FrontDoor {
+    /// Checks `Host` (or HTTP/2's `:authority`, which is in `uri`) and `Origin`.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn check(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        general: &General,
+        bind: &Bind,
+    ) -> Result<OriginVerdict, Refused> {
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = hosts.next().filter(|_| hosts.next().is_none() && uri.authority().is_none());
+        let host = host.filter(|_| !headers.contains_key(ORIGIN));
+        if host.is_some() && host == self.served.get() {
+            return Ok(OriginVerdict::NoOrigin);
+        }
+        let verdict = check(uri, headers, general, bind)?;
+        if let Some(host) = host {
+            self.served.get_or_init(|| host.clone());
+        }
+        Ok(verdict)
+    }
+}
+
+fn check(uri: &Uri, headers: &HeaderMap, general: &General, bind: &Bind) -> Result<OriginVerdict, Refused> {
     let host = host(uri, headers)?;
     if !is_served(&host, general, bind) {
         return Err(Refused::HostNotAllowed(host.name));

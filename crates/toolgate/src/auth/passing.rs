@@ -47,9 +47,11 @@ pub(crate) fn passing(
     headers: &HeaderMap,
     mut is_credential: impl FnMut(&HeaderName, &HeaderValue) -> bool,
 ) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(headers.len());
+    let mut kept = HeaderMap::new();
+    let hop: Vec<&[u8]> = headers.get_all(CONNECTION).iter().flat_map(|value| items(value.as_bytes())).collect();
+    let is_hop = |name: &HeaderName| hop.iter().any(|item| item.eq_ignore_ascii_case(name.as_ref()));
     for (name, value) in headers {
-        if is_wire(name) || is_gateways(name) || names_hop(headers, name) || is_credential(name, value) {
+        if is_wire(name) || is_gateways(name) || is_hop(name) || is_credential(name, value) {
             continue;
         }
         let mut value = value.clone();
@@ -59,10 +61,8 @@ pub(crate) fn passing(
     kept
 }
 
-fn names_hop(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers.get_all(CONNECTION).iter().any(|value| {
-        value.as_bytes().split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(name.as_ref()))
-    })
+fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]

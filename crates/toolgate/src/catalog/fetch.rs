@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use moka::future::Cache;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::quote;
@@ -36,7 +37,7 @@ const MAX_FAILED: u64 = 10_000;
 const YOUNG: Duration = Duration::from_secs(5);
 
 pub(super) struct Lists {
-    cache: Cache<Key, Arc<ServerList>>,
+    cache: Cache<Key, Arc<ServerList>, RandomState>,
     failed: moka::sync::Cache<Key, Failed>,
     separator: String,
     listing_timeout: Duration,
@@ -68,7 +69,7 @@ impl Lists {
                 .max_capacity(MAX_BYTES)
                 .weigher(weigh)
                 .time_to_live(settings.timeouts.list_cache)
-                .build(),
+                .build_with_hasher(RandomState::default()),
             failed: moka::sync::Cache::builder().max_capacity(MAX_FAILED).time_to_live(FAILING).build(),
             separator: settings.naming.separator.clone(),
             listing_timeout: settings.timeouts.listing,

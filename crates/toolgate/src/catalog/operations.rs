@@ -17,7 +17,7 @@ use super::find::{self, Found};
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Position};
 use super::owners::Owners;
-use super::{Catalog, Scope, Visit, rules};
+use super::{Catalog, Scope, Visit, repeats, rules};
 use crate::telemetry::SpanFacts;
 use crate::upstream::{Ask, Form, Reply, Upstream, UpstreamError};
 
@@ -44,12 +44,13 @@ pub fn is_tool_error(answer: &Answer) -> bool {
         return false;
     }
     let result = answer.outcome_bytes();
-    let mut found = memchr::memmem::find_iter(result, br#""isError""#);
+    // Looking for one rare letter needs no preparation, which for a whole word costs more than most results are long.
     let is_true = |at: usize| {
-        let value = result[at + br#""isError""#.len()..].trim_ascii_start();
-        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
+        let value = result[..at].ends_with(b"\"is").then(|| result[at..].strip_prefix(b"Error\"")).flatten();
+        let value = value.and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
+        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
     };
-    found.any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
+    memchr::memchr_iter(b'E', result).any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// An answer to `resources/read`.
@@ -149,7 +150,8 @@ impl Catalog {
         let call = Named::read(params)?;
         let found = self.find(Kind::Tools, visit, &call.name).await?;
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
-        self.send_named(visit, method::TOOLS_CALL, params, &call, found).await
+        let repeated = repeats::headers(visit.alone.map(|alone| alone.headers), found.repeats.as_deref(), &call)?;
+        self.send_named(visit, method::TOOLS_CALL, params, &call, found, &repeated).await
     }
 
     /// Gets a prompt.
@@ -163,7 +165,7 @@ impl Catalog {
     ) -> Result<(F, Called), CallError> {
         let call = Named::read(params)?;
         let found = self.find(Kind::Prompts, visit, &call.name).await?;
-        self.send_named(visit, method::PROMPTS_GET, params, &call, found).await
+        self.send_named(visit, method::PROMPTS_GET, params, &call, found, &HeaderMap::new()).await
     }
 
     async fn send_named<F: Form>(
@@ -173,6 +175,7 @@ impl Catalog {
         params: Option<&RawValue>,
         call: &Named<'_>,
         found: Found,
+        headers: &HeaderMap,
     ) -> Result<(F, Called), CallError> {
         let params = params.map(RawValue::get).unwrap_or("{}");
         let mut edit = Edit::new(params);
@@ -181,7 +184,7 @@ impl Catalog {
         }
         let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat).await?;
+        let answer = self.send_with(visit, &found.upstream, method, &edit.finish(), may_repeat, headers).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -256,16 +259,29 @@ impl Catalog {
         params: &str,
         may_repeat: bool,
     ) -> Result<F, CallError> {
+        self.send_with(visit, upstream, method, params, may_repeat, &HeaderMap::new()).await
+    }
+
+    /// As [`Self::send`], with headers of the call's own.
+    async fn send_with<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        upstream: &Arc<Upstream>,
+        method: &str,
+        params: &str,
+        may_repeat: bool,
+        headers: &HeaderMap,
+    ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
         let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
         let (hears, rounds) = (visit.hears, visit.rounds);
         let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
-            return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
+            return Ok(upstream.ask(&lane, Ask { params: Some(params), headers: Some(headers), ..ask }).await?);
         }
         let facts = SpanFacts { method, ..SpanFacts::default() };
         let span = visit.span.client_span(&upstream.settings.name, facts);
-        let mut headers = HeaderMap::new();
+        let mut headers = headers.clone();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
         let ask = Ask { params: params.as_deref(), headers: Some(&headers), ..ask };

@@ -31,7 +31,7 @@ impl Scope {
     /// Every server.
     #[must_use]
     pub fn all(upstreams: &Upstreams) -> Self {
-        Self { servers: upstreams.all().to_vec().into(), named: false }
+        Self { servers: Arc::clone(upstreams.all_shared()), named: false }
     }
 
     /// No server.

@@ -169,6 +169,9 @@ pub struct Clients {
     /// How long an answer may take before its response begins as a stream with keep-alives, for clients that take
     /// streams; 5 s.
     pub stream_after: Duration,
+    /// The same in sessions whose clients know how to come back to a stream that they lost while it was still quiet
+    /// (since 2025-11-25); 0.5 s.
+    pub resumable_after: Duration,
     /// How long a client may take to answer a server's question; 5 min.
     pub question_timeout: Duration,
     /// How long a stream that was lost, or has come to its end, can be taken up again; 2 min.
@@ -183,6 +186,7 @@ impl Default for Clients {
             connections: 10_000,
             streams: 10_000,
             stream_after: Duration::from_secs(5),
+            resumable_after: Duration::from_millis(500),
             question_timeout: Duration::from_secs(5 * 60),
             replay_for: Duration::from_secs(2 * 60),
             tend_every: Duration::from_secs(5),

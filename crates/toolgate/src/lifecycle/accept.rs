@@ -150,7 +150,8 @@ async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, l
                 }
             }
         }
-        () = ended.cancelled() => return,
+        // The others learn of the end by `stopping`, which comes before it; and each wait costs a little at every call.
+        () = ended.cancelled(), if late => return,
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a client's connection ended badly");

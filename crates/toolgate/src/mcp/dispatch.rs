@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
+use serde_json::json;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, Events};
 use toolgate_mcp::edit::Fields;
@@ -15,7 +16,7 @@ use toolgate_mcp::{method, views};
 
 use super::initialize;
 use super::lists::{self, Dress};
-use super::live::{Hearing, Live};
+use super::live::{Hearing, Live, Stopped};
 use super::outlet::Outlet;
 use super::reply::Message;
 use super::session::ClientSession;
@@ -53,6 +54,9 @@ pub struct Exchange {
     /// The trace context of the HTTP request; empty when traces are off.
     pub trace_headers: HeaderMap,
 }
+
+/// Questions that a client may take its whole time for during one call.
+const MAX_QUESTIONS_IN_A_ROW: u32 = 8;
 
 /// The client's side of a conversation with servers.
 pub(super) struct Speaking {
@@ -124,6 +128,16 @@ impl ErrorType {
 }
 
 impl Exchange {
+    /// What a call may take longer than usual: its server may ask the client, whose time is not the server's.
+    fn patience(&self) -> Duration {
+        match self.live {
+            Some(_) if self.client.capabilities.can_be_asked() => {
+                self.snapshot.settings.clients.question_timeout.saturating_mul(MAX_QUESTIONS_IN_A_ROW)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Answers a request; `None` when the client cancels it before that.
     pub async fn answer(&self, request: &Request<'_>) -> Option<Answered> {
         let began = Instant::now();
@@ -134,14 +148,23 @@ impl Exchange {
         let work = self.operate(request, &span);
         let ended = match &self.live {
             Some(live) => {
+                let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
                 let run = live.begin(&request.id, self.outlet.as_ref());
-                run.unless_cancelled(work).await
+                run.to_its_end(turn, work).await
             }
-            None => Some(work.await),
+            None => Ok(work.await),
         };
-        let Some(ended) = ended else {
-            span.finish(Some("cancelled"));
-            return None;
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(Stopped::OutOfTime(turn)) => {
+                let text = format!("no answer within {turn:?}");
+                let data = json!({ "code": "timeout", "may_have_run": true });
+                Ended::error(&request.id, &ErrorObject { code: code::TIMEOUT, message: text, data: Some(data) })
+            }
+            Err(Stopped::Cancelled) => {
+                span.finish(Some("cancelled"));
+                return None;
+            }
         };
         self.count(&request.method, &ended, began);
         span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
@@ -194,7 +217,8 @@ impl Exchange {
             client: &self.client,
             hears: self.hears.as_ref(),
             rounds: self.rounds,
-            patience: Duration::ZERO,
+            patience: self.patience(),
+            alone: None,
             scope: &self.scope,
             span,
         }
@@ -248,6 +272,7 @@ impl Exchange {
             (method::CANCELLED, Some(live)) => {
                 views::Cancelled::read(notification.params).is_ok_and(|cancelled| live.cancel(&cancelled.request_id))
             }
+            (method::PROGRESS, Some(live)) => live.progressed(notification.params),
             (method::ROOTS_LIST_CHANGED, Some(live)) => {
                 let (snapshot, key) = (Arc::clone(&self.snapshot), live.session.key);
                 let params = notification.params.map(|params| params.get().to_owned());

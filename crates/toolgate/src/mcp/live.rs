@@ -37,6 +37,7 @@ use kept::Kept;
 use running::Running;
 
 pub(super) use hearing::Hearing;
+pub(super) use running::Stopped;
 pub(super) use standalone::Listener;
 pub use tending::tend;
 
@@ -94,7 +95,11 @@ impl Lives {
     /// What is kept of `session`, if it is in use.
     #[must_use]
     pub fn find(&self, key: &SessionKey) -> Option<Arc<Live>> {
-        self.by_key.read().unwrap_or_else(PoisonError::into_inner).get(&key.0).cloned()
+        let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        let live = by_key.get(&key.0)?;
+        // Under the lock, so that it is not forgotten for want of use between the two.
+        live.lock().used = Instant::now();
+        Some(Arc::clone(live))
     }
 
     /// What is kept of `session`, which is in use from now on.
@@ -240,7 +245,7 @@ impl State {
     /// Finds a stream for `question`, or gives it back.
     fn put_before_client(&mut self, question: Question, via: Option<&Arc<Outlet>>) -> Result<(), Question> {
         let number = self.next_question;
-        let message = asked::with_number(&question, number);
+        let (message, token) = asked::with_number(&question, number);
         let standalone = self.standalone.as_ref().map(|standalone| &standalone.outlet);
         let responses = self.running.iter().rev().filter_map(|running| running.outlet.as_ref());
         let mut streams = via.into_iter().chain(standalone).chain(responses);
@@ -248,7 +253,7 @@ impl State {
             return Err(question);
         };
         self.next_question += 1;
-        self.asked.insert(number, Asked { question, outlet, since: Instant::now() });
+        self.asked.insert(number, Asked { question, outlet, token, since: Instant::now() });
         Ok(())
     }
 }

@@ -55,7 +55,9 @@ impl Respondee<'_> {
         let Self { gateway, accepts, outlet, .. } = &self;
         let clients = &self.snapshot.settings.clients;
         let may_stream = accepts.streams && gateway.streams.has_room(clients.streams);
-        let patience = may_stream.then_some(clients.stream_after);
+        let comes_back = self.session.as_ref().is_some_and(|session| session.revision.has_priming_events());
+        let stream_after = if comes_back { clients.resumable_after } else { clients.stream_after };
+        let patience = may_stream.then_some(stream_after);
         let rest = match InPlace::that_goes_on(work, &gateway.tasks).wait(outlet, patience).await {
             Came::Stream(rest) => rest,
             Came::End(Ok(Served::Cancelled)) if accepts.streams => return stream::response(Body::empty()),

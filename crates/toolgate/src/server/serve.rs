@@ -1,4 +1,4 @@
-//! Every request passes here: `Host` and `Origin` are checked, it gets an id and a log span, and browsers of allowed
+//! Every request passes here: `Host` and `Origin` are checked, it gets an id for the log, and browsers of allowed
 //! pages get their CORS headers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,12 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use tower::Service;
-use tracing::Instrument;
 
 use super::routes::{self, Access};
-use crate::auth::origin::{self, OriginVerdict};
+use crate::auth::origin::OriginVerdict;
 use crate::faces::admission;
 use crate::gateway::Gateway;
+use crate::telemetry::request_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,15 +43,15 @@ impl Server {
     /// Answers one request.
     pub async fn respond(&self, request: Request<Body>) -> Response {
         let id = self.ids.of(request.headers());
-        let span = tracing::info_span!("request", request_id = id.to_str().unwrap_or_default());
-        let mut response = self.guarded(request).instrument(span).await;
+        let mut response = request_id::scope(id.clone(), self.guarded(request)).await;
         response.headers_mut().insert(REQUEST_ID, id);
         response
     }
 
     async fn guarded(&self, request: Request<Body>) -> Response {
         let snapshot = self.gateway.snapshot();
-        let verdict = origin::check(request.uri(), request.headers(), &snapshot.settings.general, &self.gateway.bind);
+        let general = &snapshot.settings.general;
+        let verdict = snapshot.front_door.check(request.uri(), request.headers(), general, &self.gateway.bind);
         drop(snapshot);
         let verdict = match verdict {
             Ok(verdict) => verdict,
@@ -132,7 +132,24 @@ impl RequestIds {
             return own.clone();
         }
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:016x}", self.start.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        HeaderValue::try_from(id).expect("hexadecimal digits")
+        let id = hexadecimal(self.start.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        HeaderValue::from_bytes(&id).expect("hexadecimal digits")
+    }
+}
+
+/// As `{:016x}` writes it, at a tenth of the price.
+fn hexadecimal(number: u64) -> [u8; 16] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (60 - 4 * at) & 0xf) as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hexadecimal;
+
+    #[test]
+    fn an_id_is_the_number_in_sixteen_digits() {
+        for number in [0, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(hexadecimal(number), *format!("{number:016x}").as_bytes());
+        }
     }
 }

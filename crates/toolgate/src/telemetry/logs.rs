@@ -1,7 +1,7 @@
 //! Log lines: JSON for machines, plain lines for people.
 //!
 //! A JSON line has `ts` (RFC 3339, milliseconds, UTC), `level`, `target`, `msg`, then the event's fields, then those of
-//! the spans around it, so that `request_id` stands on every line of a request. No value can break out of its line: both
+//! the spans around it, then the `request_id` of the request that it is about. No value can break out of its line: both
 //! forms escape control characters.
 
 mod layer;

@@ -18,7 +18,7 @@ const LAST_TASKS: Duration = Duration::from_secs(10);
 
 /// All servers of one configuration, in the file's order.
 pub struct Upstreams {
-    all: Vec<Arc<Upstream>>,
+    all: Arc<[Arc<Upstream>]>,
     by_name: HashMap<String, Arc<Upstream>>,
     shared: Arc<Shared>,
 }
@@ -45,11 +45,11 @@ impl Upstreams {
         Self::of(all, Arc::clone(&self.shared))
     }
 
-    fn of(all: Vec<Arc<Upstream>>, shared: Arc<Shared>) -> Self {
+    fn of(all: Arc<[Arc<Upstream>]>, shared: Arc<Shared>) -> Self {
         let mut by_name = HashMap::new();
         // An alias goes before a name, and a name before an id, whichever server comes first in the file.
         for rank in 0..RANKS {
-            for server in &all {
+            for server in &*all {
                 for name in names(&server.settings, rank) {
                     by_name.entry(name.to_owned()).or_insert_with(|| Arc::clone(server));
                 }
@@ -61,6 +61,12 @@ impl Upstreams {
     /// All of them, in the file's order.
     #[must_use]
     pub fn all(&self) -> &[Arc<Upstream>] {
+        &self.all
+    }
+
+    /// The same, to be kept.
+    #[must_use]
+    pub fn all_shared(&self) -> &Arc<[Arc<Upstream>]> {
         &self.all
     }
 

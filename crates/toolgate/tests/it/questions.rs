@@ -274,3 +274,48 @@ async fn a_client_of_the_first_transport_is_asked_on_its_stream() {
     client.post(answer(&question["id"], "old")).await;
     assert_eq!(heard(&client.stream.message().await)["result"]["content"]["name"], "old");
 }
+
+#[tokio::test]
+async fn how_far_the_client_has_come_is_told_to_the_server_that_asked_under_its_own_token() {
+    let asking = |token: &str| {
+        let params = format!(r#"{{"_meta":{{"progressToken":{token}}}}}"#);
+        Scripted::Talk(vec![Talk::asks("5", "roots/list", &params), Talk::Hears("5"), Talk::answers("ok")])
+    };
+    let (one, two) = (fake(asking("7")).await, fake(asking("7")).await);
+    let gate = TestGateway::start(config().server("one", one.entry()).server("two", two.entry())).await;
+    let caller = gate.admin().initialized_with("/mcp", everything()).await;
+    let mut first = caller.call_stream(1, "one-ask").await;
+    let mut second = caller.call_stream(2, "two-ask").await;
+    let token = |question: &Value| question["params"]["_meta"]["progressToken"].clone();
+    let (one_asks, two_asks) = (first.message().await, second.message().await);
+    assert_ne!(token(&one_asks), token(&two_asks));
+    let progress = |token: Value| {
+        let params = json!({"progressToken": token, "progress": 0.5, "message": "half"});
+        json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+    };
+    caller.tell("/mcp", &progress(token(&two_asks))).await;
+    caller.tell("/mcp", &progress(json!(7))).await;
+    two.came("notifications/progress", 1).await;
+    let told = two.only("notifications/progress").message["params"].clone();
+    assert_eq!(told, json!({"progressToken": 7, "progress": 0.5, "message": "half"}));
+    assert_eq!(one.seen_of("notifications/progress").len(), 0);
+}
+
+#[tokio::test]
+async fn a_call_does_not_run_out_of_time_while_its_client_has_a_question_and_does_when_its_server_is_silent() {
+    let talk = vec![Talk::asks("5", "roots/list", "{}"), Talk::Held, Talk::Hears("\"never\"")];
+    let fake = fake(Scripted::Talk(talk)).await;
+    let gate = TestGateway::start(config().server("files", fake.entry().with("timeout: 0.3"))).await;
+    let caller = gate.admin().initialized_with("/mcp", everything()).await;
+    let began = std::time::Instant::now();
+    let mut stream = caller.call_stream(1, "files-ask").await;
+    let id = stream.message().await["id"].clone();
+    // The time of the server's turn passes more than once.
+    let still = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
+    assert!(still.is_err(), "the client was not waited for: {still:?}");
+    caller.tell("/mcp", &json!({"jsonrpc": "2.0", "id": id, "result": {"roots": []}})).await;
+    let answer = stream.message().await;
+    assert_eq!(answer["error"]["code"], -32001, "{answer}");
+    assert!(began.elapsed() > Duration::from_secs(1));
+    fake.came("notifications/cancelled", 1).await;
+}

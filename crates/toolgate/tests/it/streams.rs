@@ -125,6 +125,7 @@ async fn an_answer_that_takes_long_becomes_a_stream_for_those_who_take_streams()
     let fake = FakeMcp::start(tools(&["work"]).on("tools/call", held)).await;
     let gate = TestGateway::start_with(config().server("files", fake.entry()), |settings| {
         settings.clients.stream_after = Duration::from_millis(10);
+        settings.clients.resumable_after = Duration::from_millis(10);
     })
     .await;
     let mut stream = gate.admin().call_stream(4, "files-work").await;

@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::{OriginVerdict, Refused, check};
+use super::{FrontDoor, OriginVerdict, Refused, check};
 use crate::config::settings::{AllowedOrigins, Bind, General};
 
 fn general(hosts: &[&str], origins: AllowedOrigins) -> General {
@@ -148,4 +148,27 @@ fn a_star_lets_every_page_in_but_never_two_origins() {
     assert_eq!(verdict(&["null"]), Ok(OriginVerdict::Any));
     let twice = verdict(&["http://localhost", "http://localhost"]);
     assert_eq!(twice, Err(Refused::OriginNotAllowed("(sent twice)".to_owned())));
+}
+
+#[test]
+fn a_host_that_passed_before_opens_nothing_else() {
+    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000 };
+    let general = general(&[], AllowedOrigins::Listed(Vec::new()));
+    let door = FrontDoor::default();
+    let ask = |target: &'static str, sent: &[(&'static str, &'static str)]| {
+        let sent: HeaderMap =
+            sent.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
+        let direct = check(&Uri::from_static(target), &sent, &general, &bind);
+        assert_eq!(door.check(&Uri::from_static(target), &sent, &general, &bind), direct, "{target} {sent:?}");
+        direct
+    };
+    assert!(ask("/mcp", &[("host", "evil.test")]).is_err());
+    for _ in 0..2 {
+        assert_eq!(ask("/mcp", &[("host", "localhost:4000")]), Ok(OriginVerdict::NoOrigin));
+        assert!(ask("/mcp", &[("host", "localhost:4000"), ("origin", "http://evil.test")]).is_err());
+        assert!(ask("/mcp", &[("host", "localhost:4000"), ("host", "localhost:4000")]).is_err());
+        assert!(ask("http://evil.test/mcp", &[("host", "localhost:4000")]).is_err());
+        assert!(ask("/mcp", &[("host", "evil.test")]).is_err());
+        assert!(ask("/mcp", &[]).is_err());
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use tokio::time::{Duration, Instant};
 use toolgate_client::Question;
 use toolgate_mcp::edit::{Edit, Fields};
@@ -18,6 +19,8 @@ pub(super) struct Asked {
     pub(super) question: Question,
     /// Where it was asked.
     pub(super) outlet: Arc<Outlet>,
+    /// The server's own progress token, as JSON text.
+    pub(super) token: Option<Box<str>>,
     pub(super) since: Instant,
 }
 
@@ -35,9 +38,21 @@ fn is_url_mode(params: Option<&str>) -> bool {
     fields.and_then(|fields| fields.get("mode")).is_some_and(|mode| jsonrpc::string(mode).as_deref() == Some("url"))
 }
 
-/// The question's message with `number` in place of the server's id: two servers may have chosen the same.
-pub(super) fn with_number(question: &Question, number: u64) -> Bytes {
-    Bytes::from(question.with_id(&Id::from(number)))
+/// The question's message with `number` in place of the server's id, and of its progress token if it has one: two servers
+/// may have chosen the same. The token comes as JSON text.
+pub(super) fn with_number(question: &Question, number: u64) -> (Bytes, Option<Box<str>>) {
+    let Some(token) = question.params().and_then(progress_token) else {
+        return (Bytes::from(question.with_id(&Id::from(number))), None);
+    };
+    let text = std::str::from_utf8(question.message()).expect("it was parsed as JSON text");
+    let mut edit = Edit::new(text);
+    edit.replace(question.id_text(), number.to_string()).replace(token, number.to_string());
+    (Bytes::from(edit.finish().into_owned()), Some(token.into()))
+}
+
+fn progress_token(params: &str) -> Option<&str> {
+    let meta = Fields::read(params).ok()?.get("_meta")?;
+    Some(Fields::read(meta.get()).ok()?.get("progressToken")?.get())
 }
 
 impl Live {
@@ -84,5 +99,19 @@ impl Live {
             let text = format!("the client did not answer `{}` within {limit:?}", asked.question.method());
             asked.question.refuse(&ErrorObject::new(code::TIMEOUT, text));
         }
+    }
+
+    /// The client says how far it has come with a question: that goes to the server that asked, under its own token.
+    /// `false` when the token is of no question.
+    pub(in super::super) fn progressed(&self, params: Option<&RawValue>) -> bool {
+        let Some(params) = params else { return false };
+        let Ok(Some(token)) = views::progress_token(params) else { return false };
+        let state = self.lock();
+        let asked = token.parse().ok().and_then(|number: u64| state.asked.get(&number));
+        let Some((asked, own)) = asked.and_then(|asked| Some((asked, asked.token.as_deref()?))) else { return false };
+        let mut edit = Edit::new(params.get());
+        edit.replace(token, own);
+        asked.question.notify(method::PROGRESS, Some(&edit.finish()));
+        true
     }
 }

@@ -65,14 +65,21 @@ impl Lives {
             live.give_up_overdue(snapshot.settings.clients.question_timeout);
             live.let_go_of_lost(snapshot.settings.clients.replay_for, &self.kept);
             if live.is_idle(snapshot.settings.limits.session_idle) {
-                self.forget(&live, &snapshot.upstreams);
+                self.forget_if_idle(&live, snapshot.settings.limits.session_idle, &snapshot.upstreams);
             }
         }
     }
 
     /// Forgets a session that nobody uses. Its token stays good, and brings it back with nothing in it.
-    fn forget(&self, live: &Arc<Live>, upstreams: &Upstreams) {
-        self.by_key.write().unwrap_or_else(PoisonError::into_inner).remove(&live.session.key.0);
+    fn forget_if_idle(&self, live: &Arc<Live>, idle: Duration, upstreams: &Upstreams) {
+        {
+            let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+            // Somebody may have found it just now.
+            if !live.is_idle(idle) {
+                return;
+            }
+            by_key.remove(&live.session.key.0);
+        }
         let client = live.client();
         for upstream in upstreams.all() {
             upstream.leave(&client);

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Format;
 use crate::telemetry::printable::printable;
+use crate::telemetry::request_id;
 
 /// Writes each event as one line, with the fields of the spans around it.
 #[derive(Debug)]
@@ -61,6 +62,9 @@ where
                 fields.add_missing(outer);
             }
         }
+        if let Some(id) = request_id::current() {
+            fields.add("request_id", || id.to_str().unwrap_or_default().into());
+        }
         let line = Line { at: SystemTime::now(), level: *metadata.level(), target: &target, fields: &fields };
         let text = match self.format {
             Format::Json => line.json(),
@@ -90,9 +94,13 @@ impl Fields {
 
     fn add_missing(&mut self, outer: &Self) {
         for (name, value) in &outer.values {
-            if !self.values.iter().any(|(known, _)| known == name) {
-                self.values.push((name, value.clone()));
-            }
+            self.add(name, || value.clone());
+        }
+    }
+
+    fn add(&mut self, name: &'static str, value: impl FnOnce() -> Value) {
+        if !self.values.iter().any(|(known, _)| *known == name) {
+            self.values.push((name, value()));
         }
     }
 

@@ -7,6 +7,7 @@ use tracing::{debug, info, info_span, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::telemetry::request_id;
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -64,6 +65,17 @@ fn a_json_line_carries_the_fields_of_the_spans_around_it() {
     }
     assert!(line["target"].as_str().is_some_and(|target| target.starts_with("toolgate::")), "{text}");
     assert_eq!(line["ts"].as_str().map(str::len), Some("2026-11-22T10:06:22.123Z".len()));
+}
+
+#[test]
+fn a_line_names_the_request_that_it_is_about() {
+    let id = http::HeaderValue::from_static("r-1");
+    let text = logged(Format::Json, || {
+        futures_util::FutureExt::now_or_never(request_id::scope(id, async { warn!("slow") }));
+        warn!("idle");
+    });
+    let ids = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["request_id"].take());
+    assert_eq!(ids.collect::<Vec<_>>(), [Value::from("r-1"), Value::Null]);
 }
 
 #[test]

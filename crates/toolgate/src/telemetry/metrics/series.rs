@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
 use indexmap::{Equivalent, IndexMap};
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder};
 use prometheus_client::metrics::{MetricType, TypedMetric};
@@ -43,7 +44,7 @@ struct Shared<const N: usize, M> {
 }
 
 struct Table<const N: usize, M> {
-    metrics: IndexMap<[Box<str>; N], M>,
+    metrics: IndexMap<[Box<str>; N], M, RandomState>,
     /// About how much text the series take when they are written.
     bytes: usize,
 }
@@ -61,7 +62,7 @@ impl<const N: usize> Equivalent<[Box<str>; N]> for Values<'_, N> {
 impl<const N: usize, M> Series<N, M> {
     /// A family that writes `lines` lines for each series and makes new ones up to `budget_bytes` of text.
     pub(super) fn new(labels: [Label; N], lines: usize, budget_bytes: usize, make: fn() -> M) -> Self {
-        let table = RwLock::new(Table { metrics: IndexMap::new(), bytes: 0 });
+        let table = RwLock::new(Table { metrics: IndexMap::default(), bytes: 0 });
         Self(Arc::new(Shared { labels, lines, budget_bytes, make, table }))
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Scripted {
     Http(u16, &'static str, String),
     /// The headers of an answer with this content type, then bytes without a line's end, for ever.
     Endless(&'static str),
+    /// The headers of an answer with this content type, then this text again and again, for ever.
+    Repeated(&'static str, String),
     /// Nothing; the connection stays open.
     Silence,
     /// This text as `result`, once [`FakeMcp::release`] is called.
@@ -194,6 +196,7 @@ struct Played {
     count: watch::Sender<usize>,
     generation: AtomicU64,
     endless_bytes: AtomicU64,
+    asked: AtomicU64,
     released: watch::Sender<bool>,
     said: broadcast::Sender<String>,
 }
@@ -206,6 +209,7 @@ impl FakeMcp {
             count: watch::Sender::new(0),
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             released: watch::Sender::new(false),
             said: broadcast::Sender::new(64),
         });
@@ -350,6 +354,11 @@ impl Played {
                 });
                 ([("content-type", *content_type)], Body::from_stream(body)).into_response()
             }
+            Scripted::Repeated(content_type, text) => {
+                let piece = Bytes::from(text.repeat(64));
+                let body = stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone()));
+                ([("content-type", *content_type)], Body::from_stream(body)).into_response()
+            }
             Scripted::Silence => std::future::pending().await,
             Scripted::Held(result) => {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();
@@ -448,10 +457,10 @@ impl Played {
 
     async fn ask(self: Arc<Self>, call: Seen, rounds: Vec<Vec<(&'static str, Value)>>, events: mpsc::Sender<String>) {
         let mut answers = Vec::new();
+        // Two sessions may have calls of the same id.
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
         for (round, questions) in rounds.into_iter().enumerate() {
-            let id = |at: usize| json!(format!("{}-{round}-{at}", call.message["id"]));
-            // Ids begin anew on another connection, and what was answered there is no answer here.
-            let asked_at = self.seen.lock().unwrap().len();
+            let id = |at: usize| json!(format!("{number}-{round}-{at}"));
             for (at, (method, params)) in questions.iter().enumerate() {
                 let question = json!({"jsonrpc": "2.0", "id": id(at), "method": method, "params": params});
                 if events.send(question.to_string()).await.is_err() {
@@ -460,7 +469,7 @@ impl Played {
             }
             for at in 0..questions.len() {
                 let answer = tokio::select! {
-                    answer = self.answer_to(id(at), asked_at) => answer,
+                    answer = self.answer_to(id(at)) => answer,
                     () = events.closed() => return,
                 };
                 answers.push(answer.get("result").or(answer.get("error")).unwrap().clone());
@@ -470,13 +479,13 @@ impl Played {
         events.send(envelope(&call, &result.to_string())).await.ok();
     }
 
-    /// The client's answer to a question of ours, among what came after the first `asked_at` requests.
-    async fn answer_to(&self, id: Value, asked_at: usize) -> Value {
+    /// The client's answer to a question of ours.
+    async fn answer_to(&self, id: Value) -> Value {
         let mut count = self.count.subscribe();
         loop {
             count.borrow_and_update();
             let is_it = |message: &Value| message.get("method").is_none() && message["id"] == id;
-            let found = self.seen.lock().unwrap().iter().skip(asked_at).find(|seen| is_it(&seen.message)).cloned();
+            let found = self.seen.lock().unwrap().iter().find(|seen| is_it(&seen.message)).cloned();
             match found {
                 Some(answer) => return answer.message,
                 None => count.changed().await.unwrap(),
