@@ -113,7 +113,13 @@ impl Context {
         match (pong, place) {
             (Some(pong), place @ Some(_)) => send(pong, place),
             (None, Some(place)) => {
-                events.unwrap_or(&self.events).question(asked.with(place, send));
+                let send = Arc::new(send);
+                let tell = {
+                    let send = Arc::clone(&send);
+                    Box::new(move |bytes| send(bytes, None))
+                };
+                let question = asked.with(move |bytes| send(bytes, Some(place)), Some(tell));
+                events.unwrap_or(&self.events).question(question);
             }
             (_, None) => self.stray(&format!(
                 "a request `{}` of the server, which asks too much at once",

@@ -4,15 +4,17 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
+use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Message, Request, code};
 
 use crate::answer::AnswerOutcome;
-use crate::context::Place;
 use crate::error::excerpt;
 use crate::message;
 
-/// Sends a message to the server, or says in the log why not. The place is given back when an answer is sent.
-type Send = Box<dyn Fn(Bytes, Option<Place>) + std::marker::Send + Sync>;
+/// Sends the answer's bytes to the server, or says in the log why not.
+type Deliver = Box<dyn FnOnce(Bytes) + Send + Sync>;
+
+/// Sends what is said to the server before that.
+type Tell = Box<dyn Fn(Bytes) + Send + Sync>;
 
 /// A request of the server: sampling, elicitation, roots, or whatever else a server may ask its client.
 ///
@@ -23,9 +25,9 @@ pub struct Question {
     id: Id,
     id_text: Range<usize>,
     params: Option<Range<usize>>,
-    send: Send,
-    /// Among the questions that may wait; `None` when this one does not wait any more.
-    place: Option<Place>,
+    deliver: Option<Deliver>,
+    /// `None` where nothing can be said before the answer.
+    tell: Option<Tell>,
 }
 
 /// What a server asks, before anybody has been found to answer it.
@@ -66,17 +68,32 @@ impl Asked {
         (&*self.method == "ping").then(|| Bytes::from(jsonrpc::result(&self.id, "{}")))
     }
 
-    pub(crate) fn with(
-        self,
-        place: Place,
-        send: impl Fn(Bytes, Option<Place>) + std::marker::Send + Sync + 'static,
-    ) -> Question {
+    pub(crate) fn with(self, deliver: impl FnOnce(Bytes) + Send + Sync + 'static, tell: Option<Tell>) -> Question {
         let Self { message, method, id, id_text, params } = self;
-        Question { message, method, id, id_text, params, send: Box::new(send), place: Some(place) }
+        Question { message, method, id, id_text, params, deliver: Some(Box::new(deliver)), tell }
     }
 }
 
 impl Question {
+    /// A question that came by another way than as a request, such as in a modern server's `input_required`: as if the
+    /// server had sent it with this `id`. `answered` is given the whole response, an error when nobody answers.
+    ///
+    /// `None` when `params` are no JSON text.
+    pub fn posed(
+        id: &Id,
+        method: &str,
+        params: Option<&str>,
+        answered: impl FnOnce(Bytes) + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let params = params.map(|params| format!(",\"params\":{params}")).unwrap_or_default();
+        let method = jsonrpc::quote(method);
+        let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method}{params}}}"));
+        match jsonrpc::parse(&message).ok()? {
+            Message::Request(request) => Some(Asked::new(&message, request).with(answered, None)),
+            Message::Notification(_) | Message::Response(_) => None,
+        }
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &str {
@@ -129,17 +146,19 @@ impl Question {
 
     /// Lets go of it without an answer: the server has withdrawn it.
     pub fn withdrawn(mut self) {
-        self.place = None;
+        self.deliver = None;
     }
 
     /// Tells the server something about it before the answer, such as how far the work on it has come.
     pub fn notify(&self, method: &str, params: Option<&str>) {
-        (self.send)(message::notification(method, params), None);
+        if let Some(tell) = &self.tell {
+            tell(message::notification(method, params));
+        }
     }
 
     fn deliver(&mut self, bytes: Vec<u8>) {
-        if let Some(place) = self.place.take() {
-            (self.send)(Bytes::from(bytes), Some(place));
+        if let Some(deliver) = self.deliver.take() {
+            deliver(Bytes::from(bytes));
         }
     }
 

@@ -1,5 +1,7 @@
 //! `/mcp-rest/tools/list` and `/mcp-rest/tools/call`: LiteLLM's REST face to the same tools, names bare.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -45,8 +47,8 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
         caller: &caller,
         client: &client,
         hears: None,
-        rounds: Rounds::Pass,
-        patience: std::time::Duration::ZERO,
+        rounds: Rounds::Ask,
+        patience: Duration::ZERO,
         alone: None,
         scope: &scope,
         span: &span,
@@ -155,8 +157,8 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
         caller: &caller,
         client: &client,
         hears: None,
-        rounds: Rounds::Pass,
-        patience: std::time::Duration::ZERO,
+        rounds: Rounds::Ask,
+        patience: Duration::ZERO,
         alone: None,
         scope: &scope,
         span: &span,
