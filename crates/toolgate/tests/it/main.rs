@@ -37,4 +37,5 @@ mod sessions;
 mod stopping;
 mod support;
 mod telemetry;
+mod tokens;
 mod tool_rules;
