@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
 use crate::mcp::modern::parking::{self, Parking};
+use crate::mcp::modern::slots::Slots;
 use crate::mcp::session::{self, Sessions};
 use crate::mcp::sse_streams::SseStreams;
 use crate::telemetry::{Metrics, Traces};
@@ -37,6 +38,8 @@ pub struct Parts {
     pub sse_streams: SseStreams,
     /// Calls that wait for their clients.
     pub parking: Parking,
+    /// Sessions at servers for calls of clients without one.
+    pub slots: Slots,
     /// Places for streams of `subscriptions/listen`.
     pub listens: Arc<Semaphore>,
     /// How often the configuration has been replaced; tells those who listen.
@@ -82,6 +85,7 @@ impl Gateway {
             sessions,
             sse_streams: SseStreams::default(),
             parking: Parking::new(parking::LIFETIME),
+            slots: Slots::default(),
             listens: Arc::new(Semaphore::new(MAX_LISTENS)),
             reloads: watch::Sender::new(0),
             metrics,

@@ -289,6 +289,8 @@ impl Catalog {
         headers: Option<HeaderMap>,
     ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        // What is asked on the client's own connection meanwhile is about this call.
+        let _overhearing = visit.alone.and_then(|_| upstream.overhear(&lane));
         let timeout =
             self.call_timeout(upstream).saturating_add(visit.alone.map_or(Duration::ZERO, |alone| alone.patience));
         let (hears, rounds) = (visit.hears, visit.rounds);
