@@ -56,10 +56,17 @@ static NONE: LazyLock<Arc<Capabilities>> = LazyLock::new(|| {
 });
 
 impl ClientSide {
-    /// Nobody in particular: lists are fetched so, and whatever has no client behind it.
+    /// Nobody in particular: whatever has no client behind it.
     #[must_use]
     pub fn none() -> Self {
         Self { session: None, capabilities: Capabilities::none(), hears: None, log_level: None }
+    }
+
+    /// Nobody in particular among the clients that can do the same: lists are fetched so, since servers may list other
+    /// things to those whom they can ask.
+    #[must_use]
+    pub fn alike(&self) -> Self {
+        Self { capabilities: Arc::clone(&self.capabilities), ..Self::none() }
     }
 
     /// A client with this session that can do nothing for servers.

@@ -98,7 +98,7 @@ impl Upstream {
     pub fn hear_standalone(&self, caller: &Caller, client: &ClientSide) -> Result<(), CredentialError> {
         let Some(hears) = &client.hears else { return Ok(()) };
         let own = self.lane(caller, client)?;
-        let lists = self.lane(caller, &ClientSide::none())?;
+        let lists = self.lane(caller, &client.alike())?;
         if own.key.session.is_some() {
             self.pool.listen(&own, hears);
         }

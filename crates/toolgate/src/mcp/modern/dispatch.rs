@@ -82,8 +82,20 @@ impl Modern {
         let can = capabilities.flags();
         let as_seen = ClientSide { capabilities, log_level: client.log_level, ..ClientSide::none() };
         let revision = Revision::V2026_07_28;
-        let exchange =
-            Exchange { gateway, snapshot, caller, session: None, client: as_seen, scope, revision, trace_headers };
+        let exchange = Exchange {
+            gateway,
+            snapshot,
+            caller,
+            client: as_seen,
+            hears: None,
+            rounds: Rounds::Pass,
+            live: None,
+            outlet: None,
+            session: None,
+            scope,
+            revision,
+            trace_headers,
+        };
         let params = request.params.map(|params| without_client(params, client.client_info.is_some())).transpose()?;
         let method = request.method.as_ref().into();
         let knows_tasks = tasks::is_declared(client.capabilities);
@@ -258,8 +270,8 @@ impl Modern {
             client.hears = Some(Arc::clone(hears));
         }
         let patience = if may_be_asked { PATIENCE } else { Duration::ZERO };
-        let alone = Some(Alone { headers: &self.headers, patience });
-        let visit = Visit { client: &client, hears: Some(hears), alone, ..self.visit(span) };
+        let alone = Some(Alone { headers: &self.headers });
+        let visit = Visit { client: &client, hears: Some(hears), patience, alone, ..self.visit(span) };
         let catalog = &self.exchange.snapshot.catalog;
         let disabled = self.exchange.snapshot.settings.general.disabled;
         let params = self.params.as_deref();
