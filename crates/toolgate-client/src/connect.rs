@@ -84,6 +84,12 @@ fn patience(options: &Options) -> Duration {
     }
 }
 
+/// That opening the session took too long.
+fn late(server: &str, options: &Options) -> Error {
+    let method = if options.era == Era::Modern { METHOD } else { "initialize" };
+    timed_out(server, method, options.connect_timeout)
+}
+
 fn timed_out(server: &str, method: &str, after: Duration) -> Error {
     Error::new(server, Delivery::Unknown, Problem::TimedOut { method: method.into(), after })
 }

@@ -27,7 +27,7 @@
 //! model's API wants, and [`call_openai_tool`] carries out what the model answers:
 //!
 //! ```no_run
-//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, call_tool, load_mcp_tools};
+//! use toolgate_client::{Format, Options, Session, StdioTarget, Target, call_openai_tool, load_mcp_tools};
 //!
 //! # async fn run(tool_call: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Target::Stdio(StdioTarget {
@@ -51,8 +51,9 @@
 //! `initialize` unless it proves to speak that one; [`Era`] spares the question. What a server asks and says by itself
 //! reaches [`Events`]; a modern one tells of changes where it was asked to by [`Session::subscribe`]. The results of
 //! either kind of server are handed on as they are: a modern one may want more input (`resultType`), which is for the
-//! caller to give. The crate needs a Unix; on Linux a
-//! child, and what descends from it, cannot outlive the session unseen.
+//! caller to give.
+//!
+//! The crate needs a Unix; on Linux a child, and what descends from it, cannot outlive the session unseen.
 //!
 //! Suggested reading order: `session`, `connect`, `modern`, `http/streamable`, `stdio`.
 

@@ -13,6 +13,7 @@ mod merge;
 mod naming;
 mod operations;
 mod owners;
+mod repeats;
 mod rules;
 mod scope;
 mod wishes;
@@ -26,6 +27,7 @@ pub use scope::{Scope, ScopeError};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use toolgate_client::Events;
 
 use crate::auth::Caller;
@@ -63,12 +65,21 @@ pub struct Visit<'a> {
     pub hears: Option<&'a Arc<dyn Events>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
-    /// What a call may take longer than usual, because its client may be asked in between.
-    pub patience: Duration,
+    /// What only a request has that stands alone.
+    pub alone: Option<Alone<'a>>,
     /// The servers that the path or header selected.
     pub scope: &'a Scope,
     /// The trace of the operation that this is part of.
     pub span: &'a OperationSpan,
+}
+
+/// What only a request of a revision without sessions has.
+#[derive(Clone, Copy)]
+pub struct Alone<'a> {
+    /// Its HTTP headers, which repeat some of a call's arguments.
+    pub headers: &'a HeaderMap,
+    /// What its call may take longer than usual, because the client may be asked in between.
+    pub patience: Duration,
 }
 
 impl<'a> Visit<'a> {

@@ -30,8 +30,7 @@ pub(super) async fn connect(target: &HttpTarget, options: &Options) -> Result<Co
         }
     };
     let outcome = timeout(options.connect_timeout, attempt).await;
-    let connected =
-        outcome.unwrap_or_else(|_| Err(super::timed_out(&place.server, "initialize", options.connect_timeout)))?;
+    let connected = outcome.unwrap_or_else(|_| Err(super::late(&place.server, options)))?;
     unless_connected.disarm();
     Ok(connected)
 }

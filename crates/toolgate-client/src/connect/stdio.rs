@@ -27,8 +27,7 @@ struct Child {
 
 pub(super) async fn connect(target: &StdioTarget, options: &Options) -> Result<Connected, Error> {
     let attempt = timeout(options.connect_timeout, speak(target, options));
-    let late = |_| Err(super::timed_out(&target.command, "initialize", options.connect_timeout));
-    attempt.await.unwrap_or_else(late)
+    attempt.await.unwrap_or_else(|_| Err(super::late(&target.command, options)))
 }
 
 async fn speak(target: &StdioTarget, options: &Options) -> Result<Connected, Error> {

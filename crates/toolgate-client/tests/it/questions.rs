@@ -114,6 +114,38 @@ async fn a_calls_question_may_be_answered_later_and_with_the_calls_credentials()
 }
 
 #[tokio::test]
+async fn a_server_that_asks_too_much_at_once_gets_no_answer_to_the_rest_but_to_its_pings() {
+    struct Silent(Mutex<Vec<Question>>);
+    impl Events for Silent {
+        fn question(&self, question: Question) {
+            self.0.lock().expect("not poisoned").push(question);
+        }
+    }
+    let mut server = Old::serve("/messages").await;
+    let kept = Arc::new(Silent(Mutex::default()));
+    let options = Options { events: Arc::clone(&kept) as Arc<dyn Events>, ..Options::default() };
+    let _session = Session::connect(http(&server.url, HttpKind::Sse), options).await.expect("connects");
+    for number in 0..100 {
+        server.send(&format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"roots/list"}}"#));
+    }
+    server.send(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#);
+    while next(&mut server.posted).await["id"] != "p" {}
+    let questions = std::mem::take(&mut *kept.0.lock().expect("not poisoned"));
+    assert_eq!(questions.len(), 64);
+    drop(questions);
+    let mut refused = std::collections::HashSet::new();
+    while refused.len() < 64 {
+        let posted = next(&mut server.posted).await;
+        assert_eq!(posted["error"]["code"], -32601);
+        refused.insert(posted["id"].as_u64().expect("a number"));
+    }
+    server.send(QUESTION);
+    server.send(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#);
+    while next(&mut server.posted).await["id"] != "p" {}
+    assert_eq!(kept.0.lock().expect("not poisoned").len(), 1, "there is room again");
+}
+
+#[tokio::test]
 async fn a_session_ends_at_a_flood_of_junk_while_somebody_waits() {
     let server = Old::serve("/messages").await;
     let session = Session::connect(http(&server.url, HttpKind::Sse), Options::default()).await.expect("connects");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use toolgate_mcp::headers::Mismatch;
 use toolgate_mcp::views::ViewError;
 
 use super::merge::Outcome;
@@ -133,6 +134,9 @@ pub enum CallError {
         /// What may be sent.
         allowed: Vec<String>,
     },
+    /// The request's headers do not say what its arguments say.
+    #[error(transparent)]
+    Headers(#[from] Mismatch),
     /// The name leads nowhere.
     #[error(transparent)]
     Find(#[from] FindError),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use toolgate_mcp::headers::ParamHeaders;
 
 use super::errors::{FetchError, FindError};
 use super::list::{Entry, Kind, ServerList};
@@ -17,6 +18,8 @@ pub(super) struct Found {
     pub(super) own_name: String,
     /// It says of itself that calling it twice does no harm.
     pub(super) may_repeat: bool,
+    /// Its arguments that travel in headers as well.
+    pub(super) repeats: Option<Arc<ParamHeaders>>,
 }
 
 /// A list that was asked for, and whose.
@@ -219,11 +222,16 @@ impl Catalog {
 
 impl Found {
     pub(super) fn new(upstream: &Arc<Upstream>, own_name: &str) -> Self {
-        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned(), may_repeat: false }
+        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned(), may_repeat: false, repeats: None }
     }
 
     fn entry(upstream: &Arc<Upstream>, entry: &Entry) -> Self {
-        Self { upstream: Arc::clone(upstream), own_name: entry.name.to_string(), may_repeat: entry.may_repeat }
+        Self {
+            upstream: Arc::clone(upstream),
+            own_name: entry.name.to_string(),
+            may_repeat: entry.may_repeat,
+            repeats: entry.repeats.clone(),
+        }
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::value::RawValue;
 use toolgate_mcp::edit::Edit;
+use toolgate_mcp::headers::ParamHeaders;
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::method;
 use toolgate_mcp::views::{Hints, Item};
@@ -92,6 +95,8 @@ pub(super) struct Entry {
     pub(super) display_name: Option<Box<str>>,
     /// A tool that says of itself that calling it twice does no harm.
     pub(super) may_repeat: bool,
+    /// A tool's arguments that travel in headers as well, if it marks any.
+    pub(super) repeats: Option<Arc<ParamHeaders>>,
 }
 
 impl ServerList {
@@ -120,7 +125,14 @@ impl ServerList {
         let name: Box<str> = item.name.as_deref()?.into();
         let uri: Option<Box<str>> = item.uri.as_deref().map(Into::into);
         if kind != Kind::Tools {
-            return Some(Entry { raw: item.raw.into(), name, uri, display_name: None, may_repeat: true });
+            return Some(Entry {
+                raw: item.raw.into(),
+                name,
+                uri,
+                display_name: None,
+                may_repeat: true,
+                repeats: None,
+            });
         }
         if rules::verdict(server, separator, &name) == Verdict::Withheld {
             self.withheld.insert(name);
@@ -130,7 +142,8 @@ impl ServerList {
         let display_name = server.tools.display_names.get(&*name).map(|shown| shown.as_str().into());
         let hints = item.annotations.map(Hints::read).unwrap_or_default();
         let may_repeat = hints.read_only || hints.idempotent;
-        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat })
+        let repeats = item.input_schema.and_then(|schema| repeats(server, &name, schema));
+        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat, repeats })
     }
 
     /// Adds an item, unless it cannot be told apart on the wire from one that is there.
@@ -169,6 +182,18 @@ impl ServerList {
     /// Whether the server has this name, and a rule of its configuration keeps it back.
     pub(super) fn is_withheld(&self, bare: &str) -> bool {
         self.withheld.contains(bare)
+    }
+}
+
+/// The arguments that a tool marks. Marks that break the rules mean nothing: its callers cannot know the headers.
+fn repeats(server: &ServerSettings, name: &str, input_schema: &RawValue) -> Option<Arc<ParamHeaders>> {
+    match ParamHeaders::read(input_schema) {
+        Ok(marked) if marked.is_empty() => None,
+        Ok(marked) => Some(Arc::new(marked)),
+        Err(error) => {
+            tracing::warn!(server.name = %server.prefix, tool.name = name, reason = %error, "the marks of a tool are ignored");
+            None
+        }
     }
 }
 

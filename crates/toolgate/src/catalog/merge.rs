@@ -1,5 +1,7 @@
 //! The lists of several servers as one list, serialized once and served many times.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::sync::Cache;
 use serde_json::json;
+use toolgate_mcp::uris;
 
 use super::errors::FetchError;
 use super::list::{Entry, Kind, ServerList};
-use super::naming::uri_prefix;
+use super::naming::prefixed_uri;
 use crate::config::settings::{Naming, PrefixMode, ServerSettings};
 use crate::upstream::Upstream;
 
@@ -212,6 +215,8 @@ struct Index {
     by_name: HashMap<String, Origin>,
     by_uri: HashMap<String, Origin>,
     texts: Vec<String>,
+    /// The first source with a tool of this user interface.
+    interfaces: HashMap<String, usize>,
 }
 
 impl Index {
@@ -228,7 +233,7 @@ impl Index {
                     Kind::Tools | Kind::Prompts if index.by_name.contains_key(&name) => {
                         displaced.push((server, entry, origin));
                     }
-                    Kind::Tools | Kind::Prompts => index.add_named(kind, entry, name, origin),
+                    Kind::Tools | Kind::Prompts => index.add_named(kind, server, entry, name, origin),
                     Kind::Resources | Kind::Templates => index.add_located(kind, server, entry, &name, origin),
                 }
             }
@@ -239,9 +244,23 @@ impl Index {
         index
     }
 
-    fn add_named(&mut self, kind: Kind, entry: &Entry, name: String, origin: Origin) {
-        self.texts.push(entry.listed_as(kind, &name, None).into_owned());
+    fn add_named(&mut self, kind: Kind, server: &ServerSettings, entry: &Entry, name: String, origin: Origin) {
+        let text = entry.listed_as(kind, &name, None);
+        let text = self.with_own_interface(server, origin.source, &text).unwrap_or_else(|| text.into_owned());
+        self.texts.push(text);
         self.by_name.insert(name, origin);
+    }
+
+    /// A tool whose user interface has a URI that an earlier server's has too; it is named as the resource is.
+    fn with_own_interface(&mut self, server: &ServerSettings, source: usize, tool: &str) -> Option<String> {
+        // Most tools have none, and need not be read once more.
+        memchr::memmem::find(tool.as_bytes(), b"esourceUri")?;
+        let owners = RefCell::new(&mut self.interfaces);
+        let map = |uri: &str| {
+            let owner = *owners.borrow_mut().entry(uri.to_owned()).or_insert(source);
+            (owner != source).then(|| prefixed_uri(server, uri))
+        };
+        uris::in_item(tool, &map).ok().map(Cow::into_owned)
     }
 
     /// What would be listed under a name that is taken is listed under another that calls may use for it; behind the
@@ -254,7 +273,7 @@ impl Index {
             PrefixMode::Never => None,
         };
         match other {
-            Some(name) => self.add_named(kind, entry, name, origin),
+            Some(name) => self.add_named(kind, server, entry, name, origin),
             None => tracing::warn!(
                 server.name = %server.prefix,
                 name = %entry.name,
@@ -265,7 +284,7 @@ impl Index {
 
     fn add_located(&mut self, kind: Kind, server: &ServerSettings, entry: &Entry, name: &str, origin: Origin) {
         let own = entry.uri.as_deref().unwrap_or_default();
-        let other = self.by_uri.contains_key(own).then(|| format!("{}{own}", uri_prefix(server)));
+        let other = self.by_uri.contains_key(own).then(|| prefixed_uri(server, own));
         self.texts.push(entry.listed_as(kind, name, other.as_deref()).into_owned());
         self.by_uri.insert(other.unwrap_or_else(|| own.to_owned()), origin);
     }

@@ -46,7 +46,7 @@ fn prefixes(server: &ServerSettings) -> impl Iterator<Item = &str> {
 
 /// What is put before the URI of a resource that an earlier server has as well: `{prefix}+`, in the form of a URI's
 /// scheme (RFC 3986, 3.1), since there are clients that refuse a whole list for one URI that is none.
-pub(super) fn uri_prefix(server: &ServerSettings) -> String {
+fn uri_prefix(server: &ServerSettings) -> String {
     let mut scheme: String = server
         .prefix
         .chars()
@@ -57,6 +57,21 @@ pub(super) fn uri_prefix(server: &ServerSettings) -> String {
     }
     scheme.push('+');
     scheme
+}
+
+/// Begins the URIs of user interfaces (MCP Apps). Clients know them by it, so it stays in front.
+const UI: &str = "ui://";
+
+/// `own` as it is listed for `server` where an earlier server has the same.
+pub(super) fn prefixed_uri(server: &ServerSettings, own: &str) -> String {
+    let (scheme, rest) = own.strip_prefix(UI).map_or(("", own), |rest| (UI, rest));
+    format!("{scheme}{}{rest}", uri_prefix(server))
+}
+
+/// The URI on `server` itself that [`prefixed_uri`] made `uri` of.
+pub(super) fn own_uri(server: &ServerSettings, uri: &str) -> Option<String> {
+    let (scheme, rest) = uri.strip_prefix(UI).map_or(("", uri), |rest| (UI, rest));
+    Some(format!("{scheme}{}", rest.strip_prefix(&uri_prefix(server))?))
 }
 
 #[cfg(test)]
@@ -103,6 +118,16 @@ mod tests {
             let mut server = http_server("files", "http://127.0.0.1:1/mcp");
             server.prefix = prefix.to_owned();
             assert_eq!(uri_prefix(&server), expected, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_prefixed_uri_leads_back_to_the_servers_own() {
+        let server = http_server("maps", "http://127.0.0.1:1/mcp");
+        for (own, listed) in [("file:///a", "maps+file:///a"), ("ui://view", "ui://maps+view"), ("x", "maps+x")] {
+            assert_eq!(prefixed_uri(&server, own), listed);
+            assert_eq!(own_uri(&server, listed).as_deref(), Some(own));
+            assert_eq!(own_uri(&server, own), None);
         }
     }
 }

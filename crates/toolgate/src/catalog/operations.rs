@@ -20,7 +20,7 @@ use super::find::{self, Found};
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Position};
 use super::owners::Owners;
-use super::{Catalog, Scope, Visit, rules};
+use super::{Catalog, Scope, Visit, repeats, rules};
 use crate::telemetry::SpanFacts;
 use crate::upstream::{Ask, ClientSide, Form, Reply, State, Upstream, UpstreamError};
 
@@ -168,7 +168,8 @@ impl Catalog {
         let call = Named::read(params)?;
         let found = self.find(Kind::Tools, visit, &call.name).await?;
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
-        self.send_named(visit, method::TOOLS_CALL, params, &call, found).await
+        let repeated = repeats::headers(visit.alone.map(|alone| alone.headers), found.repeats.as_deref(), &call)?;
+        self.send_named(visit, method::TOOLS_CALL, params, &call, found, &repeated).await
     }
 
     /// Gets a prompt.
@@ -182,7 +183,7 @@ impl Catalog {
     ) -> Result<(F, Called), CallError> {
         let call = Named::read(params)?;
         let found = self.find(Kind::Prompts, visit, &call.name).await?;
-        self.send_named(visit, method::PROMPTS_GET, params, &call, found).await
+        self.send_named(visit, method::PROMPTS_GET, params, &call, found, &HeaderMap::new()).await
     }
 
     async fn send_named<F: Form>(
@@ -192,6 +193,7 @@ impl Catalog {
         params: Option<&RawValue>,
         call: &Named<'_>,
         found: Found,
+        headers: &HeaderMap,
     ) -> Result<(F, Called), CallError> {
         let params = params.map(RawValue::get).unwrap_or("{}");
         let mut edit = Edit::new(params);
@@ -200,7 +202,7 @@ impl Catalog {
         }
         let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat).await?;
+        let answer = self.send_with(visit, &found.upstream, method, &edit.finish(), may_repeat, headers).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -275,16 +277,30 @@ impl Catalog {
         params: &str,
         may_repeat: bool,
     ) -> Result<F, CallError> {
+        self.send_with(visit, upstream, method, params, may_repeat, &HeaderMap::new()).await
+    }
+
+    /// As [`Self::send`], with headers of the call's own.
+    async fn send_with<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        upstream: &Arc<Upstream>,
+        method: &str,
+        params: &str,
+        may_repeat: bool,
+        headers: &HeaderMap,
+    ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
-        let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
+        let timeout =
+            self.call_timeout(upstream).saturating_add(visit.alone.map_or(Duration::ZERO, |alone| alone.patience));
         let (hears, rounds) = (visit.hears, visit.rounds);
         let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
-            return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
+            return Ok(upstream.ask(&lane, Ask { params: Some(params), headers: Some(headers), ..ask }).await?);
         }
         let facts = SpanFacts { method, ..SpanFacts::default() };
         let span = visit.span.client_span(&upstream.settings.name, facts);
-        let mut headers = HeaderMap::new();
+        let mut headers = headers.clone();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
         let ask = Ask { params: params.as_deref(), headers: Some(&headers), ..ask };

@@ -11,7 +11,7 @@ use toolgate_mcp::uri_template::Template;
 use super::errors::FindError;
 use super::find::{Asked, Found, answered};
 use super::list::Kind;
-use super::naming::uri_prefix;
+use super::naming::own_uri;
 use super::{Catalog, Visit};
 
 /// Who may have a resource.
@@ -30,12 +30,10 @@ impl Catalog {
         if let Some((upstream, entry)) = self.merged_of(Kind::Resources, &resources).by_uri(uri) {
             return Ok(Owners::Known(Found::new(upstream, entry.uri.as_deref().unwrap_or(uri))));
         }
-        let behind_prefix = visit
-            .servers()
-            .iter()
-            .find_map(|upstream| Some((upstream, uri.strip_prefix(&uri_prefix(&upstream.settings))?)));
+        let behind_prefix =
+            visit.servers().iter().find_map(|upstream| Some((upstream, own_uri(&upstream.settings, uri)?)));
         if let Some((upstream, own)) = behind_prefix {
-            return Ok(Owners::Known(Found::new(upstream, own)));
+            return Ok(Owners::Known(Found::new(upstream, &own)));
         }
         let likely = likely_owners(uri, &resources, &templates);
         match resources.iter().find_map(|(_, list)| list.as_ref().err()) {

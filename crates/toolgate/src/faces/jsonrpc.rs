@@ -31,6 +31,7 @@ pub fn call_error(error: &CallError) -> ErrorObject {
         CallError::Params { tool, refused, .. } => {
             with_data(code::DENIED, error, json!({ "code": "params_not_allowed", "tool": tool, "params": refused }))
         }
+        CallError::Headers(mismatch) => with_data(mismatch.code(), error, json!({ "code": "header_mismatch" })),
         CallError::Find(find) => find_error(find),
         CallError::Upstream(upstream) => upstream_error(upstream),
     }

@@ -11,6 +11,7 @@ use crate::catalog::{CallError, FindError};
 pub fn call_error(error: &CallError) -> Response {
     let (status, word) = match error {
         CallError::BadParams(_) | CallError::Arguments(_) => (StatusCode::BAD_REQUEST, "invalid_parameter"),
+        CallError::Headers(_) => (StatusCode::BAD_REQUEST, "header_mismatch"),
         CallError::Params { .. } => (StatusCode::FORBIDDEN, "params_not_allowed"),
         CallError::Find(FindError::Unknown { .. }) => (StatusCode::NOT_FOUND, "tool_not_found"),
         CallError::Find(FindError::Ambiguous { .. }) => (StatusCode::BAD_REQUEST, "ambiguous_name"),

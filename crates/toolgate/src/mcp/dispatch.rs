@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use http::HeaderMap;
 use serde_json::value::RawValue;
@@ -132,7 +132,7 @@ impl Exchange {
 
     pub(super) fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let (caller, client, scope) = (&self.caller, &self.client, &self.scope);
-        Visit { caller, client, hears: None, rounds: Rounds::Pass, patience: Duration::ZERO, scope, span }
+        Visit { caller, client, hears: None, rounds: Rounds::Pass, alone: None, scope, span }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.

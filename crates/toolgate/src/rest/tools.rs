@@ -1,7 +1,5 @@
 //! `/mcp-rest/tools/list` and `/mcp-rest/tools/call`: LiteLLM's REST face to the same tools, names bare.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -48,7 +46,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
         client: &client,
         hears: None,
         rounds: Rounds::Pass,
-        patience: Duration::ZERO,
+        alone: None,
         scope: &scope,
         span: &span,
     };
@@ -157,7 +155,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
         client: &client,
         hears: None,
         rounds: Rounds::Pass,
-        patience: Duration::ZERO,
+        alone: None,
         scope: &scope,
         span: &span,
     };

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::sync::OwnedSemaphorePermit;
 use toolgate_client::{Call, Events};
+use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
 
 use super::Upstream;
@@ -134,7 +135,7 @@ impl Upstream {
         let connection = lease.connection();
         let mut call = Call::with_timeout(deadline.remaining());
         if let Some(headers) = ask.headers {
-            call.headers = headers.clone();
+            call.headers = understood(headers, connection.session.is_modern());
         }
         let (params, attended) = connection.ears.attend(&self.pool.shared.numbers, ask.params, ask.hears);
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears));
@@ -155,6 +156,19 @@ impl Upstream {
             }),
         }
     }
+}
+
+/// Those of `headers` that a server understands: older revisions do not repeat arguments in headers.
+fn understood(headers: &HeaderMap, is_modern: bool) -> HeaderMap {
+    let mut kept = headers.clone();
+    if !is_modern {
+        let repeats: Vec<HeaderName> =
+            kept.keys().filter(|name| name.as_str().starts_with(PARAM_PREFIX)).cloned().collect();
+        for name in repeats {
+            kept.remove(name);
+        }
+    }
+    kept
 }
 
 /// A request that the circuit let through.

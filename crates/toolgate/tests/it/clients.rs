@@ -5,8 +5,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    MASTER_KEY, Plan, PythonSdk, Server, Step, Target, TestGateway, config, everything, mcp_server_git,
-    mcp_server_time, node_client, python_client, rmcp_client, same_initialize, timeless, without_prefix,
+    Lifecycle, MASTER_KEY, NodeSdk, Plan, PythonSdk, Server, Step, Target, TestGateway, config, everything,
+    mcp_server_git, mcp_server_time, node_client, python_client, rmcp_client, same_initialize, timeless,
+    without_prefix,
 };
 
 /// Everything that server-everything has and that answers the same twice.
@@ -90,8 +91,8 @@ impl Client {
         match self {
             Self::Python1 => python_client(PythonSdk::One, target, plan, false).await,
             Self::Python2 => python_client(PythonSdk::Two, target, plan, false).await,
-            Self::Node => node_client(target, plan).await,
-            Self::Rmcp => rmcp_client(target, plan).await,
+            Self::Node => node_client(NodeSdk::One, target, plan, false).await,
+            Self::Rmcp => rmcp_client(Lifecycle::Handshake, target, plan).await,
         }
     }
 }
@@ -198,13 +199,32 @@ async fn the_typescript_sdk_works_over_the_legacy_sse_endpoint() {
 }
 
 #[tokio::test]
-async fn a_client_that_probes_for_the_newest_revision_finds_its_way() {
+async fn a_client_that_probes_for_the_newest_revision_gets_it_and_sees_the_same() {
     let server = everything::streamable().await;
-    let plan = everything_plan();
+    let plan = everything_plan().without_ping();
     let direct = python_client(PythonSdk::Two, &server.direct, &plan, true).await;
     let gate = TestGateway::start(config().server("peer", server.entry.clone())).await;
     let through = python_client(PythonSdk::Two, &key_holder(&gate.url("/mcp")), &plan.prefixed("peer-"), true).await;
-    same_account(direct, through, "peer-");
+    assert_eq!(through["initialize"], json!({"modern": true}));
+    let mut through = without_prefix(through, "peer-");
+    through["initialize"] = direct["initialize"].clone();
+    for step in through["steps"].as_array_mut().unwrap() {
+        without_what_2026_07_28_adds(&mut step["result"]);
+    }
+    same_account(direct, through, "");
+}
+
+fn without_what_2026_07_28_adds(result: &mut Value) {
+    let Some(fields) = result.as_object_mut() else { return };
+    for added in ["resultType", "ttlMs", "cacheScope"] {
+        fields.remove(added);
+    }
+    if let Some(meta) = fields.get_mut("_meta").and_then(Value::as_object_mut) {
+        meta.remove("io.modelcontextprotocol/serverInfo");
+        if meta.is_empty() {
+            fields.remove("_meta");
+        }
+    }
 }
 
 #[tokio::test]

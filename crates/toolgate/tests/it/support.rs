@@ -24,11 +24,15 @@ pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, script, tool};
 pub(crate) use fault_proxy::{Direction, End, Fault, FaultProxy};
 pub(crate) use fixture::{Era, Fixture};
 pub(crate) use gateway::{MASTER_KEY, TestGateway};
+pub(crate) use group::signal_kill;
 pub(crate) use http::{EventStream, Reply};
 pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
-pub(crate) use peers::{PythonSdk, Server, everything, mcp_server_git, mcp_server_time, node_client, python_client};
+pub(crate) use peers::{
+    NodeSdk, PythonSdk, Server, everything, mcp_server_git, mcp_server_time, modern_node_client, node_client,
+    python_client,
+};
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
 pub(crate) use rmcp_client::rmcp_client;

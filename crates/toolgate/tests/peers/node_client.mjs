@@ -1,10 +1,23 @@
-// The TypeScript SDK as a test peer. Takes and prints the same JSON as python_client.py.
+// The TypeScript SDK as a test peer, releases 1.x and 2.x alike. Takes and prints the same JSON as python_client.py.
 
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { McpError } from "@modelcontextprotocol/sdk/types.js";
+const task = JSON.parse(process.argv[2]);
+
+// Release 2 is one package, and knows revision 2026-07-28.
+const sdk = task.sdk === 2 ? await two() : await one();
+const { Client, SSEClientTransport, StdioClientTransport, StreamableHTTPClientTransport, RefusedError } = sdk;
+
+async function one() {
+  const { McpError } = await import("@modelcontextprotocol/sdk/types.js");
+  const parts = ["index", "sse", "stdio", "streamableHttp"];
+  const modules = await Promise.all(parts.map((part) => import(`@modelcontextprotocol/sdk/client/${part}.js`)));
+  return Object.assign({ RefusedError: McpError }, ...modules);
+}
+
+async function two() {
+  const client = await import("@modelcontextprotocol/client");
+  const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
+  return { ...client, StdioClientTransport, RefusedError: client.ProtocolError };
+}
 
 function transport(target) {
   if (target.transport === "stdio") {
@@ -49,13 +62,13 @@ async function attempt(client, step) {
   try {
     return { result: await deeds[step.do](client, step) };
   } catch (error) {
-    if (error instanceof McpError) return { error: { code: error.code, message: error.message } };
+    if (error instanceof RefusedError) return { error: { code: error.code, message: error.message } };
     throw error;
   }
 }
 
-const task = JSON.parse(process.argv[2]);
-const client = new Client({ name: "toolgate-tests", version: "1" });
+const options = { versionNegotiation: { mode: task.mode } };
+const client = new Client({ name: "toolgate-tests", version: "1" }, options);
 await client.connect(transport(task.target));
 const initialize = {
   serverInfo: client.getServerVersion(),

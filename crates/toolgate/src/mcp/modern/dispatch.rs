@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::response::Response;
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome, Events};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
@@ -25,7 +26,7 @@ use super::parking::{self, Parking};
 use super::refusal::Refusal;
 use super::respond::respond;
 use super::{Arrived, discover, tasks};
-use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error, with_uri};
+use crate::catalog::{Alone, CallError, Called, Kind, Read, Scope, Visit, is_tool_error, with_uri};
 use crate::faces::jsonrpc as face;
 use crate::mcp::dispatch::{Ended, ErrorType, Exchange};
 use crate::mcp::head::Accepts;
@@ -40,6 +41,8 @@ struct Modern {
     method: Box<str>,
     /// The parameters without what they say of the client.
     params: Option<Box<RawValue>>,
+    /// The headers of the HTTP request.
+    headers: HeaderMap,
     can: ClientCapabilities,
     /// Whether the client knows tasks.
     knows_tasks: bool,
@@ -70,12 +73,11 @@ pub(super) async fn serve(arrived: Arrived, request: &Request<'_>, client: Clien
 
 impl Modern {
     fn new(arrived: Arrived, request: &Request<'_>, client: Client<'_>, scope: Scope) -> Result<Self, ViewError> {
-        let Arrived { gateway, snapshot, caller, trace_headers, .. } = arrived;
+        let Arrived { gateway, snapshot, caller, headers, trace_headers, .. } = arrived;
         let server_info = discover::server_info(&snapshot.settings, &scope);
         let capabilities = Capabilities::read(Some(client.capabilities))?;
         let can = capabilities.flags();
-        let log_level = client.log_level.and_then(|level| crate::upstream::LogLevel::parse(level.name()));
-        let as_seen = ClientSide { capabilities, log_level, ..ClientSide::none() };
+        let as_seen = ClientSide { capabilities, log_level: client.log_level, ..ClientSide::none() };
         let revision = Revision::V2026_07_28;
         let exchange =
             Exchange { gateway, snapshot, caller, session: None, client: as_seen, scope, revision, trace_headers };
@@ -84,7 +86,7 @@ impl Modern {
         let params = params.map(|params| RawValue::from_string(params.into_owned())).transpose()?;
         let method = request.method.as_ref().into();
         let knows_tasks = tasks::is_declared(client.capabilities);
-        Ok(Self { exchange, method, params, can, knows_tasks, log_level: client.log_level, server_info })
+        Ok(Self { exchange, method, params, headers, can, knows_tasks, log_level: client.log_level, server_info })
     }
 
     async fn serve(self: Arc<Self>, id: Id, span: OperationSpan, outlet: Arc<Outlet>) -> Ended {
@@ -242,7 +244,8 @@ impl Modern {
     /// Asks the server, and waits however often it asks back.
     async fn ask(&self, span: &OperationSpan, hears: &Arc<dyn Events>) -> Done {
         let patience = if self.exchange.client.capabilities.can_be_asked() { PATIENCE } else { Duration::ZERO };
-        let visit = Visit { hears: Some(hears), patience, ..self.exchange.visit(span) };
+        let alone = Some(Alone { headers: &self.headers, patience });
+        let visit = Visit { hears: Some(hears), alone, ..self.exchange.visit(span) };
         let catalog = &self.exchange.snapshot.catalog;
         let disabled = self.exchange.snapshot.settings.general.disabled;
         let params = self.params.as_deref();

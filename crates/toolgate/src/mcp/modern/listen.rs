@@ -115,8 +115,7 @@ struct Listener {
 impl Listener {
     fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let Listen { caller, scope, .. } = &self.listen;
-        let (hears, rounds, patience) = (None, Rounds::Pass, Duration::ZERO);
-        Visit { caller, client: &self.client, hears, rounds, patience, scope, span }
+        Visit { caller, client: &self.client, hears: None, rounds: Rounds::Pass, alone: None, scope, span }
     }
 
     /// The servers in scope may say that their lists have changed.

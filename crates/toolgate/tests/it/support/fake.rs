@@ -38,6 +38,8 @@ pub(crate) enum Scripted {
     Http(u16, &'static str, String),
     /// The headers of an answer with this content type, then bytes without a line's end, for ever.
     Endless(&'static str),
+    /// The headers of an answer with this content type, then this text again and again, for ever.
+    Repeated(&'static str, String),
     /// Nothing; the connection stays open.
     Silence,
     /// This text as `result`, once [`FakeMcp::release`] is called.
@@ -156,6 +158,7 @@ struct Played {
     count: watch::Sender<usize>,
     generation: AtomicU64,
     endless_bytes: AtomicU64,
+    asked: AtomicU64,
     released: watch::Sender<bool>,
     said: broadcast::Sender<String>,
 }
@@ -168,6 +171,7 @@ impl FakeMcp {
             count: watch::Sender::new(0),
             generation: AtomicU64::new(1),
             endless_bytes: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             released: watch::Sender::new(false),
             said: broadcast::Sender::new(64),
         });
@@ -312,6 +316,11 @@ impl Played {
                 });
                 ([("content-type", *content_type)], Body::from_stream(body)).into_response()
             }
+            Scripted::Repeated(content_type, text) => {
+                let piece = Bytes::from(text.repeat(64));
+                let body = stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone()));
+                ([("content-type", *content_type)], Body::from_stream(body)).into_response()
+            }
             Scripted::Silence => std::future::pending().await,
             Scripted::Held(result) => {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();
@@ -363,8 +372,10 @@ impl Played {
 
     async fn ask(self: Arc<Self>, call: Seen, rounds: Vec<Vec<(&'static str, Value)>>, events: mpsc::Sender<String>) {
         let mut answers = Vec::new();
+        // Two sessions may have calls of the same id.
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
         for (round, questions) in rounds.into_iter().enumerate() {
-            let id = |at: usize| json!(format!("{}-{round}-{at}", call.message["id"]));
+            let id = |at: usize| json!(format!("{number}-{round}-{at}"));
             for (at, (method, params)) in questions.iter().enumerate() {
                 let question = json!({"jsonrpc": "2.0", "id": id(at), "method": method, "params": params});
                 if events.send(question.to_string()).await.is_err() {

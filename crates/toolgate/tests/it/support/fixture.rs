@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -34,18 +35,23 @@ impl Era {
 #[derive(Debug)]
 pub(crate) struct Fixture {
     url: String,
-    _process: Group,
+    era: Era,
+    process: Group,
 }
 
 impl Fixture {
     /// Starts one on a free port.
     pub(crate) async fn start(era: Era) -> Self {
-        let mut command = Command::new(program());
-        command.args(["http", "--era", era.argument()]).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut process = Group::start(&mut command);
-        let stdout = process.child.stdout.take().expect("stdout is a pipe");
-        let url = soon("the fixture listening", BufReader::new(stdout).lines().next_line()).await.unwrap();
-        Self { url: url.expect("the fixture prints its address"), _process: process }
+        let (url, process) = listening(era, "0").await;
+        Self { url, era, process }
+    }
+
+    /// Ends it as a crash would, and starts it again in the same place. It knows nothing of its sessions.
+    pub(crate) async fn restart(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.ended().await;
+        let (_, port) = self.url.trim_end_matches("/mcp").rsplit_once(':').expect("an address has a port");
+        (self.url, self.process) = listening(self.era, port).await;
     }
 
     /// Its endpoint.
@@ -57,6 +63,15 @@ impl Fixture {
     pub(crate) fn entry(&self) -> Entry {
         Entry::http(&self.url)
     }
+}
+
+async fn listening(era: Era, port: &str) -> (String, Group) {
+    let mut command = Command::new(program());
+    command.args(["http", "--era", era.argument(), "--port", port]).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut process = Group::start(&mut command);
+    let stdout = process.child.stdout.take().expect("stdout is a pipe");
+    let url = soon("the fixture listening", BufReader::new(stdout).lines().next_line()).await.unwrap();
+    (url.expect("the fixture prints its address"), process)
 }
 
 /// The program; examples lie beside the binaries that they are built with.

@@ -33,6 +33,11 @@ impl Group {
     }
 }
 
+/// Kills the process with this id, which a child of the test has told of itself.
+pub(crate) fn signal_kill(pid: &str) {
+    kill_process(Pid::from_raw(pid.parse().unwrap()).expect("a pid is not 0"), Signal::KILL).unwrap();
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.pid() {

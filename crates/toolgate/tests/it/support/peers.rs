@@ -39,13 +39,37 @@ pub(crate) async fn python_client(sdk: PythonSdk, target: &Target, plan: &Plan, 
     run_client(command).await
 }
 
-/// Runs `plan` with the TypeScript SDK.
-pub(crate) async fn node_client(target: &Target, plan: &Plan) -> Value {
-    let mut command = Command::new("node");
+/// Which release of the TypeScript SDK.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NodeSdk {
+    /// 1.x: revisions up to 2025-11-25.
+    One,
+    /// 2.x: revision 2026-07-28 too.
+    Two,
+}
+
+/// Runs `plan` with the TypeScript SDK. With `probe` 2.x asks for revision 2026-07-28 first.
+pub(crate) async fn node_client(sdk: NodeSdk, target: &Target, plan: &Plan, probe: bool) -> Value {
+    let (node, packages, number) = match sdk {
+        NodeSdk::One => (PathBuf::from("node"), "node", 1),
+        NodeSdk::Two => (node22(), "node-modern", 2),
+    };
+    let mut task = plan.task(target, if probe { "auto" } else { "legacy" });
+    task["sdk"] = number.into();
+    let mut command = Command::new(node);
     // A module that comes on standard input finds its packages from the working directory.
     let module = std::fs::File::open(source("node_client.mjs")).unwrap();
-    command.current_dir(installed("node")).args(["--input-type=module", "-"]);
-    command.arg(plan.task(target, "legacy").to_string()).stdin(module);
+    command.current_dir(installed(packages)).args(["--input-type=module", "-"]);
+    command.arg(task.to_string()).stdin(module);
+    run_client(command).await
+}
+
+/// Runs the TypeScript SDK of 2026-07-28; see its script for what it does.
+pub(crate) async fn modern_node_client(task: &Value) -> Value {
+    let mut command = Command::new("node");
+    let module = std::fs::File::open(source("modern_client.mjs")).unwrap();
+    command.current_dir(installed("node-modern")).args(["--input-type=module", "-"]);
+    command.arg(task.to_string()).stdin(module);
     run_client(command).await
 }
 

@@ -77,6 +77,12 @@ impl Target {
 }
 
 impl Plan {
+    /// The same without what 2026-07-28 does not have any more.
+    pub(crate) fn without_ping(mut self) -> Self {
+        self.steps.retain(|step| !matches!(step, Step::Ping));
+        self
+    }
+
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self { steps: steps.into_iter().collect(), prefix: String::new() }
     }

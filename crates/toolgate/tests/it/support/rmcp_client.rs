@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use rmcp::ServiceExt;
+use rmcp::ClientServiceExt;
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams, ReadResourceRequestParams,
     Reference,
@@ -12,22 +12,25 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use serde_json::{Value, json};
 
+use super::obliging::Lifecycle;
 use super::plan::{Plan, Step, Target};
 use super::soon;
 
 /// Runs `plan` with the Rust SDK, which has no HTTP+SSE.
-pub(crate) async fn rmcp_client(target: &Target, plan: &Plan) -> Value {
+pub(crate) async fn rmcp_client(lifecycle: Lifecycle, target: &Target, plan: &Plan) -> Value {
+    let mode = lifecycle.mode();
     let running = match target {
         Target::Streamable { url, headers } => {
             let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
             let config = StreamableHttpClientTransportConfig::with_uri(url.as_str()).custom_headers(headers);
-            soon("initialize", ().serve(StreamableHttpClientTransport::from_config(config))).await.unwrap()
+            let transport = StreamableHttpClientTransport::from_config(config);
+            soon("connecting", ().serve_with_lifecycle(transport, mode)).await.unwrap()
         }
         Target::Stdio { command, args } => {
             let mut child = tokio::process::Command::new(command);
             child.args(args);
             let (transport, _no_stderr) = TokioChildProcess::builder(child).stderr(Stdio::null()).spawn().unwrap();
-            soon("initialize", ().serve(transport)).await.unwrap()
+            soon("connecting", ().serve_with_lifecycle(transport, mode)).await.unwrap()
         }
         Target::Sse { .. } => panic!("the Rust SDK has no HTTP+SSE"),
     };
