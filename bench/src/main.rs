@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 mod answer;
+mod crowd;
 mod histogram;
 mod idle;
 mod launch;
@@ -35,6 +36,10 @@ enum Command {
     Load(load::Options),
     /// Opens many sessions and holds them, so that memory can be measured.
     Idle(idle::Options),
+    /// Opens many streams, has the upstream tell news, and waits until all have heard.
+    Streams(crowd::Options),
+    /// Opens many sessions, has the upstream forget them, and lets all of them call at once.
+    Storm(crowd::Options),
     /// Measures direct, nginx and toolgate, and prints one table.
     Report(report::Options),
     /// Runs a program on one core, so that it ends with its parent.
@@ -62,6 +67,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(if summary.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Idle(options) => runtime()?.block_on(idle::run(options)),
+        Command::Streams(options) => runtime()?.block_on(crowd::streams(options)),
+        Command::Storm(options) => runtime()?.block_on(crowd::storm(options)),
         Command::Report(options) => report::run(&options),
         Command::Launch(options) => Err(launch::exec(&options)),
     }

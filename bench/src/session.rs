@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
@@ -103,6 +104,18 @@ impl Session {
         tokio::time::timeout(PATIENCE, self.exchange(message))
             .await
             .map_err(|_elapsed| anyhow!("no answer within {PATIENCE:?}"))?
+    }
+
+    /// Opens the stream of a server's own messages, on this session's connection.
+    pub(crate) async fn listen(&mut self) -> anyhow::Result<Incoming> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        self.sender.ready().await.context("the connection was closed")?;
+        let response = self.sender.send_request(request).await.context("the stream does not open")?;
+        ensure!(response.status() == StatusCode::OK, "the stream does not open: {}", response.status());
+        Ok(response.into_body())
     }
 
     async fn exchange(&mut self, message: Bytes) -> anyhow::Result<Reply> {

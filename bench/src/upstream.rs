@@ -6,12 +6,11 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Either};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,8 +21,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use toolgate_mcp::jsonrpc::{self, Message, code};
 
+use crate::upstream::control::{Control, News};
 use crate::upstream::replies::{Replies, Spliced};
 
+pub(crate) mod control;
 mod replies;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -66,7 +67,7 @@ pub(crate) struct Listening {
 /// When a port cannot be had.
 pub(crate) async fn serve(options: Options) -> anyhow::Result<ExitCode> {
     crate::launch::raise_open_files();
-    let server = Arc::new(Server { replies: Replies::new(&options), sessions: AtomicU64::new(0), options });
+    let server = Arc::new(Server { replies: Replies::new(&options), control: Control::default(), options });
     let mut ports = Vec::new();
     let mut tasks = JoinSet::new();
     for instance in 0..server.options.instances {
@@ -89,8 +90,7 @@ pub(crate) async fn serve(options: Options) -> anyhow::Result<ExitCode> {
 struct Server {
     options: Options,
     replies: Replies,
-    /// How many sessions were opened; the number is the session's id.
-    sessions: AtomicU64,
+    control: Control,
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>) -> anyhow::Result<()> {
@@ -120,7 +120,16 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
 }
 
 impl Server {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Spliced> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Either<Spliced, News>> {
+        if *request.method() == Method::GET && request.headers().contains_key(SESSION_ID) {
+            let mut response = Response::new(Either::Right(self.control.stream()));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            return response;
+        }
+        self.answer_whole(request).await.map(Either::Left)
+    }
+
+    async fn answer_whole(&self, request: Request<Incoming>) -> Response<Spliced> {
         match *request.method() {
             Method::POST => {}
             Method::DELETE => return status(StatusCode::OK),
@@ -129,6 +138,12 @@ impl Server {
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
                 return response;
             }
+        }
+        if self.control.forgot(request.headers()) {
+            return status(StatusCode::NOT_FOUND);
+        }
+        if let Some(counts) = self.control.steer(request.uri().path()) {
+            return Response::new(self.replies.plain(&counts));
         }
         match request.into_body().collect().await {
             Ok(body) => self.answer_message(&body.to_bytes()),
@@ -150,8 +165,7 @@ impl Server {
             }
         };
         if request.method == "initialize" && !self.options.stateless {
-            let session = self.sessions.fetch_add(1, Ordering::Relaxed);
-            response.headers_mut().insert(SESSION_ID, HeaderValue::from(session));
+            response.headers_mut().insert(SESSION_ID, self.control.open());
         }
         response
     }

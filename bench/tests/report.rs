@@ -89,3 +89,29 @@ fn sessions_are_held_until_stdin_ends_and_then_used_again() {
     assert_eq!(held()["sessions"], 125);
     assert!(idle.0.wait().unwrap().success());
 }
+
+fn crowd(subcommand: &str, url: &str) -> (bool, Value) {
+    let upstream = url.strip_suffix("/mcp").unwrap();
+    let flags = [subcommand, "--url", url, "--upstream", upstream, "--sessions", "40"];
+    let ran = Command::new(BENCH).args(flags).output().unwrap();
+    let said = serde_json::from_slice(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
+    (ran.status.success(), said)
+}
+
+#[test]
+fn every_stream_hears_the_news() {
+    let (_upstream, url) = upstream(&[]);
+    let (success, said) = crowd("streams", &url);
+    assert!(success, "{said}");
+    assert_eq!((&said["sessions"], &said["lost"]), (&Value::from(40), &Value::from(0)));
+    assert!(said["took_ms"].as_f64().unwrap() >= said["half_ms"].as_f64().unwrap());
+}
+
+#[test]
+fn sessions_that_the_upstream_forgot_are_lost_where_nobody_opens_them_again() {
+    let (_upstream, url) = upstream(&[]);
+    let (success, said) = crowd("storm", &url);
+    assert!(!success, "{said}");
+    assert_eq!((&said["lost"], &said["reopened"]), (&Value::from(40), &Value::from(0)));
+}

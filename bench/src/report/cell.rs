@@ -4,6 +4,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::crowd;
 use crate::idle::Held;
 use crate::load::{CalledMethod, Summary};
 use crate::process::{self, Memory};
@@ -56,6 +57,7 @@ pub(crate) struct Numbers {
     pub(crate) closed: Option<Summary>,
     pub(crate) idle: Option<IdleNumbers>,
     pub(crate) ready_ms: Option<f64>,
+    pub(crate) crowd: Option<crowd::Summary>,
     /// The target's memory at the end.
     pub(crate) memory: Option<Memory>,
 }
@@ -81,6 +83,8 @@ pub(crate) fn measure(plan: &Plan, scenario: &Scenario, target: Target, round: u
     let outcome = match &scenario.work {
         Work::Load(load) => measure_load(plan, load, target, &mut numbers),
         Work::Idle(idle) => measure_idle(plan, idle, target, &mut numbers),
+        Work::Streams { sessions } => measure_crowd(plan, "streams", *sessions, target, &mut numbers),
+        Work::Storm { sessions } => measure_crowd(plan, "storm", *sessions, target, &mut numbers),
         Work::Start => measure_start(plan, target, &mut numbers),
     };
     let failure = outcome.err().map(|error| format!("{error:#}"));
@@ -184,6 +188,32 @@ fn idle_arguments(stage: &Stage, sessions: u32, tool: Option<&String>) -> Vec<St
     let mut arguments = stage.arguments(sessions.max(1));
     arguments.extend(tool.into_iter().flat_map(|tool| strings(["--call-tool", tool])));
     arguments
+}
+
+/// `streams` or `storm`: many sessions that wait for the same.
+fn measure_crowd(
+    plan: &Plan,
+    subcommand: &str,
+    sessions: u32,
+    target: Target,
+    numbers: &mut Numbers,
+) -> anyhow::Result<()> {
+    let servers = Servers { count: 1, tools_each: 10, answer_bytes: 256, sse: false };
+    let stage = Stage::set(plan, &servers, target)?;
+    let mut arguments = stage.arguments((sessions / plan.fewer).max(1));
+    arguments.extend(strings(["--upstream", &format!("http://127.0.0.1:{}", stage.upstreams.ports[0])]));
+    arguments.extend(strings(["--tool", &tool_name(target)]));
+    if let Some(gateway) = &stage.gateway {
+        arguments.extend(strings(["--watch-pid", &gateway.running.pid().to_string()]));
+    }
+    let summary: crowd::Summary = stage::run_own(plan, subcommand, &arguments, &stage.key, stage.dir.path())?;
+    numbers.memory = summary.watched_memory;
+    let (lost, reopened, sessions) = (summary.lost, summary.reopened, summary.sessions);
+    numbers.crowd = Some(summary);
+    ensure!(lost == 0, "{lost} of {sessions} sessions were lost");
+    // One session of the upstream for each, and one for the list.
+    ensure!(reopened.is_none_or(|opened| opened <= sessions as u64 + 1), "{reopened:?} sessions were opened again");
+    Ok(())
 }
 
 fn measure_start(plan: &Plan, target: Target, numbers: &mut Numbers) -> anyhow::Result<()> {

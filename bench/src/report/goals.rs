@@ -72,9 +72,17 @@ impl Goal {
     }
 }
 
-/// CPU time of the target per call in closed loop.
+/// CPU time of the target per call in closed loop; of a crowd, per session.
 pub(crate) fn cpu_us(numbers: &Numbers) -> Option<f64> {
-    numbers.closed.as_ref()?.watched_cpu_us_per_call
+    match &numbers.crowd {
+        Some(crowd) => crowd.watched_cpu_us_each,
+        None => numbers.closed.as_ref()?.watched_cpu_us_per_call,
+    }
+}
+
+/// Until the last of a crowd had what it waited for.
+pub(crate) fn all_served_ms(numbers: &Numbers) -> Option<f64> {
+    Some(numbers.crowd.as_ref()?.took_ms)
 }
 
 /// Calls per second in closed loop.

@@ -17,6 +17,10 @@ pub(crate) enum Work {
     Load(Load),
     /// Sessions that are opened and then held without a socket.
     Idle(Idle),
+    /// A stream per session, and news for all of them.
+    Streams { sessions: u32 },
+    /// Sessions that the upstream forgets, and that all call at once.
+    Storm { sessions: u32 },
     /// From the start of the process to its first right answer, and the memory then.
     Start,
 }
@@ -54,7 +58,7 @@ impl Scenario {
     pub(crate) fn applies_to(&self, target: Target) -> bool {
         match self.work {
             Work::Load(_) => true,
-            Work::Idle(_) => target == Target::Toolgate,
+            Work::Idle(_) | Work::Streams { .. } | Work::Storm { .. } => target == Target::Toolgate,
             Work::Start => target != Target::Direct,
         }
     }
@@ -109,6 +113,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "10,000 idle sessions, each called once",
         work: Work::Idle(Idle { sessions: 10_000, called: true }),
     },
+    Scenario { name: "news to 1,000 open streams", work: Work::Streams { sessions: 1000 } },
+    Scenario { name: "1,000 sessions after an upstream's restart", work: Work::Storm { sessions: 1000 } },
     Scenario { name: START, work: Work::Start },
 ];
 

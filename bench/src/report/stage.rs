@@ -187,9 +187,20 @@ fn answers(port: u16, path: &str, status: &str) -> bool {
 
 /// Runs `load` with `arguments` and returns what it printed, whether or not the answers were right.
 pub(crate) fn load<T: DeserializeOwned>(plan: &Plan, arguments: &[String], key: &str, dir: &Path) -> anyhow::Result<T> {
-    let mut command = own_command(plan, "load")?;
+    run_own(plan, "load", arguments, key, dir)
+}
+
+/// Runs one of our own subcommands, as [`load`] does.
+pub(crate) fn run_own<T: DeserializeOwned>(
+    plan: &Plan,
+    subcommand: &str,
+    arguments: &[String],
+    key: &str,
+    dir: &Path,
+) -> anyhow::Result<T> {
+    let mut command = own_command(plan, subcommand)?;
     command.args(arguments).env("TOOLGATE_BENCH_KEY", key).stdout(Stdio::piped());
-    let mut running = Running::start("load", &mut command, dir)?;
+    let mut running = Running::start(subcommand, &mut command, dir)?;
     let mut out = String::new();
     running
         .child

@@ -60,6 +60,11 @@ impl Replies {
         }
     }
 
+    /// Numbers, as JSON without an envelope.
+    pub(crate) fn plain(&self, counts: &super::control::Counts) -> Spliced {
+        Spliced { head: Some(json!(counts).to_string().into()), tail: None, chunked: false }
+    }
+
     /// A message that is complete, as a body.
     pub(crate) fn whole(&self, message: &[u8]) -> Spliced {
         if !self.sse {

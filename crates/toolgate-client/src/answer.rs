@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use toolgate_mcp::jsonrpc::{Id, Outcome, Response};
+use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome, Response};
 
 /// The answer to one request. It owns the message's bytes; nothing of them is changed.
 #[derive(Clone)]
@@ -38,6 +38,19 @@ impl Answer {
             start..start + part.len()
         };
         Some(Self { id: place(response.id_text?), outcome: place(raw), is_result, message: message.clone() })
+    }
+
+    /// The same answer with `result`, JSON text, in place of its result or error.
+    ///
+    /// `None` when `result` is no JSON text.
+    #[must_use]
+    pub fn with_result(&self, result: &str) -> Option<Self> {
+        let id = std::str::from_utf8(&self.message[self.id.clone()]).ok()?;
+        let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}"));
+        match jsonrpc::parse(&message).ok()? {
+            Message::Response(response) => Self::new(&message, &response),
+            Message::Request(_) | Message::Notification(_) => None,
+        }
     }
 
     /// The result or the error.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
+use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Message, Request, code};
 
 use crate::answer::AnswerOutcome;
 use crate::error::excerpt;
@@ -69,6 +69,25 @@ impl Asked {
 }
 
 impl Question {
+    /// A question that came by another way than as a request, such as in a modern server's `input_required`: as if the
+    /// server had sent it with this `id`. `answered` is given the whole response, an error when nobody answers.
+    ///
+    /// `None` when `params` are no JSON text.
+    pub fn posed(
+        id: &Id,
+        method: &str,
+        params: Option<&str>,
+        answered: impl FnOnce(Bytes) + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let params = params.map(|params| format!(",\"params\":{params}")).unwrap_or_default();
+        let method = jsonrpc::quote(method);
+        let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method}{params}}}"));
+        match jsonrpc::parse(&message).ok()? {
+            Message::Request(request) => Some(Asked::new(&message, request).with(answered)),
+            Message::Notification(_) | Message::Response(_) => None,
+        }
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &str {

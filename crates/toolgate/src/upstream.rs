@@ -25,11 +25,13 @@ mod error;
 mod headers;
 mod lane;
 mod level;
+mod listens;
 mod news;
 mod outfit;
 mod pool;
 mod progress;
 mod reply;
+mod rounds;
 mod shared;
 mod standing;
 mod status;
@@ -47,14 +49,14 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use toolgate_client::{Answer, AnswerOutcome, ServerFacts};
+use toolgate_client::{Answer, AnswerOutcome, Era, ServerFacts};
 
 pub use all::Upstreams;
 pub use ask::{Ask, Rounds};
 pub use circuit::CircuitState;
 pub use client_side::{Capabilities, ClientSide};
 pub use credential::CredentialError;
-pub use error::{Blame, UpstreamError, Wait};
+pub use error::{Blame, Reader, UpstreamError, Wait};
 pub use headers::AuthResolution;
 pub use lane::{Lane, SessionKey};
 pub use level::LogLevel;
@@ -111,6 +113,24 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::request`].
     pub async fn ask<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<F, UpstreamError> {
+        let answer: F = self.ask_once(lane, ask).await?;
+        if ask.rounds == Rounds::Pass || !self.is_modern() {
+            return Ok(answer);
+        }
+        if !rounds::may_be_asked_back(ask.method) {
+            return Ok(rounds::for_legacy(answer));
+        }
+        // In a box, since it is rare and every request would carry its size.
+        Box::pin(self.go_rounds(lane, ask, answer)).await.map(rounds::for_legacy)
+    }
+
+    /// Whether the server speaks revision 2026-07-28, as far as is known.
+    #[must_use]
+    pub fn is_modern(&self) -> bool {
+        self.pool.era() == Some(Era::Modern)
+    }
+
+    async fn ask_once<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<F, UpstreamError> {
         let began = Instant::now();
         match self.try_ask::<F>(lane, ask).await {
             Ok((sent, held)) => Ok(F::finish(sent, HeldByRequest { upstream: self, ask, began, held })),

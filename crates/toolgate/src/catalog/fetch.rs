@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use moka::future::Cache;
+use toolgate_client::Transport;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::quote;
+use toolgate_mcp::translate::results;
 use toolgate_mcp::views::Page;
 
 use super::errors::FetchError;
-use super::list::{Kind, ServerList};
+use super::list::{Kind, Listed, ServerList};
 use crate::config::Settings;
 use crate::upstream::{Lane, Upstream};
 
@@ -53,6 +55,14 @@ struct Key {
     revision: u64,
 }
 
+/// All pages of a list.
+#[derive(Default)]
+struct Pages {
+    items: Vec<Box<str>>,
+    /// How long a modern server lets it be kept; a legacy one has no say in that.
+    keep_for: Option<Duration>,
+}
+
 /// The last failure.
 #[derive(Clone)]
 struct Failed {
@@ -87,7 +97,10 @@ impl Lists {
     ) -> Result<Arc<ServerList>, Arc<FetchError>> {
         let key = key(kind, upstream, lane);
         if let Some(list) = self.cache.get(&key).await {
-            return Ok(list);
+            if !list.is_stale() {
+                return Ok(list);
+            }
+            self.cache.invalidate(&key).await;
         }
         if let Some(failed) = self.failed.get(&key).filter(|failed| Instant::now() < failed.until) {
             return Err(failed.error);
@@ -133,6 +146,11 @@ impl Lists {
         self.cache.get(&key(kind, upstream, lane)).await
     }
 
+    /// Has the list fetched again when it is next asked for.
+    pub(super) async fn forget(&self, kind: Kind, upstream: &Upstream, lane: &Lane) {
+        self.cache.invalidate(&key(kind, upstream, lane)).await;
+    }
+
     /// The list, fetched again unless it is young; for a name that is not in the kept one.
     pub(super) async fn refreshed(
         &self,
@@ -158,8 +176,14 @@ impl Lists {
         let deadline = Instant::now() + timeout;
         let facts = upstream.facts(lane, timeout).await?;
         let offered = Fields::read(facts.capabilities.get()).is_ok_and(|all| all.get(kind.capability()).is_some());
-        let items = if offered { self.pages(kind, upstream, lane, deadline).await? } else { Vec::new() };
-        Ok(Arc::new(ServerList::build(kind, &upstream.settings, &self.separator, &items)))
+        let is_modern = !facts.revision.has_handshake();
+        let is_http = facts.transport != Transport::Stdio;
+        let Pages { items, keep_for } = match offered {
+            true => self.pages(kind, upstream, lane, deadline).await?,
+            false => Pages::default(),
+        };
+        let listed = Listed { wants_headers: is_modern && is_http, keep_for: keep_for.filter(|_| is_modern) };
+        Ok(Arc::new(ServerList::build(kind, &upstream.settings, &self.separator, &items, listed)))
     }
 
     async fn pages(
@@ -168,10 +192,10 @@ impl Lists {
         upstream: &Upstream,
         lane: &Lane,
         deadline: Instant,
-    ) -> Result<Vec<Box<str>>, FetchError> {
+    ) -> Result<Pages, FetchError> {
         let server = || upstream.settings.prefix.clone();
         let unreadable = |why: String| FetchError::Unreadable { server: server(), what: kind.field(), why };
-        let mut items = Vec::new();
+        let mut pages = Pages::default();
         let mut cursor: Option<String> = None;
         for _ in 0..self.max_pages {
             let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{}}}", quote(cursor)));
@@ -179,7 +203,7 @@ impl Lists {
             let answer = upstream.request(lane, kind.method(), params.as_deref(), left).await?;
             let result = match answer.outcome() {
                 toolgate_client::AnswerOutcome::Result(result) => result,
-                toolgate_client::AnswerOutcome::Error(error) if is_method_not_found(error) => return Ok(items),
+                toolgate_client::AnswerOutcome::Error(error) if is_method_not_found(error) => return Ok(pages),
                 toolgate_client::AnswerOutcome::Error(error) => {
                     let error = error.to_owned();
                     return Err(FetchError::Refused { server: server(), what: kind.field(), error });
@@ -189,10 +213,12 @@ impl Lists {
             for skipped in &page.skipped {
                 tracing::warn!(server.name = %upstream.settings.prefix, index = skipped.index, reason = %skipped.why, "an item of {} was left out", kind.method());
             }
-            items.extend(page.items.iter().map(|item| Box::<str>::from(item.raw)));
+            pages.items.extend(page.items.iter().map(|item| Box::<str>::from(item.raw)));
+            let keep_for = Duration::from_millis(results::caching(result).0);
+            pages.keep_for = Some(pages.keep_for.map_or(keep_for, |shortest| shortest.min(keep_for)));
             let next = page.next_cursor.map(std::borrow::Cow::into_owned);
             if next.is_none() {
-                return Ok(items);
+                return Ok(pages);
             }
             if next == cursor {
                 return Err(unreadable("the same cursor was given twice".to_owned()));

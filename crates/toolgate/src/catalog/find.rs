@@ -18,8 +18,8 @@ pub(super) struct Found {
     pub(super) own_name: String,
     /// It says of itself that calling it twice does no harm.
     pub(super) may_repeat: bool,
-    /// Its arguments that travel in headers as well.
-    pub(super) repeats: Option<Arc<ParamHeaders>>,
+    /// Its arguments that go to the server in headers too, if there are any.
+    pub(super) param_headers: Option<Arc<ParamHeaders>>,
 }
 
 /// A list that was asked for, and whose.
@@ -42,6 +42,15 @@ impl Catalog {
             return Ok(Found::entry(upstream, entry));
         }
         // In a box, because this is rare and large, and every call would carry its size.
+        Box::pin(self.find_thoroughly(kind, visit, name)).await
+    }
+
+    /// As [`Self::find`], with a list of its server that is fetched again.
+    pub(super) async fn find_anew(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
+        let found = self.find(kind, visit, name).await?;
+        if let Ok(lane) = self.lane(visit, &found.upstream) {
+            self.lists.forget(kind, &found.upstream, &lane).await;
+        }
         Box::pin(self.find_thoroughly(kind, visit, name)).await
     }
 
@@ -222,7 +231,7 @@ impl Catalog {
 
 impl Found {
     pub(super) fn new(upstream: &Arc<Upstream>, own_name: &str) -> Self {
-        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned(), may_repeat: false, repeats: None }
+        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned(), may_repeat: false, param_headers: None }
     }
 
     fn entry(upstream: &Arc<Upstream>, entry: &Entry) -> Self {
@@ -230,7 +239,7 @@ impl Found {
             upstream: Arc::clone(upstream),
             own_name: entry.name.to_string(),
             may_repeat: entry.may_repeat,
-            repeats: entry.repeats.clone(),
+            param_headers: entry.param_headers.clone(),
         }
     }
 }

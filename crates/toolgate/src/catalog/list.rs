@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use serde_json::value::RawValue;
 use toolgate_mcp::edit::Edit;
 use toolgate_mcp::headers::ParamHeaders;
 use toolgate_mcp::jsonrpc::quote;
@@ -73,6 +72,9 @@ impl Kind {
     }
 }
 
+/// A list is kept this long even when its server would have it fetched each time: every name is looked up in it.
+const SHORTEST_KEPT: Duration = Duration::from_secs(1);
+
 /// One server's list, after the server's rules.
 #[derive(Debug)]
 pub(super) struct ServerList {
@@ -81,6 +83,7 @@ pub(super) struct ServerList {
     by_uri: HashMap<Box<str>, usize>,
     withheld: HashSet<Box<str>>,
     pub(super) fetched: Instant,
+    keep_for: Option<Duration>,
 }
 
 /// One item. `raw` is the server's text, with the rules' changes of description and schema made.
@@ -95,22 +98,39 @@ pub(super) struct Entry {
     pub(super) display_name: Option<Box<str>>,
     /// A tool that says of itself that calling it twice does no harm.
     pub(super) may_repeat: bool,
-    /// A tool's arguments that travel in headers as well, if it marks any.
-    pub(super) repeats: Option<Arc<ParamHeaders>>,
+    /// A tool's arguments that go to a modern server in headers too, if there are any.
+    pub(super) param_headers: Option<Arc<ParamHeaders>>,
+}
+
+/// What is known of the server that listed, beside its settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Listed {
+    /// It speaks revision 2026-07-28 over HTTP, where arguments may have to be repeated in headers.
+    pub(super) wants_headers: bool,
+    /// How long the list may be kept, if the server says so.
+    pub(super) keep_for: Option<Duration>,
 }
 
 impl ServerList {
     /// Applies `server`'s rules to the raw items that it listed.
-    pub(super) fn build(kind: Kind, server: &ServerSettings, separator: &str, items: &[Box<str>]) -> Self {
+    pub(super) fn build(
+        kind: Kind,
+        server: &ServerSettings,
+        separator: &str,
+        items: &[Box<str>],
+        listed: Listed,
+    ) -> Self {
         let mut list = Self {
             entries: Vec::with_capacity(items.len()),
             by_name: HashMap::with_capacity(items.len()),
             by_uri: HashMap::new(),
             withheld: HashSet::new(),
             fetched: Instant::now(),
+            keep_for: listed.keep_for,
         };
         for raw in items {
-            let entry = Item::read(raw, kind.field()).ok().and_then(|item| list.entry(kind, server, separator, &item));
+            let item = Item::read(raw, kind.field()).ok();
+            let entry = item.and_then(|item| list.entry(kind, server, separator, &item, listed.wants_headers));
             if let Some(entry) = entry
                 && !list.push(kind, entry)
             {
@@ -121,18 +141,19 @@ impl ServerList {
     }
 
     /// The entry for `item`; `None` when it is withheld.
-    fn entry(&mut self, kind: Kind, server: &ServerSettings, separator: &str, item: &Item<'_>) -> Option<Entry> {
+    fn entry(
+        &mut self,
+        kind: Kind,
+        server: &ServerSettings,
+        separator: &str,
+        item: &Item<'_>,
+        wants_headers: bool,
+    ) -> Option<Entry> {
         let name: Box<str> = item.name.as_deref()?.into();
         let uri: Option<Box<str>> = item.uri.as_deref().map(Into::into);
         if kind != Kind::Tools {
-            return Some(Entry {
-                raw: item.raw.into(),
-                name,
-                uri,
-                display_name: None,
-                may_repeat: true,
-                repeats: None,
-            });
+            let raw = item.raw.into();
+            return Some(Entry { raw, name, uri, display_name: None, may_repeat: true, param_headers: None });
         }
         if rules::verdict(server, separator, &name) == Verdict::Withheld {
             self.withheld.insert(name);
@@ -142,8 +163,16 @@ impl ServerList {
         let display_name = server.tools.display_names.get(&*name).map(|shown| shown.as_str().into());
         let hints = item.annotations.map(Hints::read).unwrap_or_default();
         let may_repeat = hints.read_only || hints.idempotent;
-        let repeats = item.input_schema.and_then(|schema| repeats(server, &name, schema));
-        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat, repeats })
+        // Clients of 2026-07-28 repeat what is marked, whichever revision the server is of.
+        let param_headers = match item.input_schema.map(ParamHeaders::read) {
+            Some(Err(why)) if wants_headers => {
+                tracing::warn!(server.name = %server.prefix, tool = &*name, "a tool was left out: {why}");
+                return None;
+            }
+            Some(Ok(headers)) if !headers.is_empty() => Some(Arc::new(headers)),
+            _ => None,
+        };
+        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat, param_headers })
     }
 
     /// Adds an item, unless it cannot be told apart on the wire from one that is there.
@@ -171,6 +200,11 @@ impl ServerList {
         self.entries.iter().map(|entry| entry.raw.len() + 3 * entry.name.len() + per_entry).sum()
     }
 
+    /// Whether the server says that its list may be another by now.
+    pub(super) fn is_stale(&self) -> bool {
+        self.keep_for.is_some_and(|keep_for| self.fetched.elapsed() > keep_for.max(SHORTEST_KEPT))
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -182,18 +216,6 @@ impl ServerList {
     /// Whether the server has this name, and a rule of its configuration keeps it back.
     pub(super) fn is_withheld(&self, bare: &str) -> bool {
         self.withheld.contains(bare)
-    }
-}
-
-/// The arguments that a tool marks. Marks that break the rules mean nothing: its callers cannot know the headers.
-fn repeats(server: &ServerSettings, name: &str, input_schema: &RawValue) -> Option<Arc<ParamHeaders>> {
-    match ParamHeaders::read(input_schema) {
-        Ok(marked) if marked.is_empty() => None,
-        Ok(marked) => Some(Arc::new(marked)),
-        Err(error) => {
-            tracing::warn!(server.name = %server.prefix, tool.name = name, reason = %error, "the marks of a tool are ignored");
-            None
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::{Edit, Fields};
 use toolgate_mcp::jsonrpc::{self, Id, quote};
+use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::{Completion, Located, Named, Reference};
 use toolgate_mcp::word::Word;
 use toolgate_mcp::{method, views};
@@ -168,8 +169,16 @@ impl Catalog {
         let call = Named::read(params)?;
         let found = self.find(Kind::Tools, visit, &call.name).await?;
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
-        let repeated = repeats::headers(visit.alone.map(|alone| alone.headers), found.repeats.as_deref(), &call)?;
-        self.send_named(visit, method::TOOLS_CALL, params, &call, found, &repeated).await
+        let sent = visit.alone.map(|alone| alone.headers);
+        let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
+        let (answer, called) = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await?;
+        if !is_header_mismatch(&answer) {
+            return Ok((answer, called));
+        }
+        // The tool marks other arguments than when it was listed; see MCP 2026-07-28, Custom Headers.
+        let found = Box::pin(self.find_anew(Kind::Tools, visit, &call.name)).await?;
+        let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
+        Box::pin(self.send_named(visit, method::TOOLS_CALL, params, &call, found, headers)).await
     }
 
     /// Gets a prompt.
@@ -183,7 +192,7 @@ impl Catalog {
     ) -> Result<(F, Called), CallError> {
         let call = Named::read(params)?;
         let found = self.find(Kind::Prompts, visit, &call.name).await?;
-        self.send_named(visit, method::PROMPTS_GET, params, &call, found, &HeaderMap::new()).await
+        self.send_named(visit, method::PROMPTS_GET, params, &call, found, HeaderMap::new()).await
     }
 
     async fn send_named<F: Form>(
@@ -193,7 +202,7 @@ impl Catalog {
         params: Option<&RawValue>,
         call: &Named<'_>,
         found: Found,
-        headers: &HeaderMap,
+        headers: HeaderMap,
     ) -> Result<(F, Called), CallError> {
         let params = params.map(RawValue::get).unwrap_or("{}");
         let mut edit = Edit::new(params);
@@ -201,8 +210,9 @@ impl Catalog {
             edit.replace(call.name_text, quote(&found.own_name));
         }
         let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
+        let headers = (!headers.is_empty()).then_some(headers);
         let sent = Instant::now();
-        let answer = self.send_with(visit, &found.upstream, method, &edit.finish(), may_repeat, headers).await?;
+        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat, headers).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -228,12 +238,13 @@ impl Catalog {
         let mut first = None;
         for owner in owners {
             let answered = if read.uri == owner.own_name {
-                let reply = self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true).await;
+                let reply = self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true, None).await;
                 reply.map(Read::Known)
             } else {
                 let mut edit = Edit::new(text);
                 edit.replace(read.uri_text, quote(&owner.own_name));
-                let answer = self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true).await;
+                let answer =
+                    self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true, None).await;
                 let (own, listed) = (owner.own_name.clone(), read.uri.to_string());
                 answer.map(|answer| Read::Renamed { answer, own, listed })
             };
@@ -266,7 +277,7 @@ impl Catalog {
         if **asked != *found.own_name {
             edit.replace(wire, quote(&found.own_name));
         }
-        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true).await
+        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true, None).await
     }
 
     async fn send<F: Form>(
@@ -276,31 +287,19 @@ impl Catalog {
         method: &str,
         params: &str,
         may_repeat: bool,
-    ) -> Result<F, CallError> {
-        self.send_with(visit, upstream, method, params, may_repeat, &HeaderMap::new()).await
-    }
-
-    /// As [`Self::send`], with headers of the call's own.
-    async fn send_with<F: Form>(
-        &self,
-        visit: Visit<'_>,
-        upstream: &Arc<Upstream>,
-        method: &str,
-        params: &str,
-        may_repeat: bool,
-        headers: &HeaderMap,
+        headers: Option<HeaderMap>,
     ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
         let timeout =
             self.call_timeout(upstream).saturating_add(visit.alone.map_or(Duration::ZERO, |alone| alone.patience));
         let (hears, rounds) = (visit.hears, visit.rounds);
-        let ask = Ask { hears, rounds, may_repeat, ..Ask::new(method, None, timeout) };
+        let ask = Ask { hears, rounds, may_repeat, headers: headers.as_ref(), ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
-            return Ok(upstream.ask(&lane, Ask { params: Some(params), headers: Some(headers), ..ask }).await?);
+            return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
         let facts = SpanFacts { method, ..SpanFacts::default() };
         let span = visit.span.client_span(&upstream.settings.name, facts);
-        let mut headers = headers.clone();
+        let mut headers = headers.clone().unwrap_or_default();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));
         let ask = Ask { params: params.as_deref(), headers: Some(&headers), ..ask };
@@ -322,7 +321,7 @@ impl Catalog {
         params: &str,
     ) -> Result<Option<Answer>, CallError> {
         match visit.servers().iter().find(|upstream| upstream.settings.name == server) {
-            Some(upstream) => self.send(visit, upstream, method, params, false).await.map(Some),
+            Some(upstream) => self.send(visit, upstream, method, params, false, None).await.map(Some),
             None => Ok(None),
         }
     }
@@ -401,6 +400,14 @@ impl Catalog {
             capabilities: ALL.into_iter().filter(|capability| declared.get(capability).is_some()).collect(),
             instructions: facts.instructions.clone(),
         }
+    }
+}
+
+/// Whether a modern server says that headers and arguments do not fit.
+fn is_header_mismatch<F: Form>(answer: &F) -> bool {
+    match answer.whole().filter(|answer| !answer.is_result()).map(Answer::outcome) {
+        Some(AnswerOutcome::Error(error)) => errors::code_of(error) == Some(jsonrpc::code::HEADER_MISMATCH),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use toolgate_mcp::jsonrpc::{ErrorObject, code};
 
 use crate::catalog::{CallError, FetchError, FindError, ListError, Outcome};
-use crate::upstream::UpstreamError;
+use crate::upstream::{Reader, UpstreamError};
 
 /// A list that could not be given.
 #[must_use]
@@ -70,14 +70,17 @@ pub fn upstream_error(error: &UpstreamError) -> ErrorObject {
         UpstreamError::TimedOut { .. } => code::TIMEOUT,
         UpstreamError::Credential(_) | UpstreamError::AuthRequired { .. } => code::UPSTREAM_AUTH,
         UpstreamError::Busy { .. } => code::BUSY,
+        UpstreamError::Unfulfilled { .. } => code::INTERNAL_ERROR,
         UpstreamError::NotActiveYet { .. }
         | UpstreamError::Unavailable { .. }
         | UpstreamError::Closed { .. }
         | UpstreamError::Failed { .. } => code::UPSTREAM_UNAVAILABLE,
     };
+    // Every key that there is yet is an administrator's.
+    let told = error.told_to(Reader::Administrator);
     with_data(
         code,
-        error,
+        &told,
         json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": error.may_have_run() }),
     )
 }

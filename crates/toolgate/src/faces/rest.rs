@@ -5,6 +5,7 @@ use http::StatusCode;
 
 use super::admission::detail;
 use crate::catalog::{CallError, FindError};
+use crate::upstream::Reader;
 
 /// A call that brought no answer of the upstream.
 #[must_use]
@@ -24,7 +25,12 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Upstream(upstream) if upstream.is_malformed_header() => (StatusCode::BAD_REQUEST, "invalid_header"),
         CallError::Upstream(upstream) => (upstream_status(upstream.outcome_label()), upstream.outcome_label()),
     };
-    detail(status, word, &error.to_string())
+    // Every key that there is yet is an administrator's.
+    let text = match error {
+        CallError::Upstream(upstream) => upstream.told_to(Reader::Administrator),
+        other => other.to_string(),
+    };
+    detail(status, word, &text)
 }
 
 /// The status that goes with one of LiteLLM's outcome words.

@@ -132,7 +132,7 @@ impl Exchange {
 
     pub(super) fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let (caller, client, scope) = (&self.caller, &self.client, &self.scope);
-        Visit { caller, client, hears: None, rounds: Rounds::Pass, alone: None, scope, span }
+        Visit { caller, client, hears: None, rounds: Rounds::Ask, alone: None, scope, span }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.

@@ -1,12 +1,17 @@
-//! Is the process alive, does it take requests, and its metrics. Nothing here depends on an upstream: one that is down
-//! must not take the gateway out of a load balancer.
+//! Is the process alive, does it take requests, how do its servers do, and its metrics. Nothing that a load balancer asks
+//! depends on an upstream: one that is down must not take the gateway out.
 
-use axum::extract::State;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::config::settings::ServerSettings;
+use crate::faces::admission::Admitted;
 use crate::gateway::Gateway;
+use crate::upstream::{CircuitState, Stage, State, Status};
 
 /// `GET /health/liveliness` and its spellings: LiteLLM's body.
 pub async fn liveliness() -> Response {
@@ -14,7 +19,7 @@ pub async fn liveliness() -> Response {
 }
 
 /// `GET /health/readiness`: 503 from the moment the gateway begins to stop.
-pub async fn readiness(State(gateway): State<Gateway>) -> Response {
+pub async fn readiness(extract::State(gateway): extract::State<Gateway>) -> Response {
     let (status, word) = if gateway.stopping.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping")
     } else {
@@ -25,13 +30,59 @@ pub async fn readiness(State(gateway): State<Gateway>) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
+/// `GET /health`: how each server does, as real requests and MCP pings have shown. Nobody is asked for it.
+///
+/// The body is in the spirit of LiteLLM's: those that can be used, which a server is that nobody has needed yet, and
+/// those that cannot. 200 in any case, for the gateway itself is well.
+pub async fn servers(admitted: Admitted) -> Response {
+    let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
+    for upstream in admitted.snapshot.upstreams.all() {
+        let status = upstream.status();
+        let of = if status.state == State::Down { &mut unhealthy } else { &mut healthy };
+        of.push(server(&upstream.settings, &status));
+    }
+    let (healthy_count, unhealthy_count) = (healthy.len(), unhealthy.len());
+    axum::Json(json!({
+        "healthy_endpoints": healthy,
+        "unhealthy_endpoints": unhealthy,
+        "healthy_count": healthy_count,
+        "unhealthy_count": unhealthy_count,
+    }))
+    .into_response()
+}
+
+fn server(settings: &ServerSettings, status: &Status) -> Value {
+    let retry_in_ms = match status.circuit {
+        CircuitState::Open { retry_in } => Some(retry_in.as_millis()),
+        CircuitState::Closed | CircuitState::HalfOpen => None,
+    };
+    let last_failure = status.last_failure.as_ref().map(|failure| {
+        json!({ "message": failure.message, "stage": failure.stage.as_str(), "at_ms": milliseconds(failure.at) })
+    });
+    json!({
+        "server_id": &*settings.id.0,
+        "server_name": settings.name,
+        "alias": settings.alias,
+        "state": status.state.as_str(),
+        "stage": status.stage().map(Stage::as_str),
+        "since_ms": milliseconds(status.since),
+        "last_failure": last_failure,
+        "circuit": { "state": status.circuit.as_str(), "retry_in_ms": retry_in_ms },
+    })
+}
+
+/// Since 1970.
+fn milliseconds(at: SystemTime) -> u128 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}
+
 /// `GET /mcp/enabled`, which LiteLLM's dashboard asks.
 pub async fn mcp_enabled() -> Response {
     axum::Json(json!({ "enabled": true })).into_response()
 }
 
 /// `GET /metrics`, in Prometheus's text format.
-pub async fn metrics(State(gateway): State<Gateway>) -> Response {
+pub async fn metrics(extract::State(gateway): extract::State<Gateway>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], gateway.metrics.encode()).into_response()
 }

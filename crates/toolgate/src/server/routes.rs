@@ -74,6 +74,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/mcp-rest/tools/list", Access::Key, || get(tools::list)),
     route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call)),
     route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
+    route("GET", "/health", Access::Key, || get(health::servers)),
     route("GET", "/health/liveliness", Access::Public, || get(health::liveliness)),
     route("GET", "/health/liveness", Access::Public, || get(health::liveliness)),
     route("GET", "/livez", Access::Public, || get(health::liveliness)),

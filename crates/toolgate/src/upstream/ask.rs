@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use toolgate_client::{Call, Events};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
+use toolgate_mcp::views::META_CLIENT_INFO;
 
 use super::Upstream;
 use super::circuit::{Circuit, Passage, Shut};
@@ -46,7 +47,8 @@ pub enum Rounds {
     /// It is the answer: the client is modern too.
     #[default]
     Pass,
-    /// Its questions are asked of [`Ask::hears`], and the request is sent again with the answers.
+    /// Its questions are asked of [`Ask::hears`], and the request is sent again with the answers. The client speaks
+    /// revisions with `initialize`, so the answer is given without what only modern results say.
     Ask,
 }
 
@@ -75,7 +77,7 @@ impl Upstream {
         loop {
             let lease = self.pool.lease(lane, deadline).await?;
             self.set_level_first(lane, &lease, deadline).await;
-            let cause = match self.send::<F>(&lease, ask, deadline).await {
+            let cause = match self.send::<F>(lane, &lease, ask, deadline).await {
                 Ok(sent) => {
                     self.pool.note_answer(lease.connection());
                     passage.verdict();
@@ -85,6 +87,9 @@ impl Upstream {
             };
             if cause.session_lost() || (cause.is_timeout() && lease.connection().is_past_hope()) {
                 self.pool.lost(&lane.key, lease.connection(), Some(&cause), Stage::Request);
+            }
+            if cause.is_wrong_era() {
+                self.pool.forget_era();
             }
             let is_patient = self.pool.watch.was_well_lately();
             let Some(pause) = tries.again(&cause, ask.is_repeatable(), is_patient) else {
@@ -128,6 +133,7 @@ impl Upstream {
 
     async fn send<F: Form>(
         &self,
+        lane: &Lane,
         lease: &Lease,
         ask: Ask<'_>,
         deadline: Deadline,
@@ -138,6 +144,10 @@ impl Upstream {
             call.headers = understood(headers, connection.session.is_modern());
         }
         let (params, attended) = connection.ears.attend(&self.pool.shared.numbers, ask.params, ask.hears);
+        if connection.session.is_modern() {
+            let speaks_for_itself = params.as_deref().is_some_and(|params| params.contains(META_CLIENT_INFO));
+            call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, speaks_for_itself));
+        }
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears));
         let sent = F::send(&connection.session, Ask { params: params.as_deref(), ..ask }, &call).await;
         if let (Some(attended), Ok(_)) = (attended, &sent) {

@@ -1,14 +1,15 @@
 //! The client on whose behalf a server is asked: what it can do for servers, and who hears what they say to it.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::value::RawValue;
-use toolgate_client::Events;
+use toolgate_client::{ClientFacts, Events};
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::method;
 use toolgate_mcp::session::ClientCapabilities;
+use toolgate_mcp::translate::capabilities;
 use toolgate_mcp::views::ViewError;
 
 use super::lane::SessionKey;
@@ -36,12 +37,14 @@ pub struct Capabilities {
     raw: Box<RawValue>,
     flags: ClientCapabilities,
     digest: [u8; 16],
+    /// As they are declared with each request to a modern server.
+    of_requests: OnceLock<Arc<ClientFacts>>,
 }
 
 /// A value like any other constant; it never changes.
 static NONE: LazyLock<Arc<Capabilities>> = LazyLock::new(|| {
     let raw = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
-    Arc::new(Capabilities { raw, flags: ClientCapabilities::default(), digest: [0; 16] })
+    Arc::new(Capabilities { raw, flags: ClientCapabilities::default(), digest: [0; 16], of_requests: OnceLock::new() })
 });
 
 impl ClientSide {
@@ -87,7 +90,7 @@ impl Capabilities {
         };
         let mut short = [0; 16];
         short.copy_from_slice(&digest(&SHA256, raw.get().as_bytes()).as_ref()[..16]);
-        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short }))
+        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short, of_requests: OnceLock::new() }))
     }
 
     /// The capabilities of which only the flags are known.
@@ -112,6 +115,24 @@ impl Capabilities {
     /// Tells different capabilities apart; all zeros for none.
     pub(super) fn digest(&self) -> [u8; 16] {
         self.digest
+    }
+
+    /// What a request to a modern server says of the client. Of its own name it says nothing where `speaks_for_itself`.
+    pub(super) fn facts(&self, log_level: Option<LogLevel>, speaks_for_itself: bool) -> Arc<ClientFacts> {
+        let facts = self.of_requests.get_or_init(|| {
+            let capabilities = capabilities::of_client(self.raw.get()).ok();
+            let capabilities = capabilities.and_then(|text| RawValue::from_string(text.into_owned()).ok());
+            let version = env!("CARGO_PKG_VERSION");
+            let us = RawValue::from_string(format!(r#"{{"name":"toolgate","version":"{version}"}}"#)).ok();
+            let capabilities = capabilities.unwrap_or_else(|| self.raw.clone());
+            Arc::new(ClientFacts { capabilities, client_info: us, log_level: None })
+        });
+        if log_level.is_none() && !speaks_for_itself {
+            return Arc::clone(facts);
+        }
+        let client_info = facts.client_info.clone().filter(|_| !speaks_for_itself);
+        let log_level = log_level.map(|level| level.name().to_owned());
+        Arc::new(ClientFacts { capabilities: facts.capabilities.clone(), client_info, log_level })
     }
 
     /// Whether there is something that a server may ask this client to do.

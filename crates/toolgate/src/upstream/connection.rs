@@ -37,6 +37,8 @@ pub(super) struct Connection {
     aged_ns: AtomicU64,
     in_use: AtomicUsize,
     unused: Notify,
+    /// Told when other things are wanted of a modern server than before.
+    pub(super) wishes_changed: Arc<Notify>,
     /// Held by whoever makes sure that the server is still there.
     pub(super) checking: tokio::sync::Mutex<()>,
     /// The server gave no sign of life when it was last asked for one.
@@ -48,7 +50,9 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(session: Session, ears: Arc<Ears>, number: u64, places: Vec<Place>) -> Arc<Self> {
-        let can_log = Fields::read(session.server().capabilities.get()).is_ok_and(|all| all.get("logging").is_some());
+        // A modern server is told with each request.
+        let can_log = !session.is_modern()
+            && Fields::read(session.server().capabilities.get()).is_ok_and(|all| all.get("logging").is_some());
         if !matches!(session.server().transport, Transport::Streamable) {
             ears.hear_all_on_one_stream();
         }
@@ -63,6 +67,7 @@ impl Connection {
             aged_ns: AtomicU64::new(0),
             in_use: AtomicUsize::new(0),
             unused: Notify::new(),
+            wishes_changed: Arc::default(),
             checking: tokio::sync::Mutex::default(),
             doubtful: AtomicBool::new(false),
             facts: OnceLock::new(),
@@ -92,7 +97,8 @@ impl Connection {
 
     /// Asks the server for a sign of life; an error is one too.
     pub(super) async fn sign_of_life(&self, timeout: Duration) -> Result<(), Error> {
-        self.session.request_with(method::PING, None, &Call::with_timeout(timeout)).await.map(drop)
+        let ask = if self.session.is_modern() { method::SERVER_DISCOVER } else { method::PING };
+        self.session.request_with(ask, None, &Call::with_timeout(timeout)).await.map(drop)
     }
 
     /// Whether nothing was asked for so long that the connection may be dead without anybody knowing.

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 use toolgate_client::{Events, Question};
 use toolgate_mcp::method;
+use toolgate_mcp::translate::subscriptions;
 
 use super::client_side::Capabilities;
 use super::lane::Key;
@@ -183,7 +184,13 @@ impl Ears {
     }
 
     fn updated(&self, message: &Bytes) {
-        let told = self.pool.upgrade().is_some_and(|pool| pool.tell_subscribers(&self.key, message));
+        // The id is of the gateway's own subscription, and of no client's.
+        let text = std::str::from_utf8(message).unwrap_or_default();
+        let plain = match subscriptions::without_subscription_id(text) {
+            Ok(Cow::Owned(plain)) => Bytes::from(plain),
+            _ => message.clone(),
+        };
+        let told = self.pool.upgrade().is_some_and(|pool| pool.tell_subscribers(&self.key, &plain));
         if !told {
             self.dropped("update_of_nothing");
         }

@@ -71,6 +71,14 @@ pub enum UpstreamError {
         /// The server.
         server: String,
     },
+    /// A modern server wanted something of the client that it did not get.
+    #[error("server `{server}` needs the client's input: {why}")]
+    Unfulfilled {
+        /// The server.
+        server: String,
+        /// Why it did not get it.
+        why: String,
+    },
     /// The connection was there, and the request failed on it.
     #[error("server `{server}` failed: {cause}")]
     Failed {
@@ -102,6 +110,15 @@ impl Wait {
     }
 }
 
+/// Who reads an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody who runs the gateway.
+    Administrator,
+    /// Somebody who only uses it.
+    Caller,
+}
+
 /// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
@@ -120,7 +137,7 @@ impl UpstreamError {
         match self {
             Self::Credential(CredentialError::Configured { .. }) | Self::NotActiveYet { .. } => Blame::Gateway,
             Self::Busy { .. } | Self::Closed { .. } => Blame::Gateway,
-            Self::Credential(_) | Self::AuthRequired { .. } => Blame::Caller,
+            Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
         }
     }
@@ -135,6 +152,8 @@ impl UpstreamError {
             | Self::AuthRequired { .. }
             | Self::Busy { .. }
             | Self::Closed { .. } => false,
+            // What it did before it asked, it has done.
+            Self::Unfulfilled { .. } => true,
             Self::TimedOut { wait, .. } => *wait == Wait::Answer,
             Self::Failed { cause, .. } => match cause.delivery() {
                 Delivery::NotSent => false,
@@ -156,6 +175,7 @@ impl UpstreamError {
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
             Self::Busy { .. } => "rate_limited",
+            Self::Unfulfilled { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
     }
@@ -164,6 +184,19 @@ impl UpstreamError {
     #[must_use]
     pub fn is_malformed_header(&self) -> bool {
         matches!(self, Self::Credential(CredentialError::Unclean { .. } | CredentialError::TooLong { .. }))
+    }
+
+    /// What `reader` may be told of it: the one place that decides whether a server's own words reach a caller. They may
+    /// hold anything, a child's last words too, so only administrators see them, who are all the callers there are yet.
+    #[must_use]
+    pub fn told_to(&self, reader: Reader) -> String {
+        match (reader, self) {
+            (Reader::Caller, Self::Unavailable { server, retry_in, .. }) => {
+                format!("server `{server}` cannot be reached{}", retry(*retry_in))
+            }
+            (Reader::Caller, Self::Failed { server, .. }) => format!("server `{server}` failed"),
+            (Reader::Administrator, _) | (Reader::Caller, _) => self.to_string(),
+        }
     }
 
     /// The server's name.
@@ -176,6 +209,7 @@ impl UpstreamError {
             | Self::AuthRequired { server, .. }
             | Self::Busy { server, .. }
             | Self::Closed { server }
+            | Self::Unfulfilled { server, .. }
             | Self::Failed { server, .. } => server,
             Self::Credential(error) => error.server(),
         }
@@ -191,6 +225,7 @@ impl UpstreamError {
             | Self::Credential(_)
             | Self::TimedOut { .. }
             | Self::Busy { .. }
+            | Self::Unfulfilled { .. }
             | Self::Closed { .. } => None,
         }
     }

@@ -30,6 +30,10 @@ impl Upstream {
         let outfit = self.outfit(&caller.headers)?;
         let owner = match &self.settings.transport {
             Transport::Stdio(command) => owner_of_child(command.isolation, &caller.id, client),
+            // Its requests say themselves on whose behalf they are, so one connection serves all.
+            Transport::Http { .. } if self.is_modern() => {
+                Owner { session: false, caller: None, offered: Capabilities::none() }
+            }
             Transport::Http { .. } | Transport::OpenApi { .. } => {
                 Owner { session: true, caller: None, offered: Arc::clone(&client.capabilities) }
             }

@@ -13,7 +13,7 @@ mod open;
 mod standing;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -57,6 +57,8 @@ pub(super) struct Pool {
     desk: Desk,
     /// What clients want beyond single requests. Never held while the connections are locked.
     standing: Mutex<Standing>,
+    /// Which kind of revisions was found.
+    era: AtomicU8,
     /// Which transport was found, where the settings leave it open.
     found: Mutex<Option<toolgate_client::HttpKind>>,
     version: Mutex<Version>,
@@ -132,6 +134,7 @@ impl Pool {
             lists_revision: AtomicU64::new(0),
             desk,
             standing: Mutex::default(),
+            era: AtomicU8::new(0),
             found: Mutex::default(),
             version: Mutex::default(),
             children: Arc::default(),

@@ -73,6 +73,10 @@ pub trait Form: Sized + Send + From<Answer> {
         call: &Call,
     ) -> impl Future<Output = Result<Self::Sent, toolgate_client::Error>> + Send;
 
+    /// The answer, if all of it is there.
+    #[doc(hidden)]
+    fn whole(&self) -> Option<&Answer>;
+
     /// Lets go of what the request holds, or keeps it for as long as the answer comes; counts the request when it ends.
     #[doc(hidden)]
     fn finish(sent: Self::Sent, held: HeldByRequest<'_>) -> Self;
@@ -96,6 +100,10 @@ impl Form for Answer {
         session.request_with(ask.method, ask.params, call).await
     }
 
+    fn whole(&self) -> Option<&Answer> {
+        Some(self)
+    }
+
     fn finish(sent: Self, request: HeldByRequest<'_>) -> Self {
         request.upstream.count(request.ask.method, rpc_error_code(&sent).as_deref(), request.began);
         sent
@@ -111,6 +119,13 @@ impl Form for Reply {
 
     async fn send(session: &Session, ask: Ask<'_>, call: &Call) -> Result<Self::Sent, toolgate_client::Error> {
         session.request_streaming(ask.method, ask.params, call).await
+    }
+
+    fn whole(&self) -> Option<&Answer> {
+        match self {
+            Self::Whole(answer) => Some(answer),
+            Self::Streamed(_) => None,
+        }
     }
 
     fn finish(sent: Self::Sent, request: HeldByRequest<'_>) -> Self {

@@ -71,6 +71,11 @@ impl Standing {
         wishes.resources.iter().filter(|(_, wish)| wish.taken).map(|(uri, _)| uri.clone()).collect()
     }
 
+    /// The resources of which a modern server is to tell.
+    pub(super) fn wanted(&self, key: &Key) -> Vec<Box<str>> {
+        self.by_key.get(key).map(|wishes| wishes.resources.keys().cloned().collect()).unwrap_or_default()
+    }
+
     pub(super) fn listen(&mut self, lane: &Lane, hears: &Arc<dyn Events>) {
         let listeners = &mut self.wishes(lane).listeners;
         if !listeners.iter().any(|listener| is_same(listener, hears)) {

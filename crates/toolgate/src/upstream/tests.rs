@@ -5,6 +5,7 @@ mod credentials;
 mod healing;
 mod heard;
 mod hearing;
+mod modern;
 mod script;
 mod sessions;
 mod wishes;

@@ -8,6 +8,7 @@ use toolgate_mcp::method;
 
 use super::client_side::ClientSide;
 use super::credential::CredentialError;
+use super::deadline::Deadline;
 use super::error::UpstreamError;
 use super::lane::Lane;
 use super::standing;
@@ -44,6 +45,15 @@ impl Upstream {
         if !ask_server {
             return Ok(None);
         }
+        let deadline = Deadline::after(timeout);
+        let lease = self.pool.lease(lane, deadline).await.inspect_err(|_| {
+            self.pool.standing().unsubscribe(&lane.key, uri, hears);
+        })?;
+        if lease.connection().session.is_modern() {
+            lease.connection().wishes_changed.notify_one();
+            self.pool.standing().taken(&lane.key, uri);
+            return Ok(None);
+        }
         let params = standing::params(uri);
         let answer = self.ask::<Answer>(lane, Ask::new(method::RESOURCES_SUBSCRIBE, Some(&params), timeout)).await;
         let mut standing = self.pool.standing();
@@ -67,7 +77,9 @@ impl Upstream {
     ) -> Result<Option<Answer>, UpstreamError> {
         let Some(hears) = &lane.client.hears else { return Ok(None) };
         let was_last = self.pool.standing().unsubscribe(&lane.key, uri, hears);
-        if !was_last || self.pool.ready(&lane.key).is_none() {
+        let Some(lease) = self.pool.ready(&lane.key).filter(|_| was_last) else { return Ok(None) };
+        if lease.connection().session.is_modern() {
+            lease.connection().wishes_changed.notify_one();
             return Ok(None);
         }
         let params = standing::params(uri);

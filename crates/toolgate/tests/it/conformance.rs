@@ -49,7 +49,6 @@ async fn as_good_as_both_eras(era: Era, revision: &str, exceptions: &[Exception]
 }
 
 pub(crate) const NOT_RELAYED: &str = "what servers send to clients is not relayed yet";
-pub(crate) const NO_PARAM_HEADERS: &str = "arguments are not mirrored in headers yet";
 const NO_EXTENSIONS: &str = "extensions of servers are not advertised yet";
 const NOT_RESUMABLE: &str = "streams cannot be resumed yet";
 
@@ -86,12 +85,7 @@ async fn revision_2025_11_25_loses_nothing_through_the_gate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revision_2026_07_28_loses_nothing_through_the_gate() {
-    let exceptions = [
-        ("http-custom-header-server-validation:", NO_PARAM_HEADERS),
-        ("server-stateless: sep-2575-server-sends-prompts-list-changed", NOT_RELAYED),
-        ("server-stateless: sep-2575-server-sends-tools-list-changed", NOT_RELAYED),
-        ("tasks-capability-negotiation: tasks-extension-advertised", NO_EXTENSIONS),
-    ];
+    let exceptions = [("tasks-capability-negotiation: tasks-extension-advertised", NO_EXTENSIONS)];
     as_good_as_direct("2026-07-28", &exceptions).await;
 }
 
@@ -117,11 +111,8 @@ async fn clients_of_2026_07_28_reach_a_server_with_a_handshake() {
     const NAMELESS: &str = "a question of a server with a handshake has no name, so the gate gives it one of its own";
     const NO_PARKED_CALL: &str = "answers without `requestState` belong to no call that waits in such a server";
     let exceptions = [
-        ("http-custom-header-server-validation:", NO_PARAM_HEADERS),
         ("input-required-result-basic-elicitation: sep-2322-elicitation", NAMELESS),
         ("input-required-result-ignore-extra-params: sep-2322-ignore-unexpected-params", NO_PARKED_CALL),
-        ("server-stateless: sep-2575-server-sends-prompts-list-changed", NOT_RELAYED),
-        ("server-stateless: sep-2575-server-sends-tools-list-changed", NOT_RELAYED),
         ("tasks-capability-negotiation: tasks-extension-advertised", NO_EXTENSIONS),
     ];
     as_good_as_both_eras(Era::Legacy, "2026-07-28", &exceptions).await;

@@ -37,6 +37,36 @@ async fn one_servers_tools_are_listed_under_their_own_names() {
 }
 
 #[tokio::test]
+async fn health_tells_how_each_server_does() {
+    let (gate, _servers) = two_servers().await;
+    let idle = gate.admin().get("/health").await.json();
+    assert_eq!((&idle["healthy_count"], &idle["unhealthy_count"]), (&json!(2), &json!(0)));
+    assert_eq!(idle["healthy_endpoints"][0]["state"], "idle");
+    gate.admin().tool_names().await;
+    let up = gate.admin().get("/health").await.json();
+    let server = &up["healthy_endpoints"][1];
+    let told = json!({ "server_name": "clock", "alias": "zeit", "state": "up", "stage": null, "last_failure": null,
+        "circuit": { "state": "closed", "retry_in_ms": null } });
+    for (key, value) in told.as_object().unwrap() {
+        assert_eq!(server[key], *value, "{key}");
+    }
+    assert!(server["since_ms"].as_u64().unwrap() > 1_700_000_000_000);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_unhealthy_and_health_says_why() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", free.local_addr().unwrap());
+    drop(free);
+    let gate = TestGateway::start(config().server("gone", Entry::http(&url))).await;
+    gate.admin().get("/mcp-rest/tools/list?server_id=gone").await;
+    let told = gate.admin().get("/health").await.json();
+    let server = &told["unhealthy_endpoints"][0];
+    assert_eq!((&server["state"], &server["stage"]), (&json!("down"), &json!("connect")));
+    assert!(server["last_failure"]["message"].as_str().unwrap().contains("cannot connect"), "{server}");
+}
+
+#[tokio::test]
 async fn all_servers_tools_are_listed_without_those_that_are_not_allowed() {
     let (gate, _servers) = two_servers().await;
     let listed = gate.admin().get("/mcp-rest/tools/list").await.json();

@@ -30,8 +30,8 @@ pub struct ServerEntry {
     /// `${X-HEADER:-default}` has a value for callers that send none.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub env: Option<IndexMap<String, SecretString>>,
-    /// stdio: who shares a process.
-    #[schemars(extend("default" = "shared"))]
+    /// stdio: who shares a process. Absent: everyone whose environment renders the same and who declares nothing that a
+    /// server could ask of a client (roots, sampling, elicitation); a client session that does has a process to itself.
     pub isolation: Option<IsolationName>,
     /// A second name, used as prefix of the tools' names and in paths and headers.
     pub alias: Option<String>,
@@ -262,7 +262,7 @@ impl TransportName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IsolationName {
-    /// Everyone whose environment renders the same.
+    /// Everyone whose environment renders the same. The server is told that clients can do nothing for it.
     Shared,
     /// One process per client session.
     Session,

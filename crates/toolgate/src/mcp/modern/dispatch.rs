@@ -33,7 +33,7 @@ use crate::mcp::head::Accepts;
 use crate::mcp::lists::{self, Dress};
 use crate::mcp::outlet::Outlet;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{Capabilities, ClientSide};
+use crate::upstream::{Capabilities, ClientSide, Rounds};
 
 /// One request of this revision, admitted.
 struct Modern {
@@ -106,6 +106,11 @@ impl Modern {
         ended
     }
 
+    fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
+        // A question of a server of this revision is for the client itself.
+        Visit { rounds: Rounds::Pass, ..self.exchange.visit(span) }
+    }
+
     /// What is answered without a server, or by all of them.
     async fn operate(&self, id: &Id, span: &OperationSpan) -> Ended {
         match &*self.method {
@@ -121,7 +126,7 @@ impl Modern {
 
     async fn discover(&self, id: &Id, span: &OperationSpan) -> Ended {
         let snapshot = &self.exchange.snapshot;
-        let offer = snapshot.catalog.offer(self.exchange.visit(span)).await;
+        let offer = snapshot.catalog.offer(self.visit(span)).await;
         let result = discover::result(&snapshot.settings, &offer, &self.server_info);
         Ended::ok(jsonrpc::result(id, &result).into())
     }
@@ -143,7 +148,7 @@ impl Modern {
             result: r#""resultType":"complete","ttlMs":0,"cacheScope":"private","#,
             meta: &format!(r#""{META_SERVER_INFO}":{},"#, self.server_info),
         };
-        let visit = self.exchange.visit(span);
+        let visit = self.visit(span);
         match lists::list(&snapshot.catalog, sealer, kind, visit, id, self.params.as_deref(), dress).await {
             Ok(message) => Ended::ok(message),
             Err(error) => Ended::error(id, &face::list_error(&error)),
@@ -178,7 +183,7 @@ impl Modern {
             Ok(own) => own,
             Err(error) => return Done::refused(&ErrorObject::new(code::INVALID_PARAMS, error.to_string())),
         };
-        match snapshot.catalog.ask_server(self.exchange.visit(span), &task.server, &self.method, &own).await {
+        match snapshot.catalog.ask_server(self.visit(span), &task.server, &self.method, &own).await {
             Ok(Some(answer)) => Done::answered(self.request(None), &answer).about_task(|_| Some(task.listed.clone())),
             Ok(None) => Done::refused(&tasks::unknown(&task.listed)),
             Err(error) => Done::refused(&face::call_error(&error)),
@@ -193,7 +198,7 @@ impl Modern {
                     Turn::Done(done) => return done.ended(id),
                     Turn::Asked => match self.park(call, id) {
                         Ok(ended) => return ended,
-                        Err(back) => call = back,
+                        Err(back) => call = *back,
                     },
                 }
             },
@@ -216,7 +221,7 @@ impl Modern {
             call.deliver(&answers);
             return Ok(call);
         }
-        let is_servers = self.exchange.snapshot.catalog.keeps_state(self.exchange.visit(&span), &self.method, params);
+        let is_servers = self.exchange.snapshot.catalog.keeps_state(self.visit(&span), &self.method, params);
         if !is_servers.await.map_err(|error| face::call_error(&error))? {
             return Err(bad_state("it is none that this gateway gave to this caller"));
         }
@@ -245,7 +250,7 @@ impl Modern {
     async fn ask(&self, span: &OperationSpan, hears: &Arc<dyn Events>) -> Done {
         let patience = if self.exchange.client.capabilities.can_be_asked() { PATIENCE } else { Duration::ZERO };
         let alone = Some(Alone { headers: &self.headers, patience });
-        let visit = Visit { hears: Some(hears), alone, ..self.exchange.visit(span) };
+        let visit = Visit { hears: Some(hears), alone, ..self.visit(span) };
         let catalog = &self.exchange.snapshot.catalog;
         let disabled = self.exchange.snapshot.settings.general.disabled;
         let params = self.params.as_deref();
@@ -305,7 +310,7 @@ impl Modern {
     }
 
     /// Parks the call, and answers with its questions. Without room the questions are refused and the call comes back.
-    fn park(&self, call: Call, id: &Id) -> Result<Ended, Call> {
+    fn park(&self, call: Call, id: &Id) -> Result<Ended, Box<Call>> {
         let Exchange { gateway, caller, .. } = &self.exchange;
         // Written before the call is gone, and completed with the token.
         let asking = match call.input_required() {

@@ -73,7 +73,7 @@ impl Parking {
         mut call: Call,
         tasks: &TaskTracker,
         stopping: &CancellationToken,
-    ) -> Result<String, Call> {
+    ) -> Result<String, Box<Call>> {
         let mut id = [0u8; 16];
         aws_lc_rs::rand::fill(&mut id).expect("the system's random source works");
         let (fetch, mut fetched) = oneshot::channel::<oneshot::Sender<Call>>();
@@ -81,7 +81,7 @@ impl Parking {
             let mut places = self.lock();
             let own = places.values().filter(|place| place.caller == *caller).count();
             if places.len() >= MAX_PARKED || own >= MAX_PARKED_OF_ONE {
-                return Err(call);
+                return Err(Box::new(call));
             }
             places.insert(id, Place { caller: caller.clone(), digest: call.digest, fetch });
         }
@@ -193,7 +193,7 @@ mod tests {
             }
         }
 
-        fn park(&self, caller: &str, call: Call) -> Result<String, Call> {
+        fn park(&self, caller: &str, call: Call) -> Result<String, Box<Call>> {
             self.parking.park(&self.sealer, &CallerId::named(caller), call, &self.tasks, &self.stopping)
         }
 

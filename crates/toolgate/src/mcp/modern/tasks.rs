@@ -16,6 +16,7 @@ use crate::auth::CallerId;
 use crate::seal::{Purpose, Sealer};
 
 /// A task as its server knows it.
+#[derive(Debug)]
 pub(super) struct Task {
     /// The server's configured name.
     pub(super) server: String,
@@ -79,9 +80,9 @@ mod tests {
         let alice = CallerId::named("alice");
         let id = listed(&sealer, &alice, "jobs", "t\0 1");
         let params = RawValue::from_string(format!(r#"{{"taskId":"{id}"}}"#)).expect("JSON");
-        let task = find(&sealer, &alice, Some(&params)).ok().expect("it is hers");
+        let task = find(&sealer, &alice, Some(&params)).expect("it is hers");
         assert_eq!((task.server.as_str(), task.own.as_str(), task.listed == id), ("jobs", "t\0 1", true));
-        let foreign = find(&sealer, &CallerId::named("bob"), Some(&params)).err().expect("it is not his");
+        let foreign = find(&sealer, &CallerId::named("bob"), Some(&params)).expect_err("it is not his");
         assert_eq!(foreign.code, code::INVALID_PARAMS);
         for params in ["{}", r#"{"taskId":1}"#, r#"{"taskId":"x"}"#] {
             let raw = serde_json::from_str(params).expect("JSON");

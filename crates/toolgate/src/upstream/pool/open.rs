@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use toolgate_client::{Delivery, Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
+use toolgate_client::{Delivery, Era, Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
 
 use super::{Flight, Pool, SlotState, Slots, Version, cause_of_death, lock};
 use crate::config::settings::{HttpKind, Transport};
@@ -18,12 +18,18 @@ use crate::upstream::connection::Connection;
 use crate::upstream::ears::Ears;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::lane::{Key, Lane, Outfit, Wear};
+use crate::upstream::listens;
 use crate::upstream::news::Changed;
 use crate::upstream::shared::Place;
 use crate::upstream::status::Stage;
 use crate::upstream::tries::Tries;
 
 const STDERR_LINES: usize = 64;
+
+/// How [`Pool`] keeps the era.
+const UNKNOWN: u8 = 0;
+const LEGACY: u8 = 1;
+const MODERN: u8 = 2;
 
 impl Pool {
     /// Begins an attempt to connect, as a task of its own.
@@ -60,14 +66,15 @@ impl Pool {
         let ears = Ears::new(self, &lane.key, &lane.offered);
         ears.belong_to(lane.client.hears.as_ref());
         let options = Options {
+            era: self.era().unwrap_or(Era::Detect),
             client_name: "toolgate".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            timeout: limit,
             connect_timeout: limit,
             limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
             capabilities: lane.offered.raw().to_owned(),
             events: Arc::clone(&ears) as Arc<dyn Events>,
             listen: self.listens_from_the_start(&lane.key),
-            ..Options::default()
         };
         match self.session(target, options).await {
             Ok(session) => {
@@ -76,6 +83,7 @@ impl Pool {
                     toolgate_client::Transport::Sse => Some(toolgate_client::HttpKind::Sse),
                     toolgate_client::Transport::Stdio => None,
                 };
+                self.note_era(Some(if session.is_modern() { Era::Modern } else { Era::Legacy }));
                 let connection = Connection::new(session, ears, number, places);
                 self.restore(lane, &connection, limit).await;
                 Ok(connection)
@@ -91,13 +99,19 @@ impl Pool {
     }
 
     /// Connects; while the server may be restarting, more than once.
-    async fn session(&self, target: Target, options: Options) -> Result<Session, toolgate_client::Error> {
+    async fn session(&self, target: Target, mut options: Options) -> Result<Session, toolgate_client::Error> {
         let mut tries = Tries::default();
         loop {
             let cause = match Session::connect(target.clone(), options.clone()).await {
                 Ok(session) => return Ok(session),
                 Err(cause) => cause,
             };
+            if options.era != Era::Detect && (cause.is_wrong_era() || may_speak_another_transport(&cause)) {
+                // The server is not what it was.
+                self.note_era(None);
+                options.era = Era::Detect;
+                continue;
+            }
             // A child that cannot be started will not be a moment later.
             let is_there = matches!(self.settings.transport, Transport::Http { .. });
             match tries.again(&cause, false, is_there && self.watch.was_well_lately()) {
@@ -110,8 +124,35 @@ impl Pool {
     /// One listener per credential hears when lists change. One per client session would be a connection each, so it is
     /// opened for those alone who want to hear what the server says by itself.
     fn listens_from_the_start(&self, key: &Key) -> bool {
-        let fetches_lists = key.session.is_none() && key.capabilities == Capabilities::none().digest();
-        fetches_lists || lock(&self.standing).wants_listening(key)
+        self.hears_of_lists(key) || lock(&self.standing).wants_listening(key)
+    }
+
+    /// Whether lists are fetched on the connection with `key`.
+    pub(in crate::upstream) fn hears_of_lists(&self, key: &Key) -> bool {
+        key.session.is_none() && key.capabilities == Capabilities::none().digest()
+    }
+
+    /// Which kind of revisions the server speaks, if that is known.
+    pub(in crate::upstream) fn era(&self) -> Option<Era> {
+        match self.era.load(Ordering::Relaxed) {
+            LEGACY => Some(Era::Legacy),
+            MODERN => Some(Era::Modern),
+            _ => None,
+        }
+    }
+
+    /// The server turned out to speak another kind of revisions.
+    pub(in crate::upstream) fn forget_era(&self) {
+        self.note_era(None);
+    }
+
+    fn note_era(&self, era: Option<Era>) {
+        let number = match era {
+            Some(Era::Legacy) => LEGACY,
+            Some(Era::Modern) => MODERN,
+            Some(Era::Detect) | None => UNKNOWN,
+        };
+        self.era.store(number, Ordering::Relaxed);
     }
 
     fn target(&self, outfit: &Outfit) -> Result<Target, toolgate_client::Error> {
@@ -160,6 +201,7 @@ impl Pool {
                 drop(slots);
                 self.note_connected(&connection, lost);
                 self.watch_over(key, &connection);
+                self.keep_listening(key, &connection);
                 Ok(connection)
             }
             Err(why) => {
@@ -181,6 +223,21 @@ impl Pool {
             self.lists_changed(&Changed::ALL);
         }
         self.note_up();
+    }
+
+    /// Has a modern server tell of what is wanted.
+    fn keep_listening(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
+        if connection.session.is_modern() {
+            let keep = listens::keep(Arc::downgrade(self), key.clone(), Arc::downgrade(connection));
+            let (closing, stopping) = (self.closing.clone(), self.shared.stopping.clone());
+            self.shared.tasks.spawn(async move {
+                tokio::select! {
+                    () = keep => {}
+                    () = closing.cancelled() => {}
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
     }
 
     /// Notices when a child dies, or a stream that somebody listens to, while nobody asks anything.

@@ -50,6 +50,9 @@ impl Pool {
         {
             tracing::debug!(server.name = self.settings.name, %error, "the log level could not be set");
         }
+        if connection.session.is_modern() {
+            return;
+        }
         let resources = lock(&self.standing).resources(&lane.key);
         let session = &connection.session;
         let asks = resources.into_iter().map(|uri| async move {
@@ -81,6 +84,10 @@ impl Pool {
         self.shared.tasks.spawn(async move {
             for orphan in orphans {
                 let Some(lease) = pool.ready(&orphan.lane.key) else { continue };
+                if lease.connection().session.is_modern() {
+                    lease.connection().wishes_changed.notify_one();
+                    continue;
+                }
                 let params = standing::params(&orphan.uri);
                 let call = Call::with_timeout(timeout);
                 let session = &lease.connection().session;
@@ -94,6 +101,9 @@ impl Pool {
     /// From now on `hears` wants what the server says by itself on the connection of `lane`.
     pub(in crate::upstream) fn listen(&self, lane: &Lane, hears: &Arc<dyn Events>) {
         lock(&self.standing).listen(lane, hears);
+        if let Some(lease) = self.ready(&lane.key) {
+            lease.connection().session.listen();
+        }
     }
 
     /// Opens the connection of `lane`, if it is not there, while nobody waits for it.

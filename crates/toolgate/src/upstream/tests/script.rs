@@ -118,6 +118,9 @@ impl Script {
 
 async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response {
     let message: Value = serde_json::from_slice(&body).unwrap();
+    if message["method"] == "server/discover" {
+        return (StatusCode::BAD_REQUEST, "Bad Request: Server not initialized").into_response();
+    }
     lock(&script.seen).push_str(&format!("{headers:?}\n{message}\n"));
     script.arrived.add_permits(1);
     let method = message["method"].as_str().unwrap();

@@ -1,0 +1,152 @@
+//! A modern server that needs the client's input answers with questions, and wants its request again with the answers.
+//! For a client that is asked by requests, the questions become such, and the rounds are gone here.
+//!
+//! Source: MCP 2026-07-28, Multi Round-Trip Requests.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use tokio::sync::oneshot;
+use toolgate_client::{Answer, AnswerOutcome, Events, Question};
+use toolgate_mcp::edit::{self, Fields};
+use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome};
+use toolgate_mcp::method;
+use toolgate_mcp::translate::questions::{self, InputRequired};
+use toolgate_mcp::translate::{results, url_elicitation};
+use toolgate_mcp::views::{META_SERVER_INFO, ViewError};
+
+use super::client_side::Capabilities;
+use super::error::UpstreamError;
+use super::lane::Lane;
+use super::reply::Form;
+use super::{Ask, Upstream};
+
+/// The rounds of one request at most.
+const MOST_ROUNDS: usize = 8;
+
+/// How long a person may take over the questions of one round.
+const ANSWERING: Duration = Duration::from_secs(600);
+
+/// One question and its answer.
+struct Answered<'a> {
+    key: Cow<'a, str>,
+    result: String,
+}
+
+impl Upstream {
+    /// Asks the client what `answer` wants to know and sends the request again with that, until it is answered.
+    pub(super) async fn go_rounds<F: Form>(
+        &self,
+        lane: &Lane,
+        ask: Ask<'_>,
+        mut answer: F,
+    ) -> Result<F, UpstreamError> {
+        for _ in 0..MOST_ROUNDS {
+            let Some(result) = asks_for_input(&answer) else { return Ok(answer) };
+            let wanted = InputRequired::read(result).map_err(|error| self.unfulfilled(error.to_string()))?;
+            let Some(wanted) = wanted else { return Ok(answer) };
+            let hears = ask.hears.or(lane.client.hears.as_ref());
+            let questions = wanted.questions.into_iter();
+            let asked = questions.map(|question| self.put(question, &lane.client.capabilities, hears));
+            let answers = tokio::time::timeout(ANSWERING, try_join_all(asked)).await;
+            let answers =
+                answers.map_err(|_| self.unfulfilled(format!("nobody answered it within {ANSWERING:?}")))??;
+            let answers = answers.iter().map(|answered| (&*answered.key, answered.result.as_str()));
+            let params = questions::retry(ask.params.unwrap_or("{}"), answers, wanted.request_state);
+            let params = params.map_err(|error| self.unfulfilled(error.to_string()))?;
+            answer = self.ask_once(lane, Ask { params: Some(&params), ..ask }).await?;
+        }
+        match asks_for_input(&answer) {
+            None => Ok(answer),
+            Some(_) => Err(self.unfulfilled(format!("it asked {MOST_ROUNDS} times and was not content"))),
+        }
+    }
+
+    async fn put<'q>(
+        &self,
+        question: questions::Question<'q>,
+        capabilities: &Capabilities,
+        hears: Option<&Arc<dyn Events>>,
+    ) -> Result<Answered<'q>, UpstreamError> {
+        let questions::Question { key, method, params } = question;
+        let Some(hears) = hears.filter(|_| capabilities.allow(&method)) else {
+            return Err(self.unfulfilled(format!("the client has not declared that it serves `{method}`")));
+        };
+        let number = self.pool.shared.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut params = params.map(|params| Cow::Borrowed(params.get()));
+        if let Some(url) = params.as_deref().filter(|params| url_elicitation::is_url(params)) {
+            if !capabilities.flags().elicitation_url {
+                return Err(self.unfulfilled("the client has not declared that it opens URLs".to_owned()));
+            }
+            let with_id = url_elicitation::to_legacy(url, &format!("toolgate-{number}"));
+            params = Some(Cow::Owned(with_id.map_err(|error| self.unfulfilled(error.to_string()))?));
+        }
+        let (tell, told) = oneshot::channel();
+        let answered = move |response: Bytes| {
+            // Nobody may be waiting any more.
+            let _ = tell.send(response);
+        };
+        let unreadable = || self.unfulfilled(format!("its `{method}` cannot be read"));
+        let question = Question::posed(&Id::from(number), &method, params.as_deref(), answered);
+        hears.question(question.ok_or_else(unreadable)?);
+        // A question that is dropped is refused, so an answer comes in any case.
+        let response = told.await.map_err(|_| unreadable())?;
+        let result = match jsonrpc::parse(&response) {
+            Ok(Message::Response(response)) => match response.outcome {
+                Outcome::Result(result) => Some(result.get().to_owned()),
+                Outcome::Error(_) => questions::refusal(&method).map(str::to_owned),
+            },
+            _ => None,
+        };
+        let refused = || self.unfulfilled(format!("the client refused `{method}`"));
+        Ok(Answered { key, result: result.ok_or_else(refused)? })
+    }
+
+    fn unfulfilled(&self, why: String) -> UpstreamError {
+        UpstreamError::Unfulfilled { server: self.settings.name.clone(), why }
+    }
+}
+
+/// The answer as a client knows it that speaks revisions with `initialize`: without what only modern results say.
+pub(super) fn for_legacy<F: Form>(answer: F) -> F {
+    let plain = answer.whole().filter(|answer| answer.is_result()).and_then(|answer| {
+        let AnswerOutcome::Result(result) = answer.outcome() else { return None };
+        let plain = without_modern_words(result).ok()?;
+        if plain == result { None } else { answer.with_result(&plain) }
+    });
+    plain.map_or(answer, F::from)
+}
+
+fn without_modern_words(result: &str) -> Result<Cow<'_, str>, ViewError> {
+    let mut plain = results::to_legacy(result)?;
+    for path in [&["ttlMs"][..], &["cacheScope"], &["_meta", META_SERVER_INFO]] {
+        if let Cow::Owned(changed) = edit::remove_at(&plain, path)? {
+            plain = Cow::Owned(changed);
+        }
+    }
+    let emptied =
+        edit::get_at(&plain, &["_meta"])?.is_some_and(|meta| Fields::read(meta.get()).is_ok_and(|all| all.is_empty()));
+    if emptied && let Cow::Owned(changed) = edit::remove_at(&plain, &["_meta"])? {
+        plain = Cow::Owned(changed);
+    }
+    Ok(plain)
+}
+
+/// Whether a request of this method may be answered with questions.
+pub(super) fn may_be_asked_back(method: &str) -> bool {
+    matches!(method, method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ)
+}
+
+/// The result in `answer`, if it is one that asks for input.
+fn asks_for_input<F: Form>(answer: &F) -> Option<&str> {
+    let answer: &Answer = answer.whole()?;
+    memchr::memmem::find(answer.outcome_bytes(), b"input_required")?;
+    match answer.outcome() {
+        AnswerOutcome::Result(result) if InputRequired::read(result).is_ok_and(|wanted| wanted.is_none()) => None,
+        AnswerOutcome::Result(result) => Some(result),
+        AnswerOutcome::Error(_) => None,
+    }
+}
