@@ -98,12 +98,12 @@ impl Context {
     }
 
     /// Answers a request of the server, or has it answered: by `events` if the request that it came with has some.
-    /// `deliver` sends the answer; it is given what must be dropped when that is done.
+    /// `send` sends the answer, with what must be dropped when that is done, and what is said to the server before it.
     pub(crate) fn asked(
         &self,
         asked: Asked,
         events: Option<&Arc<dyn Events>>,
-        deliver: impl FnOnce(Bytes, Place) + Send + Sync + 'static,
+        send: impl Fn(Bytes, Option<Place>) + Send + Sync + 'static,
     ) {
         let pong = asked.pong();
         let place = match &pong {
@@ -111,9 +111,15 @@ impl Context {
             None => self.question_place(asked.size_bytes()),
         };
         match (pong, place) {
-            (Some(pong), Some(place)) => deliver(pong, place),
+            (Some(pong), place @ Some(_)) => send(pong, place),
             (None, Some(place)) => {
-                events.unwrap_or(&self.events).question(asked.with(|bytes| deliver(bytes, place)));
+                let send = Arc::new(send);
+                let tell = {
+                    let send = Arc::clone(&send);
+                    Box::new(move |bytes| send(bytes, None))
+                };
+                let question = asked.with(move |bytes| send(bytes, Some(place)), Some(tell));
+                events.unwrap_or(&self.events).question(question);
             }
             (_, None) => self.stray(&format!(
                 "a request `{}` of the server, which asks too much at once",

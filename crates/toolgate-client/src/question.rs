@@ -8,9 +8,13 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Message, Request, code};
 
 use crate::answer::AnswerOutcome;
 use crate::error::excerpt;
+use crate::message;
 
 /// Sends the answer's bytes to the server, or says in the log why not.
 type Deliver = Box<dyn FnOnce(Bytes) + Send + Sync>;
+
+/// Sends what is said to the server before that.
+type Tell = Box<dyn Fn(Bytes) + Send + Sync>;
 
 /// A request of the server: sampling, elicitation, roots, or whatever else a server may ask its client.
 ///
@@ -22,6 +26,8 @@ pub struct Question {
     id_text: Range<usize>,
     params: Option<Range<usize>>,
     deliver: Option<Deliver>,
+    /// `None` where nothing can be said before the answer.
+    tell: Option<Tell>,
 }
 
 /// What a server asks, before anybody has been found to answer it.
@@ -62,9 +68,9 @@ impl Asked {
         (&*self.method == "ping").then(|| Bytes::from(jsonrpc::result(&self.id, "{}")))
     }
 
-    pub(crate) fn with(self, deliver: impl FnOnce(Bytes) + Send + Sync + 'static) -> Question {
+    pub(crate) fn with(self, deliver: impl FnOnce(Bytes) + Send + Sync + 'static, tell: Option<Tell>) -> Question {
         let Self { message, method, id, id_text, params } = self;
-        Question { message, method, id, id_text, params, deliver: Some(Box::new(deliver)) }
+        Question { message, method, id, id_text, params, deliver: Some(Box::new(deliver)), tell }
     }
 }
 
@@ -83,7 +89,7 @@ impl Question {
         let method = jsonrpc::quote(method);
         let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method}{params}}}"));
         match jsonrpc::parse(&message).ok()? {
-            Message::Request(request) => Some(Asked::new(&message, request).with(answered)),
+            Message::Request(request) => Some(Asked::new(&message, request).with(answered, None)),
             Message::Notification(_) | Message::Response(_) => None,
         }
     }
@@ -136,6 +142,18 @@ impl Question {
     pub fn refuse(mut self, error: &ErrorObject) {
         let bytes = jsonrpc::error(Some(&self.id), error);
         self.deliver(bytes);
+    }
+
+    /// Lets go of it without an answer: the server has withdrawn it.
+    pub fn withdrawn(mut self) {
+        self.deliver = None;
+    }
+
+    /// Tells the server something about it before the answer, such as how far the work on it has come.
+    pub fn notify(&self, method: &str, params: Option<&str>) {
+        if let Some(tell) = &self.tell {
+            tell(message::notification(method, params));
+        }
     }
 
     fn deliver(&mut self, bytes: Vec<u8>) {

@@ -200,6 +200,14 @@ impl Session {
         }
     }
 
+    /// Waits until the stream that [`listen`](Session::listen) opens is open, a second at most, if it is being opened:
+    /// what a server says by itself before that is lost.
+    pub async fn listening(&self) {
+        if let Wire::Streamable(wire) = &self.core.wire {
+            wire.listening().await;
+        }
+    }
+
     /// What the server said of itself when the session began.
     #[must_use]
     pub fn server(&self) -> &ServerFacts {

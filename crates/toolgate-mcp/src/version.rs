@@ -26,14 +26,56 @@ struct Row {
     handshake: bool,
     batches: bool,
     version_header: bool,
+    event_ids: bool,
+    priming_events: bool,
 }
 
 const TABLE: [Row; 5] = [
-    Row { revision: Revision::V2024_11_05, name: "2024-11-05", handshake: true, batches: false, version_header: false },
-    Row { revision: Revision::V2025_03_26, name: "2025-03-26", handshake: true, batches: true, version_header: false },
-    Row { revision: Revision::V2025_06_18, name: "2025-06-18", handshake: true, batches: false, version_header: true },
-    Row { revision: Revision::V2025_11_25, name: "2025-11-25", handshake: true, batches: false, version_header: true },
-    Row { revision: Revision::V2026_07_28, name: "2026-07-28", handshake: false, batches: false, version_header: true },
+    Row {
+        revision: Revision::V2024_11_05,
+        name: "2024-11-05",
+        handshake: true,
+        batches: false,
+        version_header: false,
+        event_ids: false,
+        priming_events: false,
+    },
+    Row {
+        revision: Revision::V2025_03_26,
+        name: "2025-03-26",
+        handshake: true,
+        batches: true,
+        version_header: false,
+        event_ids: true,
+        priming_events: false,
+    },
+    Row {
+        revision: Revision::V2025_06_18,
+        name: "2025-06-18",
+        handshake: true,
+        batches: false,
+        version_header: true,
+        event_ids: true,
+        priming_events: false,
+    },
+    Row {
+        revision: Revision::V2025_11_25,
+        name: "2025-11-25",
+        handshake: true,
+        batches: false,
+        version_header: true,
+        event_ids: true,
+        priming_events: true,
+    },
+    Row {
+        revision: Revision::V2026_07_28,
+        name: "2026-07-28",
+        handshake: false,
+        batches: false,
+        version_header: true,
+        event_ids: false,
+        priming_events: false,
+    },
 ];
 
 impl Revision {
@@ -73,6 +115,18 @@ impl Revision {
     #[must_use]
     pub fn has_batches(self) -> bool {
         self.row().batches
+    }
+
+    /// Whether the events of a stream may have ids, after which a client takes up a stream that it lost.
+    #[must_use]
+    pub fn has_event_ids(self) -> bool {
+        self.row().event_ids
+    }
+
+    /// Whether clients know the event without data that begins a stream, so that it can be taken up again from there.
+    #[must_use]
+    pub fn has_priming_events(self) -> bool {
+        self.row().priming_events
     }
 
     /// Whether requests after `initialize` carry the `MCP-Protocol-Version` header.

@@ -258,6 +258,18 @@ pub fn cursor(params: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, ViewErr
     Ok(optional_string("cursor", cursor)?.map(|(_, cursor)| cursor))
 }
 
+/// The `level` in the parameters of `logging/setLevel` or `notifications/message`; `None` when there is no such string.
+#[must_use]
+pub fn log_level(params: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        level: Option<&'a RawValue>,
+    }
+    let wire: Wire<'_> = object(params?.get()).ok()?;
+    jsonrpc::string(wire.level?)
+}
+
 /// Whether the result of a `tools/call` says that the tool failed.
 #[must_use]
 pub fn is_error(result: &str) -> bool {

@@ -11,6 +11,7 @@ mod find;
 mod list;
 mod merge;
 mod naming;
+mod offer;
 mod operations;
 mod owners;
 mod repeats;
@@ -21,7 +22,8 @@ mod wishes;
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, ListedPage, Outcome, Position};
-pub use operations::{Called, Offer, Read, is_tool_error, with_uri};
+pub use offer::Offer;
+pub use operations::{Called, Read, is_tool_error, with_uri};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub struct Visit<'a> {
     pub hears: Option<&'a Arc<dyn Events>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
+    /// What a request may take longer than usual, because the client may be asked in between.
+    pub patience: Duration,
     /// What only a request has that stands alone.
     pub alone: Option<Alone<'a>>,
     /// The servers that the path or header selected.
@@ -78,8 +82,6 @@ pub struct Visit<'a> {
 pub struct Alone<'a> {
     /// Its HTTP headers, which repeat some of a call's arguments.
     pub headers: &'a HeaderMap,
-    /// What its call may take longer than usual, because the client may be asked in between.
-    pub patience: Duration,
 }
 
 impl<'a> Visit<'a> {

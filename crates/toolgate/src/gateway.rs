@@ -15,9 +15,11 @@ use crate::auth::origin::FrontDoor;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
+use crate::mcp::live::Lives;
 use crate::mcp::modern::parking::{self, Parking};
+use crate::mcp::modern::slots::Slots;
 use crate::mcp::session::{self, Sessions};
-use crate::mcp::sse_streams::SseStreams;
+use crate::places::Places;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
 
@@ -33,10 +35,16 @@ pub struct Parts {
     snapshot: ArcSwap<Snapshot>,
     /// Client sessions.
     pub sessions: Sessions,
-    /// Open streams of the HTTP+SSE transport.
-    pub sse_streams: SseStreams,
+    /// The sessions that are in use.
+    pub lives: Lives,
+    /// Connections of clients.
+    pub connections: Places,
+    /// Event streams to clients.
+    pub streams: Places,
     /// Calls that wait for their clients.
     pub parking: Parking,
+    /// Sessions at servers for calls of clients without one.
+    pub slots: Slots,
     /// Places for streams of `subscriptions/listen`.
     pub listens: Arc<Semaphore>,
     /// How often the configuration has been replaced; tells those who listen.
@@ -80,8 +88,11 @@ impl Gateway {
         Self(Arc::new(Parts {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings, upstreams)),
             sessions,
-            sse_streams: SseStreams::default(),
+            lives: Lives::new(&metrics),
+            connections: Places::default(),
+            streams: Places::default(),
             parking: Parking::new(parking::LIFETIME),
+            slots: Slots::default(),
             listens: Arc::new(Semaphore::new(MAX_LISTENS)),
             reloads: watch::Sender::new(0),
             metrics,
@@ -106,7 +117,10 @@ impl Gateway {
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
         let upstreams = Arc::new(self.snapshot().upstreams.reloaded(&settings));
-        let old = self.0.snapshot.swap(Arc::new(Snapshot::new(settings, Arc::clone(&upstreams))));
+        let new = Arc::new(Snapshot::new(settings, Arc::clone(&upstreams)));
+        let old = self.0.snapshot.swap(Arc::clone(&new));
+        self.0.lives.reloaded(&old, &new);
+        drop(new);
         self.0.reloads.send_modify(|count| *count += 1);
         let (released, going) = (old.released.clone(), Arc::clone(&old.upstreams));
         self.0.tasks.spawn(async move {

@@ -12,6 +12,7 @@ pub mod faces;
 pub mod gateway;
 pub mod lifecycle;
 pub mod mcp;
+mod places;
 pub mod rest;
 mod seal;
 pub mod server;

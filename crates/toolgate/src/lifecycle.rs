@@ -61,6 +61,7 @@ pub async fn start_with(settings: Settings, bind: Bind, metrics: Metrics, traces
     let connections = TaskTracker::new();
     let ended = CancellationToken::new();
     let server = Server::new(gateway.clone());
+    gateway.tasks.spawn(crate::mcp::live::tend(gateway.clone()));
     let mut accepting = JoinSet::new();
     accepting.spawn(accept::run(listener, server, gateway.clone(), connections.clone(), ended.clone()));
     Ok(Running { gateway, address, accepting, connections, ended })

@@ -19,6 +19,8 @@ pub enum Purpose {
     Cursor,
     /// The `sessionId` of the HTTP+SSE transport's message endpoint.
     SseSession,
+    /// The `id` of a stream's event, which comes back as `Last-Event-ID`.
+    Event,
     /// The `requestState` of a call that waits for its client.
     RequestState,
     /// The id of a server's task.
@@ -31,6 +33,7 @@ impl Purpose {
             Self::Session => b"session",
             Self::Cursor => b"cursor",
             Self::SseSession => b"sse-session",
+            Self::Event => b"event",
             Self::RequestState => b"request-state",
             Self::Task => b"task",
         }

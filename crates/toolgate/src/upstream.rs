@@ -63,6 +63,7 @@ pub use level::LogLevel;
 pub use news::{Changed, News};
 pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use status::{Failure, Stage, State, Status};
+pub use wishes::Overhearing;
 
 use crate::config::settings::ServerSettings;
 use deadline::Deadline;

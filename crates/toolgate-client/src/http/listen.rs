@@ -35,7 +35,9 @@ async fn listen(wire: &Streamable, context: &Context) {
     let none = HeaderMap::new();
     let none = With::headers(&none);
     loop {
-        match wire.open_stream(resumption.last_event_id.clone(), none).await {
+        let stream = wire.open_stream(resumption.last_event_id.clone(), none).await;
+        wire.note_listening();
+        match stream {
             Ok(mut stream) => {
                 opened = true;
                 // However it ends, the next try tells whether the server is still there.

@@ -183,7 +183,7 @@ impl Reader {
             Ok(Incoming::Request(asked)) => {
                 let (poster, context) = (self.poster.clone(), Arc::clone(&self.context));
                 self.context.asked(asked, None, move |reply, place| {
-                    let teller = Arc::clone(&context);
+                    let (poster, teller) = (poster.clone(), Arc::clone(&context));
                     context.spawn(async move {
                         if let Err(why) = poster.send_aside(reply, &HeaderMap::new()).await {
                             teller.undelivered(&why);

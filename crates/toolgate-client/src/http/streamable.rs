@@ -10,11 +10,13 @@ mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response};
 use hyper::body::Incoming as Body;
+use tokio_util::sync::CancellationToken;
 use toolgate_mcp::version::Revision;
 
 use super::era;
@@ -31,6 +33,9 @@ use crate::modern::{self, Described, Repeats};
 use crate::options::{Call, Events};
 
 pub(super) use streams::may_pass;
+
+/// How long the head of the listening stream is waited for.
+const LISTENING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An answer, or the beginning of a large one.
 pub(crate) enum Arrived {
@@ -66,13 +71,15 @@ pub(crate) struct Streamable {
     context: Arc<Context>,
     modern: bool,
     listens: Arc<AtomicBool>,
+    /// Cancelled when the first try to open the listening stream is over.
+    listening: CancellationToken,
 }
 
 impl Streamable {
     pub(crate) fn new(place: Arc<Place>, context: Arc<Context>) -> Self {
         let mut headers = place.headers.clone();
         request::for_messages(&mut headers);
-        Self { place, headers, context, modern: false, listens: Arc::default() }
+        Self { place, headers, context, modern: false, listens: Arc::default(), listening: CancellationToken::new() }
     }
 
     /// As [`Streamable::new`], for revision 2026-07-28.
@@ -171,6 +178,24 @@ impl Streamable {
             self.drain(response.into_body());
         }
         Ok(())
+    }
+
+    /// Waits until the listening stream is open, or it is clear that there is none, if it is being opened.
+    pub(crate) async fn listening(&self) {
+        if !self.listens.load(Ordering::Relaxed) || self.listening.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            () = self.listening.cancelled() => {}
+            () = self.context.ended.cancelled() => {}
+            // Some servers send not even a head before there is an event.
+            () = tokio::time::sleep(LISTENING_TIMEOUT) => self.listening.cancel(),
+        }
+    }
+
+    /// The first try to open the listening stream is over.
+    pub(super) fn note_listening(&self) {
+        self.listening.cancel();
     }
 
     /// Hears what the server says by itself, on a task of the session; does nothing when that is so already.

@@ -10,7 +10,7 @@ use super::list::{Entry, Kind, ServerList};
 use super::merge::{Merged, Outcome};
 use super::{Catalog, Visit};
 use crate::config::settings::{PrefixMode, ServerSettings};
-use crate::upstream::{ClientSide, Lane, Upstream};
+use crate::upstream::{Lane, Upstream};
 
 /// A server and what it calls the thing that was asked for.
 pub(super) struct Found {
@@ -225,7 +225,7 @@ impl Catalog {
 
     /// The lane for lists: the caller's credential without the client's session, so that clients share what they can.
     fn lane(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Result<Lane, Arc<FetchError>> {
-        upstream.lane(visit.caller, &ClientSide::none()).map_err(|error| Arc::new(FetchError::Upstream(error.into())))
+        upstream.lane(visit.caller, &visit.client.alike()).map_err(|error| Arc::new(FetchError::Upstream(error.into())))
     }
 }
 

@@ -1,11 +1,9 @@
 //! What callers do with the catalog: list, call, get, read, complete, and learn what is on offer.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
@@ -23,22 +21,7 @@ use super::merge::{ListedPage, Position};
 use super::owners::Owners;
 use super::{Catalog, Scope, Visit, repeats, rules};
 use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, ClientSide, Form, Reply, State, Upstream, UpstreamError};
-
-/// How long `initialize` waits for upstreams to say what they offer; slow ones are assumed to offer everything.
-const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The same for a server that is known to be down.
-const OFFER_TIMEOUT_DOWN: Duration = Duration::from_millis(250);
-
-/// What the servers in scope offer together.
-#[derive(Debug, Default)]
-pub struct Offer {
-    /// The capabilities that at least one has: `tools`, `prompts`, `resources`, `completions`.
-    pub capabilities: BTreeSet<&'static str>,
-    /// Each server's prefix with its instructions, where it has any.
-    pub instructions: Vec<(String, String)>,
-}
+use crate::upstream::{Ask, Form, Reply, Upstream, UpstreamError};
 
 /// One server's tools, or why it has none to show.
 pub type ToolsOfServer = (Arc<Upstream>, Result<Vec<Box<str>>, Arc<FetchError>>);
@@ -290,8 +273,9 @@ impl Catalog {
         headers: Option<HeaderMap>,
     ) -> Result<F, CallError> {
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
-        let timeout =
-            self.call_timeout(upstream).saturating_add(visit.alone.map_or(Duration::ZERO, |alone| alone.patience));
+        // What is asked on the client's own connection meanwhile is about this call.
+        let _overhearing = visit.alone.and_then(|_| upstream.overhear(&lane));
+        let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
         let (hears, rounds) = (visit.hears, visit.rounds);
         let ask = Ask { hears, rounds, may_repeat, headers: headers.as_ref(), ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
@@ -364,43 +348,6 @@ impl Catalog {
     pub(super) fn call_timeout(&self, upstream: &Upstream) -> Duration {
         upstream.settings.timeout.unwrap_or(self.settings.timeouts.call)
     }
-
-    /// What the servers in scope offer together, for `initialize`.
-    pub async fn offer(&self, visit: Visit<'_>) -> Offer {
-        let asks = visit.servers().iter().map(async |upstream| self.offer_of(visit, upstream).await);
-        let mut offer = Offer::default();
-        for (upstream, facts) in visit.servers().iter().zip(join_all(asks).await) {
-            offer.capabilities.extend(facts.capabilities);
-            if let Some(instructions) = upstream.settings.instructions.clone().or(facts.instructions) {
-                offer.instructions.push((upstream.settings.prefix.clone(), instructions));
-            }
-        }
-        let disabled = self.settings.general.disabled;
-        offer.capabilities.retain(|capability| match *capability {
-            "prompts" => !disabled.prompts,
-            "resources" => !disabled.resources,
-            _ => true,
-        });
-        offer
-    }
-
-    async fn offer_of(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> OfferOfOne {
-        const ALL: [&str; 4] = ["tools", "prompts", "resources", "completions"];
-        let timeout = if upstream.status().state == State::Down { OFFER_TIMEOUT_DOWN } else { OFFER_TIMEOUT };
-        let facts = match upstream.lane(visit.caller, &ClientSide::none()) {
-            Ok(lane) => upstream.facts(&lane, timeout).await,
-            Err(error) => Err(UpstreamError::from(error)),
-        };
-        let Ok(facts) = facts else {
-            // It may come back while the session lives, so nothing that it could offer is ruled out.
-            return OfferOfOne { capabilities: ALL[..3].to_vec(), instructions: None };
-        };
-        let Ok(declared) = Fields::read(facts.capabilities.get()) else { return OfferOfOne::default() };
-        OfferOfOne {
-            capabilities: ALL.into_iter().filter(|capability| declared.get(capability).is_some()).collect(),
-            instructions: facts.instructions.clone(),
-        }
-    }
 }
 
 /// Whether a modern server says that headers and arguments do not fit.
@@ -413,10 +360,4 @@ fn is_header_mismatch<F: Form>(answer: &F) -> bool {
 
 pub(super) fn unknown(kind: Kind, name: &str) -> CallError {
     FindError::Unknown { noun: kind.noun(), name: name.to_owned() }.into()
-}
-
-#[derive(Default)]
-struct OfferOfOne {
-    capabilities: Vec<&'static str>,
-    instructions: Option<String>,
 }

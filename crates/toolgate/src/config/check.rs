@@ -22,7 +22,7 @@ use super::file::{LitellmSection, ServerEntry};
 use super::keys::Keys;
 use super::read::{UnknownKeys, read};
 use super::report::{At, Report};
-use super::settings::{Clients, Settings, TlsSettings};
+use super::settings::{Settings, TlsSettings};
 use super::tree::{Node, Value};
 
 /// What the checks of a server need to know besides its entry.
@@ -59,8 +59,8 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let timeouts = environment::timeouts(environment, report);
     let limits = environment::limits(environment, report);
     let identity = environment::identity(environment);
+    let clients = general.clients;
     let general = general.settings;
-    let clients = Clients::default();
     (!report.has_errors()).then_some(Settings { general, servers, naming, timeouts, tls, limits, clients, identity })
 }
 

@@ -162,14 +162,35 @@ pub struct Limits {
 /// Connections and streams of clients.
 #[derive(Debug, Clone)]
 pub struct Clients {
+    /// `max_connections`: connections that may be open at once. Default 10,000.
+    pub connections: usize,
+    /// `max_streams`: event streams that may be open at once. Default 10,000.
+    pub streams: usize,
     /// How long an answer may take before its response begins as a stream with keep-alives, for clients that take
     /// streams; 5 s.
     pub stream_after: Duration,
+    /// The same in sessions whose clients know how to come back to a stream that they lost while it was still quiet
+    /// (since 2025-11-25); 0.5 s.
+    pub resumable_after: Duration,
+    /// How long a client may take to answer a server's question; 5 min.
+    pub question_timeout: Duration,
+    /// How long a stream that was lost, or has come to its end, can be taken up again; 2 min.
+    pub replay_for: Duration,
+    /// How often sessions are looked after for the two above; 5 s.
+    pub tend_every: Duration,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { stream_after: Duration::from_secs(5) }
+        Self {
+            connections: 10_000,
+            streams: 10_000,
+            stream_after: Duration::from_secs(5),
+            resumable_after: Duration::from_millis(500),
+            question_timeout: Duration::from_secs(5 * 60),
+            replay_for: Duration::from_secs(2 * 60),
+            tend_every: Duration::from_secs(5),
+        }
     }
 }
 

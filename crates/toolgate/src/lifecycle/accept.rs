@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::stall::StallLimit;
 use crate::gateway::Gateway;
+use crate::places::Places;
 use crate::server::serve::Server;
 
 /// How long a client may take to send the head of a request. Hyper counts the time between two requests of one
@@ -37,6 +39,10 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a connection that came just before the gateway began to stop may take to send its first request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Connections beyond `max_connections` that are told so at once, and how long each may take to hear it.
+const MAX_REFUSALS: usize = 64;
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Accepts until `ended`.
 pub(super) async fn run(
     listener: TcpListener,
@@ -47,6 +53,7 @@ pub(super) async fn run(
 ) {
     // Connections that come while the gateway stops are not waited for: they are load balancers asking for health.
     let latecomers = TaskTracker::new();
+    let refusals = Places::default();
     loop {
         let accepted = tokio::select! {
             () = ended.cancelled() => break,
@@ -56,7 +63,20 @@ pub(super) async fn run(
             Ok((stream, _)) => {
                 let late = gateway.stopping.is_cancelled();
                 let tracker = if late { &latecomers } else { &connections };
-                tracker.spawn(serve(stream, server.clone(), gateway.stopping.clone(), late, ended.clone()));
+                let most = gateway.snapshot().settings.clients.connections;
+                let (server, stopping, ended) = (server.clone(), gateway.stopping.clone(), ended.clone());
+                match (gateway.connections.place(most), refusals.place(MAX_REFUSALS)) {
+                    (Some(place), _) => drop(tracker.spawn(async move {
+                        let _place = place;
+                        serve(stream, server, stopping, late, ended).await;
+                    })),
+                    (None, Some(place)) => drop(tracker.spawn(async move {
+                        let _place = place;
+                        refuse(stream).await;
+                    })),
+                    // There are too many to tell them.
+                    (None, None) => drop(stream),
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -66,6 +86,28 @@ pub(super) async fn run(
     }
     latecomers.close();
     latecomers.wait().await;
+}
+
+/// Says that no more connections are taken, in the words of HTTP/1.1, which the client most likely speaks.
+async fn refuse(mut stream: TcpStream) {
+    let body = r#"{"detail":{"error":"too_many_connections","message":"as many connections are open as `max_connections` allows; try again later"}}"#;
+    let response = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         retry-after: 5\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let told = async {
+        // A client that is answered before it has asked takes that for an error.
+        stream.read(&mut [0; 1024]).await?;
+        stream.write_all(response.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What the client has sent is taken: closed with it unread, the connection would take the response along.
+        tokio::io::copy(&mut (&mut stream).take(MAX_HEAD_BYTES as u64), &mut tokio::io::sink()).await
+    };
+    match tokio::time::timeout(REFUSAL_TIMEOUT, told).await {
+        Ok(Ok(_)) | Err(_) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection that is one too many could not be told so"),
+    }
 }
 
 async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, late: bool, ended: CancellationToken) {

@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
+use serde_json::json;
 use serde_json::value::RawValue;
-use toolgate_client::Answer;
+use toolgate_client::{Answer, Events};
 use toolgate_mcp::edit::Fields;
-use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
+use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Notification, Request, Response, code};
 use toolgate_mcp::session::negotiate;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
 use super::initialize;
 use super::lists::{self, Dress};
+use super::live::{Hearing, Live, Stopped};
+use super::outlet::Outlet;
 use super::reply::Message;
 use super::session::ClientSession;
 use crate::auth::Caller;
@@ -22,7 +25,7 @@ use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error}
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
-use crate::upstream::{ClientSide, Reply, Rounds, Streamed};
+use crate::upstream::{Capabilities, ClientSide, LogLevel, Reply, Rounds, Streamed};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -34,6 +37,14 @@ pub struct Exchange {
     pub caller: Caller,
     /// The client, as servers see it.
     pub client: ClientSide,
+    /// Who hears what servers say while they work on this.
+    pub hears: Option<Arc<dyn Events>>,
+    /// What becomes of a modern server's `input_required`.
+    pub rounds: Rounds,
+    /// What is kept of the session, where something of this is for a server.
+    pub live: Option<Arc<Live>>,
+    /// The response, if events can go there.
+    pub outlet: Option<Arc<Outlet>>,
     /// The session that the client named, if it has one.
     pub session: Option<ClientSession>,
     /// What the path or header selected.
@@ -44,10 +55,43 @@ pub struct Exchange {
     pub trace_headers: HeaderMap,
 }
 
-/// A client as servers see it. What it can do for them is not kept with its session yet, so they are told nothing of it.
-#[must_use]
-pub fn client_of(session: Option<&ClientSession>) -> ClientSide {
-    session.map_or_else(ClientSide::none, |session| ClientSide::of_session(session.key))
+/// Questions that a client may take its whole time for during one call.
+const MAX_QUESTIONS_IN_A_ROW: u32 = 8;
+
+/// The client's side of a conversation with servers.
+pub(super) struct Speaking {
+    /// The client, as servers see it.
+    pub(super) client: ClientSide,
+    /// Who hears what they say.
+    pub(super) hears: Option<Arc<dyn Events>>,
+    /// What is kept of the session.
+    pub(super) live: Option<Arc<Live>>,
+}
+
+impl Speaking {
+    /// In `session`, whose servers may have something to say if any of this is for one of them; `outlet` is where events
+    /// can go in response.
+    pub(super) fn of(
+        gateway: &Gateway,
+        session: Option<&ClientSession>,
+        for_a_server: bool,
+        outlet: Option<&Arc<Outlet>>,
+    ) -> Self {
+        let live = session.filter(|_| for_a_server).map(|session| gateway.lives.of(session));
+        let without_live = |session: Option<&ClientSession>| ClientSide {
+            capabilities: session.map_or_else(Capabilities::none, ClientSession::capabilities),
+            ..ClientSide::none()
+        };
+        let client = live.as_ref().map_or_else(|| without_live(session), Live::client);
+        let hears = (live.is_some() || outlet.is_some())
+            .then(|| Arc::new(Hearing { live: live.clone(), outlet: outlet.cloned() }) as Arc<dyn Events>);
+        Self { client, hears, live }
+    }
+}
+
+/// Whether requests of this method are for one server, or set what servers say.
+pub(super) fn is_for_a_server(method: &str) -> bool {
+    method::address(method).is_some() || method == method::LOGGING_SET_LEVEL
 }
 
 /// A message for the client, and the session that it opened, if it did.
@@ -84,17 +128,47 @@ impl ErrorType {
 }
 
 impl Exchange {
-    /// Answers a request.
-    pub async fn answer(&self, request: &Request<'_>) -> Answered {
+    /// What a call may take longer than usual: its server may ask the client, whose time is not the server's.
+    fn patience(&self) -> Duration {
+        match self.live {
+            Some(_) if self.client.capabilities.can_be_asked() => {
+                self.snapshot.settings.clients.question_timeout.saturating_mul(MAX_QUESTIONS_IN_A_ROW)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Answers a request; `None` when the client cancels it before that.
+    pub async fn answer(&self, request: &Request<'_>) -> Option<Answered> {
         let began = Instant::now();
         if request.method == method::INITIALIZE {
-            return Box::pin(self.initialize(request, began)).await;
+            return Some(Box::pin(self.initialize(request, began)).await);
         }
         let span = self.span(request);
-        let ended = self.operate(request, &span).await;
+        let work = self.operate(request, &span);
+        let ended = match &self.live {
+            Some(live) => {
+                let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
+                let run = live.begin(&request.id, self.outlet.as_ref());
+                run.to_its_end(turn, work).await
+            }
+            None => Ok(work.await),
+        };
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(Stopped::OutOfTime(turn)) => {
+                let text = format!("no answer within {turn:?}");
+                let data = json!({ "code": "timeout", "may_have_run": true });
+                Ended::error(&request.id, &ErrorObject { code: code::TIMEOUT, message: text, data: Some(data) })
+            }
+            Err(Stopped::Cancelled) => {
+                span.finish(Some("cancelled"));
+                return None;
+            }
+        };
         self.count(&request.method, &ended, began);
         span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
-        Answered { message: ended.message, opened: None }
+        Some(Answered { message: ended.message, opened: None })
     }
 
     async fn operate(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
@@ -125,14 +199,29 @@ impl Exchange {
             method::RESOURCES_TEMPLATES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Templates, id)),
             method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, visit, id, params).await,
             method::RESOURCES_READ if !disabled.resources => self.read(visit, id, params).await,
+            method::RESOURCES_SUBSCRIBE if !disabled.resources => {
+                Ended::of_told(id, catalog.subscribe(visit, params).await)
+            }
+            method::RESOURCES_UNSUBSCRIBE if !disabled.resources => {
+                Ended::of_told(id, catalog.unsubscribe(visit, params).await)
+            }
+            method::LOGGING_SET_LEVEL => self.set_log_level(visit, id, params).await,
             method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(visit, params).await.map(Reply::Whole)),
             _ => Ended::error(id, &ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))),
         }
     }
 
     pub(super) fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
-        let (caller, client, scope) = (&self.caller, &self.client, &self.scope);
-        Visit { caller, client, hears: None, rounds: Rounds::Ask, alone: None, scope, span }
+        Visit {
+            caller: &self.caller,
+            client: &self.client,
+            hears: self.hears.as_ref(),
+            rounds: self.rounds,
+            patience: self.patience(),
+            alone: None,
+            scope: &self.scope,
+            span,
+        }
     }
 
     /// The server span of `request`; nothing is looked at when traces are off.
@@ -175,10 +264,62 @@ impl Exchange {
         }
     }
 
+    /// Takes what the client tells.
+    pub fn notified(&self, notification: &Notification<'_>) {
+        let live = self.session.as_ref().and_then(|session| self.gateway.lives.find(&session.key));
+        let of_use = match (&*notification.method, live) {
+            (method::INITIALIZED, _) => true,
+            (method::CANCELLED, Some(live)) => {
+                views::Cancelled::read(notification.params).is_ok_and(|cancelled| live.cancel(&cancelled.request_id))
+            }
+            (method::PROGRESS, Some(live)) => live.progressed(notification.params),
+            (method::ROOTS_LIST_CHANGED, Some(live)) => {
+                let (snapshot, key) = (Arc::clone(&self.snapshot), live.session.key);
+                let params = notification.params.map(|params| params.get().to_owned());
+                self.gateway.tasks.spawn(async move {
+                    let tell = snapshot.upstreams.tell(&key, method::ROOTS_LIST_CHANGED, params.as_deref());
+                    tell.await;
+                });
+                true
+            }
+            _ => false,
+        };
+        if !of_use {
+            self.gateway.metrics.dropped_frames("_client", "notification_of_nothing");
+        }
+    }
+
+    /// Takes the client's answer to a server's question.
+    pub fn answered(&self, response: &Response<'_>) {
+        let live = self.session.as_ref().and_then(|session| self.gateway.lives.find(&session.key));
+        let was_asked = response.id.as_ref().zip(live).is_some_and(|(id, live)| live.answer(id, response.outcome));
+        if !was_asked {
+            self.gateway.metrics.dropped_frames("_client", "answer_to_nothing");
+        }
+    }
+
+    /// Levels are kept with the session, so servers that are connected to later hear of it too.
+    async fn set_log_level(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
+        let Some(level) = views::log_level(params).and_then(|name| LogLevel::parse(&name)) else {
+            let levels = LogLevel::ALL.map(LogLevel::name).join(", ");
+            return Ended::error(
+                id,
+                &ErrorObject::new(code::INVALID_PARAMS, format!("`level` must be one of {levels}")),
+            );
+        };
+        if let Some(live) = &self.live {
+            live.set_log_level(level);
+            self.snapshot.catalog.set_level(Visit { client: &live.client(), ..visit }).await;
+        }
+        Ended::ok(jsonrpc::result(id, "{}").into())
+    }
+
     async fn initialize(&self, request: &Request<'_>, began: Instant) -> Answered {
         let settings = &self.snapshot.settings;
-        let asked = match views::Initialize::read(request.params) {
-            Ok(asked) => asked,
+        let read = views::Initialize::read(request.params)
+            .and_then(|asked| Ok((Capabilities::read(asked.capabilities)?, asked)));
+        let (capabilities, asked) = match read {
+            Ok(read) => read,
             Err(error) => {
                 let ended = Ended::error(&request.id, &ErrorObject::new(code::INVALID_PARAMS, error.to_string()));
                 self.count(&request.method, &ended, began);
@@ -187,10 +328,16 @@ impl Exchange {
         };
         let revision = negotiate(&asked.protocol_version, &settings.general.advertised_versions);
         let span = self.span(request);
-        let offer = self.snapshot.catalog.offer(self.visit(&span)).await;
+        let client = ClientSide { capabilities: Arc::clone(&capabilities), ..ClientSide::none() };
+        let offer = self.snapshot.catalog.offer(Visit { client: &client, ..self.visit(&span) }).await;
         span.finish(None);
         let result = initialize::result(settings, revision, &offer, self.scope.the_one().map(AsRef::as_ref));
-        let (_, token) = self.gateway.sessions.open(&self.caller.id, revision, SystemTime::now());
+        if let Some(live) = &self.live {
+            // Over HTTP+SSE the session begins with its stream, and only now servers can be told of the client.
+            live.declare(Arc::clone(&capabilities));
+            live.hear(&self.caller, &self.scope);
+        }
+        let (_, token) = self.gateway.sessions.open(&self.caller.id, revision, &capabilities, SystemTime::now());
         let ended = Ended::ok(jsonrpc::result(&request.id, &result).into());
         self.count(&request.method, &ended, began);
         Answered { message: ended.message, opened: Some(token) }
@@ -260,6 +407,15 @@ impl Ended {
         match answer {
             Ok(Reply::Whole(answer)) => Self::of_answer(&answer, message(id, &answer)),
             Ok(Reply::Streamed(streamed)) => Self::of_streamed(id, *streamed),
+            Err(error) => Self::error(id, &face::call_error(&error)),
+        }
+    }
+
+    /// What came of telling a server something; it may have known already.
+    fn of_told(id: &Id, told: Result<Option<Answer>, CallError>) -> Self {
+        match told {
+            Ok(None) => Self::ok(jsonrpc::result(id, "{}").into()),
+            Ok(Some(answer)) => Self::of_answer(&answer, message(id, &answer)),
             Err(error) => Self::error(id, &face::call_error(&error)),
         }
     }

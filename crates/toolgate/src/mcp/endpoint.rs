@@ -1,4 +1,4 @@
-//! Streamable HTTP: `POST`, `GET` and `DELETE` on `/mcp` and its scoped forms.
+//! Streamable HTTP: `POST` and `DELETE` on `/mcp` and its scoped forms; for `GET` see [`super::listen`].
 //!
 //! MCP 2025-11-25, Transports, Streamable HTTP. Where LiteLLM is more lenient than the specification and clients count
 //! on it, so is this: requests without a session and without `initialize` are served, and `Accept` may say anything.
@@ -17,22 +17,21 @@ use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeade
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
-use super::dispatch::{self, Answered, Exchange};
+use super::dispatch::{self, Answered, Exchange, Speaking};
 use super::head::{Accepts, trace_headers, version_name};
 use super::modern;
 use super::outlet::Outlet;
 use super::refusal::{self, Refusal};
 use super::reply::Whole;
-use super::respond::{self, SESSION_ID, Served};
-use super::scope::{self, PathNames};
+use super::respond::{Respondee, SESSION_ID, Served};
+use super::scope::{PathNames, Selection};
 use super::session::ClientSession;
-use super::stream;
 use crate::auth::Caller;
 use crate::catalog::{Scope, ScopeError};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::{Gateway, Snapshot};
 use crate::server::body;
-use crate::upstream::{ClientSide, CredentialError, Lane, Upstream, debug};
+use crate::upstream::{ClientSide, CredentialError, Lane, Rounds, Upstream, debug};
 
 /// Messages in one batch (revision 2025-03-26 only).
 const MAX_BATCH: usize = 100;
@@ -57,7 +56,7 @@ async fn take(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let scope = match scope::of(&snapshot, &names, &parts.headers) {
+    let scope = match Selection::of(names, &parts.headers).scope(&snapshot) {
         Ok(scope) => Ok(scope),
         // Told to the request by its id, so the body is read first.
         Err(Refusal::HeaderScope(error)) => Err(error),
@@ -80,19 +79,47 @@ async fn take(
         response.headers_mut().extend(told);
         return Ok(response);
     }
-    let arrived = Arrived { gateway: gateway.clone(), snapshot, caller, scope, found, version, trace_headers, body };
     let outlet = Outlet::new();
-    let work = Box::pin(arrived.serve(Arc::clone(&outlet)));
-    let mut response = respond::respond(&gateway, work, outlet, accepts).await;
+    let respondee = Respondee {
+        gateway: &gateway,
+        snapshot: Arc::clone(&snapshot),
+        caller: caller.clone(),
+        session: found.session().cloned(),
+        accepts,
+        outlet: Arc::clone(&outlet),
+    };
+    let streams = accepts.streams;
+    let arrived = Arrived {
+        gateway: gateway.clone(),
+        snapshot,
+        caller,
+        scope,
+        found,
+        version,
+        trace_headers,
+        body,
+        outlet,
+        streams,
+    };
+    let mut response = respondee.respond(Box::pin(arrived.serve())).await;
     response.headers_mut().extend(told);
     Ok(response)
 }
 
 /// What the `Mcp-Session-Id` header led to.
-enum FoundSession {
+pub(super) enum FoundSession {
     Absent,
     Unknown,
     Open(ClientSession),
+}
+
+impl FoundSession {
+    fn session(&self) -> Option<&ClientSession> {
+        match self {
+            Self::Open(session) => Some(session),
+            Self::Absent | Self::Unknown => None,
+        }
+    }
 }
 
 /// A POST with its body read.
@@ -105,10 +132,14 @@ struct Arrived {
     version: Option<String>,
     trace_headers: HeaderMap,
     body: Bytes,
+    outlet: Arc<Outlet>,
+    /// The client takes streams in response.
+    streams: bool,
 }
 
 impl Arrived {
-    async fn serve(self, outlet: Arc<Outlet>) -> Served {
+    async fn serve(self) -> Served {
+        let outlet = Arc::clone(&self.outlet);
         let body = self.body.clone();
         let parsed = match jsonrpc::parse_body(&body) {
             Ok(parsed) => parsed,
@@ -129,12 +160,14 @@ impl Arrived {
                 if request.method != method::INITIALIZE {
                     outlet.let_begin();
                 }
-                Served::Answered(exchange.answer(&request).await)
+                exchange.answer(&request).await.map_or(Served::Cancelled, Served::Answered)
             }
-            jsonrpc::Body::Single(Incoming::Notification(_)) => Served::Accepted,
-            jsonrpc::Body::Single(Incoming::Response(_)) => {
-                // No question of a server reaches a client yet, so this answers nothing.
-                exchange.gateway.metrics.dropped_frames("_client", "answer_to_nothing");
+            jsonrpc::Body::Single(Incoming::Notification(notification)) => {
+                exchange.notified(&notification);
+                Served::Accepted
+            }
+            jsonrpc::Body::Single(Incoming::Response(response)) => {
+                exchange.answered(&response);
                 Served::Accepted
             }
         }
@@ -173,20 +206,35 @@ impl Arrived {
             ) => return Err(unsupported(meta_version.as_deref().unwrap_or(version))),
             Decision::Refused(refusal) => return Err(Refusal::Protocol(refusal)),
         };
-        let session = match self.found {
-            FoundSession::Open(session) => Some(session),
-            FoundSession::Absent | FoundSession::Unknown => None,
-        };
+        let session = self.found.session().cloned();
+        let outlet = self.streams.then_some(self.outlet);
+        let speaking = Speaking::of(&self.gateway, session.as_ref(), for_a_server(body), outlet.as_ref());
         Ok(Exchange {
             gateway: self.gateway,
             snapshot: self.snapshot,
             caller: self.caller,
-            client: dispatch::client_of(session.as_ref()),
+            client: speaking.client,
+            hears: speaking.hears,
+            rounds: Rounds::Ask,
+            live: speaking.live,
+            outlet,
             session,
             scope,
             revision,
             trace_headers: self.trace_headers,
         })
+    }
+}
+
+/// Whether the body has a request for a server in it, so that servers may have something to say to the client.
+fn for_a_server(body: &jsonrpc::Body<'_>) -> bool {
+    let is_one = |message: &Incoming<'_>| match message {
+        Incoming::Request(request) => dispatch::is_for_a_server(&request.method),
+        Incoming::Notification(_) | Incoming::Response(_) => false,
+    };
+    match body {
+        jsonrpc::Body::Single(message) => is_one(message),
+        jsonrpc::Body::Batch(messages) => messages.iter().any(is_one),
     }
 }
 
@@ -239,31 +287,30 @@ async fn serve_batch(exchange: &Exchange, messages: &[Incoming<'_>]) -> Served {
     if messages.len() > MAX_BATCH {
         return Served::Refused(Refusal::Batch { count: messages.len(), max: MAX_BATCH });
     }
+    if let Some(outlet) = &exchange.outlet {
+        outlet.let_begin();
+    }
     let answers = messages.iter().filter_map(|message| match message {
         Incoming::Request(request) => Some(exchange.answer(request)),
-        Incoming::Notification(_) | Incoming::Response(_) => None,
+        Incoming::Notification(notification) => {
+            exchange.notified(notification);
+            None
+        }
+        Incoming::Response(response) => {
+            exchange.answered(response);
+            None
+        }
     });
     let answers = futures_util::future::join_all(answers).await;
     if answers.is_empty() {
         return Served::Accepted;
     }
-    let messages = answers.into_iter().map(|answered| answered.message.whole());
+    let messages: Vec<_> = answers.into_iter().flatten().map(|answered| answered.message.whole()).collect();
+    if messages.is_empty() {
+        return Served::Cancelled;
+    }
     let message = Whole::batch(futures_util::future::join_all(messages).await);
     Served::Answered(Answered { message, opened: None })
-}
-
-/// `GET`: the session's standalone stream. Quiet until servers can speak through the gateway, but open, since clients
-/// that are refused here report an error to their users.
-pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: PathNames, headers: HeaderMap) -> Response {
-    if let Err(refusal) = scope::of(&admitted.snapshot, &names, &headers) {
-        return refusal.into_response();
-    }
-    match session_of(&gateway, &admitted.caller, &headers) {
-        FoundSession::Absent => Refusal::SessionRequired.into_response(),
-        FoundSession::Unknown => Refusal::UnknownSession.into_response(),
-        FoundSession::Open(_) if !Accepts::of(&headers).streams => Refusal::NotAStream.into_response(),
-        FoundSession::Open(session) => stream::quiet(&gateway, session),
-    }
 }
 
 /// `/toolset/{name}/mcp`, LiteLLM's path to a toolset.
@@ -278,6 +325,7 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
         FoundSession::Unknown => Refusal::UnknownSession.into_response(),
         FoundSession::Open(session) => {
             gateway.sessions.end(&session);
+            gateway.lives.end(&session.key);
             admitted.snapshot.upstreams.close_session(&session.key).await;
             // LiteLLM's body.
             axum::Json(serde_json::json!({ "message": "Session terminated successfully" })).into_response()
@@ -298,7 +346,7 @@ fn refuse_malformed(caller: &Caller, scope: &Scope) -> Result<(), Refusal> {
 }
 
 /// The session that the client names. Forged, ended, expired and other callers' are all unknown.
-fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundSession {
+pub(super) fn session_of(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> FoundSession {
     // A revision without sessions has its servers ignore the header.
     if modern::is_named(version_name(headers).as_deref()) {
         return FoundSession::Absent;

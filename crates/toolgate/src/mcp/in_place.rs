@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct InPlace<T: Send + 'static> {
     work: Option<Work<T>>,
     /// Where the work goes on without its client; `None` if it ends with it.
     tasks: Option<TaskTracker>,
+    /// Given up when the client goes away, since nobody will read it.
+    outlet: Option<Arc<Outlet>>,
 }
 
 /// What came first.
@@ -38,7 +41,12 @@ pub(super) enum Came<T> {
 }
 
 /// The rest of some work.
-pub(super) struct Rest<T>(Work<T>);
+pub(super) struct Rest<T>(Left<T>);
+
+enum Left<T> {
+    Work(Work<T>),
+    Nothing(Result<T, Panicked>),
+}
 
 /// The work panicked; the text is for the log.
 #[derive(Debug)]
@@ -47,17 +55,18 @@ pub(super) struct Panicked(String);
 impl<T: Send + 'static> InPlace<T> {
     /// Work that goes on among `tasks` when the client goes away.
     pub(super) fn that_goes_on(work: BoxFuture<'static, T>, tasks: &TaskTracker) -> Self {
-        Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: Some(tasks.clone()) }
+        Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: Some(tasks.clone()), outlet: None }
     }
 
     /// Work that is dropped when the client goes away.
     pub(super) fn that_ends_with_its_client(work: BoxFuture<'static, T>) -> Self {
-        Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: None }
+        Self { work: Some(AssertUnwindSafe(work).catch_unwind()), tasks: None, outlet: None }
     }
 
     /// Waits for the end, or for the time to begin a stream: when `outlet` has something, or after `patience`.
     /// Without patience the client takes no streams, and only the end counts.
-    pub(super) async fn wait(mut self, outlet: &Outlet, patience: Option<Duration>) -> Came<T> {
+    pub(super) async fn wait(mut self, outlet: &Arc<Outlet>, patience: Option<Duration>) -> Came<T> {
+        self.outlet = Some(Arc::clone(outlet));
         let mut timer = pin!(None::<Sleep>);
         std::future::poll_fn(move |context| {
             let work = self.work.as_mut().expect("it is taken only together with the end of this wait");
@@ -74,7 +83,7 @@ impl<T: Send + 'static> InPlace<T> {
             let is_time =
                 outlet.poll_begin(context).is_ready() || (timer.poll(context).is_ready() && outlet.may_begin());
             match self.work.take_if(|_| is_time) {
-                Some(rest) => Poll::Ready(Came::Stream(Rest(rest))),
+                Some(rest) => Poll::Ready(Came::Stream(Rest(Left::Work(rest)))),
                 None => Poll::Pending,
             }
         })
@@ -84,7 +93,11 @@ impl<T: Send + 'static> InPlace<T> {
 
 impl<T: Send + 'static> Drop for InPlace<T> {
     fn drop(&mut self) {
-        let (Some(work), Some(tasks)) = (self.work.take(), self.tasks.take()) else { return };
+        let Some(work) = self.work.take() else { return };
+        if let Some(outlet) = &self.outlet {
+            outlet.desert();
+        }
+        let Some(tasks) = self.tasks.take() else { return };
         // Without a runtime nothing is left that could go on.
         if let Ok(runtime) = Handle::try_current() {
             tasks.spawn_on(work.map(drop).in_current_span(), &runtime);
@@ -93,9 +106,17 @@ impl<T: Send + 'static> Drop for InPlace<T> {
 }
 
 impl<T> Rest<T> {
+    /// Of work that has come to its end already.
+    pub(super) fn over(end: Result<T, Panicked>) -> Self {
+        Self(Left::Nothing(end))
+    }
+
     /// The end of the work.
     pub(super) async fn end(self) -> Result<T, Panicked> {
-        self.0.await.map_err(Panicked::new)
+        match self.0 {
+            Left::Work(work) => work.await.map_err(Panicked::new),
+            Left::Nothing(end) => end,
+        }
     }
 }
 
@@ -114,8 +135,6 @@ impl std::fmt::Display for Panicked {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use tokio::sync::oneshot;
 

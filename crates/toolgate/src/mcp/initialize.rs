@@ -1,6 +1,7 @@
 //! The answer to `initialize`: which revision, what is on offer, how to use it.
 
-use serde_json::{Map, Value, json};
+use indexmap::IndexMap;
+use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::version::Revision;
 
 use crate::catalog::Offer;
@@ -9,18 +10,40 @@ use crate::upstream::Upstream;
 
 /// The result. `the_one` is the server, when the path names exactly one.
 pub(super) fn result(settings: &Settings, revision: Revision, offer: &Offer, the_one: Option<&Upstream>) -> String {
-    let capabilities: Map<String, Value> =
-        offer.capabilities.iter().map(|capability| ((*capability).to_owned(), json!({}))).collect();
     let name = the_one.map_or(settings.identity.name.as_str(), |only| only.settings.prefix.as_str());
-    let mut result = json!({
-        "protocolVersion": revision.name(),
-        "capabilities": capabilities,
-        "serverInfo": { "name": name, "version": env!("CARGO_PKG_VERSION") },
-    });
-    if let Some(instructions) = instructions(offer) {
-        result["instructions"] = Value::String(instructions);
+    let instructions =
+        instructions(offer).map_or_else(String::new, |text| format!(r#","instructions":{}"#, quote(&text)));
+    format!(
+        r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{{"name":{},"version":"{}"}}{instructions}}}"#,
+        revision.name(),
+        capabilities(offer),
+        quote(name),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// What is on offer, as JSON. The gateway tells of changed lists by itself, whether or not a server does.
+fn capabilities(offer: &Offer) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for capability in &offer.capabilities {
+        let settings = match *capability {
+            "resources" if offer.subscribe => r#"{"subscribe":true,"listChanged":true}"#,
+            "tools" | "prompts" | "resources" => r#"{"listChanged":true}"#,
+            _ => "{}",
+        };
+        parts.push(format!("{}:{settings}", quote(capability)));
     }
-    result.to_string()
+    for (name, declared) in [("extensions", &offer.extensions), ("experimental", &offer.experimental)] {
+        if !declared.is_empty() {
+            parts.push(format!("{}:{}", quote(name), object(declared)));
+        }
+    }
+    format!("{{{}}}", parts.join(","))
+}
+
+fn object(fields: &IndexMap<String, String>) -> String {
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{}:{value}", quote(name))).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// One server's instructions as they are, several under their names, as LiteLLM joins them.
@@ -32,5 +55,23 @@ pub(super) fn instructions(offer: &Offer) -> Option<String> {
             let blocks: Vec<String> = several.iter().map(|(label, text)| format!("[{label}]\n{text}")).collect();
             Some(blocks.join("\n\n---\n\n"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_say_what_the_gateway_does_and_what_servers_have() {
+        let nothing = Offer::default();
+        assert_eq!(capabilities(&nothing), "{}");
+        let mut offer = Offer { subscribe: true, ..Offer::default() };
+        offer.capabilities.extend(["tools", "resources", "logging"]);
+        offer.extensions.insert("io.example/x".to_owned(), r#"{"y":1e400}"#.to_owned());
+        assert_eq!(
+            capabilities(&offer),
+            r#"{"logging":{},"resources":{"subscribe":true,"listChanged":true},"tools":{"listChanged":true},"extensions":{"io.example/x":{"y":1e400}}}"#
+        );
     }
 }

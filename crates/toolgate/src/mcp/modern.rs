@@ -21,6 +21,7 @@ mod listen;
 pub(crate) mod parking;
 mod refusal;
 mod respond;
+pub(crate) mod slots;
 mod tasks;
 
 use std::sync::Arc;
@@ -71,6 +72,9 @@ pub(super) fn is_ours(version: Option<&str>, body: &[u8]) -> bool {
     }
 }
 
+/// What a client may declare, since servers' sessions are kept by it.
+const MAX_CAPABILITIES_BYTES: usize = 16 * 1024;
+
 /// A POST for this face, with its body read.
 pub(super) struct Arrived {
     pub(super) gateway: Gateway,
@@ -109,6 +113,9 @@ impl Arrived {
     fn admit<'r>(&self, request: &Request<'r>) -> Result<(Client<'r>, Scope), Refusal> {
         self.check_version(request)?;
         let client = Client::read(request.params)?;
+        if client.capabilities.get().len() > MAX_CAPABILITIES_BYTES {
+            return Err(Refusal::TooMany { what: "bytes of capabilities", max: MAX_CAPABILITIES_BYTES });
+        }
         headers::check(&received(&self.headers), &request.method, request.params)?;
         let scope = self.scope.clone().map_err(Refusal::Scope)?;
         Ok((client, scope))

@@ -3,23 +3,29 @@
 //! Whoever has something for the client puts it in and never waits; the response's body takes it out as the client
 //! reads. When a slow reader lets too much wait, the oldest notifications make room and are counted. Questions and
 //! answers are never dropped: a question that finds no room is refused to the one who asks, an answer always has room.
+//!
+//! A stream whose events have ids can be left and taken up again: the last events that were read are kept for that.
+//! One without ids ends with its reader.
 
+mod queue;
 mod reader;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use toolgate_client::Events;
+
+use queue::{Kind, Queue};
 
 pub use reader::Reader;
 
-/// Events that may wait for a slow reader, the answer apart.
-const MAX_WAITING: usize = 256;
+/// Answers that may be promised or wait at once, on a stream that carries many.
+const MAX_ANSWERS: usize = 64;
 
-/// The same in bytes of messages. One event may wait alone however large it is: messages have their own cap.
-const MAX_WAITING_BYTES: usize = 1024 * 1024;
+/// Makes the id of a stream's event out of its number.
+pub type EventIds = Box<dyn Fn(u64) -> String + Send + Sync>;
 
 /// One stream of events to a client. Messages are JSON-RPC, whole, as they came.
 #[derive(Default)]
@@ -30,13 +36,17 @@ pub struct Outlet {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Event>,
-    waiting_bytes: usize,
-    /// Notifications that made room, or found none.
-    dropped: u64,
+    queue: Queue,
+    ids: Option<Arc<EventIds>>,
     /// A response may begin as a stream before the answer is there.
     may_begin: bool,
+    /// Answers that somebody is still at.
+    promised: usize,
     phase: Phase,
+    /// Tells a reader from the one that took its place.
+    readers: u64,
+    /// When the last reader left, while nobody reads.
+    left: Option<Instant>,
     /// Wakes whoever reads, or waits for something to read.
     reader: Option<Waker>,
     /// Wakes whoever waits for the reader's leave.
@@ -47,23 +57,16 @@ struct State {
 enum Phase {
     #[default]
     Open,
+    /// Only the answers that were promised are still taken.
+    Closing,
     /// Nothing more is taken; what waits is still given out.
     Ended,
     /// Nobody reads any more.
     Deserted,
 }
 
-struct Event {
-    kind: Kind,
-    message: Bytes,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Notification,
-    Question,
-    Answer,
-}
+/// An answer that will be put in; until then the stream does not end. Dropped, it is taken back.
+pub struct Promise(Arc<Outlet>);
 
 impl Outlet {
     /// A stream that nothing is in yet.
@@ -72,9 +75,22 @@ impl Outlet {
         Arc::default()
     }
 
+    /// Gives the events ids from now on, so that the stream can be left and taken up again.
+    pub fn give_ids(&self, ids: EventIds) {
+        self.lock().ids = Some(Arc::new(ids));
+    }
+
     /// Puts a notification in; `false` when it, for want of room or of a reader, never comes to the client.
     pub fn notify(&self, message: Bytes) -> bool {
         self.put(Kind::Notification, message)
+    }
+
+    /// [`Outlet::notify`], unless the same is waiting already.
+    pub fn notify_once(&self, message: Bytes) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open && !state.queue.has_waiting(&message) {
+            state.put(Kind::Notification, message);
+        }
     }
 
     /// Puts a server's question in, which must carry the id that the client is to answer to; `false` when it is
@@ -84,20 +100,39 @@ impl Outlet {
         self.put(Kind::Question, message)
     }
 
-    /// Puts an answer in, after which more may come: one of a batch, or of the HTTP+SSE transport.
+    /// Puts in what always has room, after which more may come.
     pub fn answer(&self, message: Bytes) -> bool {
         self.put(Kind::Answer, message)
+    }
+
+    /// Promises an answer, on a stream that carries many; `None` when too many wait to be read, or the stream ends.
+    #[must_use]
+    pub fn promise(self: &Arc<Self>) -> Option<Promise> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open || state.promised + state.queue.answers_waiting() >= MAX_ANSWERS {
+            return None;
+        }
+        state.promised += 1;
+        Some(Promise(Arc::clone(self)))
     }
 
     /// Ends the stream when what waits has been read; `last` is put in before that.
     pub fn finish(&self, last: Option<Bytes>) {
         let mut state = self.lock();
-        if state.phase == Phase::Open {
+        if matches!(state.phase, Phase::Open | Phase::Closing) {
             if let Some(message) = last {
-                state.push(Kind::Answer, message);
+                state.queue.push(Kind::Answer, message);
             }
-            state.phase = Phase::Ended;
-            state.wake_reader();
+            state.end();
+        }
+    }
+
+    /// Takes nothing more but the answers that were promised, and ends the stream after the last of them.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+            state.end_if_done();
         }
     }
 
@@ -117,7 +152,7 @@ impl Outlet {
     /// Ready when the response may begin as a stream and there is something to stream.
     pub fn poll_begin(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.may_begin && !state.waiting.is_empty() {
+        if state.may_begin && state.queue.is_waiting() {
             return Poll::Ready(());
         }
         keep(&mut state.reader, context);
@@ -127,10 +162,20 @@ impl Outlet {
     /// Whether anything waits to be read.
     #[must_use]
     pub fn has_events(&self) -> bool {
-        !self.lock().waiting.is_empty()
+        self.lock().queue.is_waiting()
     }
 
-    /// Waits until nobody reads the stream any more. One task at a time may wait.
+    /// Gives the stream up if nothing waits to be read; `false` when something does.
+    pub fn desert_if_empty(&self) -> bool {
+        let mut state = self.lock();
+        let is_empty = !state.queue.is_waiting();
+        if is_empty {
+            state.desert();
+        }
+        is_empty
+    }
+
+    /// Waits until nobody reads the stream any more, nor will. One task at a time may wait.
     pub async fn deserted(&self) {
         std::future::poll_fn(|context| {
             let mut state = self.lock();
@@ -149,43 +194,56 @@ impl Outlet {
         self.lock().phase == Phase::Deserted
     }
 
+    /// Whether more may be put in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lock().phase == Phase::Open
+    }
+
+    /// Since when nobody has read the stream; `None` while somebody does.
+    #[must_use]
+    pub fn left_since(&self) -> Option<Instant> {
+        self.lock().left
+    }
+
+    /// The number of the event that was last read; 0 before the first.
+    #[must_use]
+    pub fn last_read(&self) -> u64 {
+        self.lock().queue.last_read()
+    }
+
+    /// Bytes of messages that are held here.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.lock().queue.bytes()
+    }
+
     /// Gives the stream up: nobody reads it, or nobody will.
     pub fn desert(&self) {
-        let mut state = self.lock();
-        if state.phase == Phase::Deserted {
-            return;
-        }
-        state.phase = Phase::Deserted;
-        state.waiting = VecDeque::new();
-        state.waiting_bytes = 0;
-        state.wake_reader();
-        if let Some(watcher) = state.watcher.take() {
-            watcher.wake();
-        }
+        self.lock().desert();
     }
 
     /// How many notifications never came to the client; they are counted once.
     #[must_use]
     pub fn take_dropped(&self) -> u64 {
-        std::mem::take(&mut self.lock().dropped)
+        self.lock().queue.take_dropped()
     }
 
-    /// The stream as it is sent. There is one reader; when it goes, the stream is deserted.
+    /// The stream as it is sent, from the first event that was not read yet. Whoever read it before reads no more.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Reader {
-        Reader::new(Arc::clone(self))
+        Reader::new(self, None)
+    }
+
+    /// [`Outlet::reader`], but from the event after number `after`, as far as that is still there.
+    #[must_use]
+    pub fn reader_after(self: &Arc<Self>, after: u64) -> Reader {
+        Reader::new(self, Some(after))
     }
 
     fn put(&self, kind: Kind, message: Bytes) -> bool {
         let mut state = self.lock();
-        let placed = state.phase == Phase::Open && (kind == Kind::Answer || state.make_room(message.len()));
-        if placed {
-            state.push(kind, message);
-            state.wake_reader();
-        } else if kind == Kind::Notification {
-            state.dropped += 1;
-        }
-        placed
+        state.phase == Phase::Open && state.put(kind, message)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -195,35 +253,33 @@ impl Outlet {
 }
 
 impl State {
-    fn push(&mut self, kind: Kind, message: Bytes) {
-        if kind != Kind::Answer {
-            self.waiting_bytes += message.len();
-        }
-        self.waiting.push_back(Event { kind, message });
+    fn put(&mut self, kind: Kind, message: Bytes) -> bool {
+        let placed = self.queue.put(kind, message);
+        self.wake_reader();
+        placed
     }
 
-    fn pop(&mut self) -> Option<Event> {
-        let event = self.waiting.pop_front()?;
-        if event.kind != Kind::Answer {
-            self.waiting_bytes -= event.message.len();
+    fn end_if_done(&mut self) {
+        if self.phase == Phase::Closing && self.promised == 0 {
+            self.end();
         }
-        Some(event)
     }
 
-    /// Drops notifications, the oldest first, until one more event of this size has room.
-    fn make_room(&mut self, bytes: usize) -> bool {
-        while !self.has_room(bytes) {
-            let oldest = self.waiting.iter().position(|event| event.kind == Kind::Notification);
-            let Some(dropped) = oldest.and_then(|at| self.waiting.remove(at)) else { return false };
-            self.waiting_bytes -= dropped.message.len();
-            self.dropped += 1;
-        }
-        true
+    fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.wake_reader();
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.waiting.len() < MAX_WAITING
-            && (self.waiting_bytes == 0 || self.waiting_bytes.saturating_add(bytes) <= MAX_WAITING_BYTES)
+    fn desert(&mut self) {
+        if self.phase == Phase::Deserted {
+            return;
+        }
+        self.phase = Phase::Deserted;
+        self.queue.clear();
+        self.wake_reader();
+        if let Some(watcher) = self.watcher.take() {
+            watcher.wake();
+        }
     }
 
     fn wake_reader(&mut self) {
@@ -238,6 +294,25 @@ fn keep(slot: &mut Option<Waker>, context: &Context<'_>) {
     match slot {
         Some(waker) => waker.clone_from(context.waker()),
         None => *slot = Some(context.waker().clone()),
+    }
+}
+
+impl Promise {
+    /// Puts the answer in.
+    pub fn keep(self, message: Bytes) {
+        let mut state = self.0.lock();
+        if matches!(state.phase, Phase::Open | Phase::Closing) {
+            state.queue.push(Kind::Answer, message);
+            state.wake_reader();
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.promised -= 1;
+        state.end_if_done();
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) enum Refusal {
     NotAStream,
     /// The session is not there.
     UnknownSession,
+    /// `Last-Event-ID` names no place in a stream of this session that is still there.
+    EventId,
+    /// As many streams are open as there may be.
+    TooManyStreams,
     /// A header for a server cannot be sent to it.
     Credential(CredentialError),
     /// The body cannot be read.
@@ -88,6 +92,18 @@ impl IntoResponse for Refusal {
                 code::INVALID_REQUEST,
                 "Session not found; send `initialize` without Mcp-Session-Id to open a new one".to_owned(),
             ),
+            Self::EventId => rpc(
+                StatusCode::BAD_REQUEST,
+                code::INVALID_REQUEST,
+                "Last-Event-ID is not of a stream of this session that can be taken up again; open a new one"
+                    .to_owned(),
+            ),
+            Self::TooManyStreams => {
+                let text = "as many streams are open as `max_streams` allows; try again later";
+                let mut response = detail(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", text);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                response
+            }
             Self::Credential(error) => detail(StatusCode::BAD_REQUEST, "invalid_header", &text(error)),
             Self::Body(error) => rpc(error.status(), code::INVALID_REQUEST, text(error)),
             Self::Parse(error) => rpc(StatusCode::BAD_REQUEST, error.code(), text(error)),

@@ -40,29 +40,43 @@ fn named(path: &str) -> &str {
     &path[..end]
 }
 
-/// The scope of a request with these headers, whose path names `path`.
-pub(super) fn of(snapshot: &Snapshot, path: &PathNames, headers: &HeaderMap) -> Result<Scope, Refusal> {
-    let max = snapshot.settings.limits.names_per_scope;
-    if let Some(names) = &path.0 {
-        return Scope::named(&snapshot.upstreams, names, max).map_err(Refusal::PathScope);
-    }
-    of_headers(snapshot, headers)
+/// What a request selects, by its path or its header. It means other servers when the configuration changes.
+#[derive(Debug, Clone)]
+pub(super) struct Selection {
+    path: Option<String>,
+    header: Option<String>,
 }
 
-/// The scope of a request with these headers, on a path that names nothing.
-pub(super) fn of_headers(snapshot: &Snapshot, headers: &HeaderMap) -> Result<Scope, Refusal> {
-    if let Some(names) = header(headers) {
-        // LiteLLM's clients ask for nothing with an empty header; it does not stand for everything.
-        if names.split(',').all(|name| name.trim().is_empty()) {
-            return Ok(Scope::nothing());
-        }
+impl Selection {
+    /// What a request with these headers selects, whose path names `path`.
+    pub(super) fn of(path: PathNames, headers: &HeaderMap) -> Self {
+        let header = if path.0.is_none() { header(headers) } else { None };
+        Self { path: path.0, header }
+    }
+
+    /// What a request with these headers selects, on a path that names nothing.
+    pub(super) fn of_headers(headers: &HeaderMap) -> Self {
+        Self { path: None, header: header(headers) }
+    }
+
+    /// The servers that it means with this configuration.
+    pub(super) fn scope(&self, snapshot: &Snapshot) -> Result<Scope, Refusal> {
         let max = snapshot.settings.limits.names_per_scope;
-        return Scope::named(&snapshot.upstreams, &names, max).map_err(Refusal::HeaderScope);
+        if let Some(names) = &self.path {
+            return Scope::named(&snapshot.upstreams, names, max).map_err(Refusal::PathScope);
+        }
+        if let Some(names) = &self.header {
+            // LiteLLM's clients ask for nothing with an empty header; it does not stand for everything.
+            if names.split(',').all(|name| name.trim().is_empty()) {
+                return Ok(Scope::nothing());
+            }
+            return Scope::named(&snapshot.upstreams, names, max).map_err(Refusal::HeaderScope);
+        }
+        if snapshot.settings.general.require_explicit_scope {
+            return Err(Refusal::ScopeRequired);
+        }
+        Ok(Scope::all(&snapshot.upstreams))
     }
-    if snapshot.settings.general.require_explicit_scope {
-        return Err(Refusal::ScopeRequired);
-    }
-    Ok(Scope::all(&snapshot.upstreams))
 }
 
 /// The names in `x-mcp-servers`, if it is there. What is not ASCII names nobody.

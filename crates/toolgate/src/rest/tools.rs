@@ -1,5 +1,7 @@
 //! `/mcp-rest/tools/list` and `/mcp-rest/tools/call`: LiteLLM's REST face to the same tools, names bare.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -46,6 +48,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
         client: &client,
         hears: None,
         rounds: Rounds::Ask,
+        patience: Duration::ZERO,
         alone: None,
         scope: &scope,
         span: &span,
@@ -155,6 +158,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
         client: &client,
         hears: None,
         rounds: Rounds::Ask,
+        patience: Duration::ZERO,
         alone: None,
         scope: &scope,
         span: &span,

@@ -12,7 +12,7 @@ use http::{Method, Request};
 
 use crate::faces::admission;
 use crate::gateway::Gateway;
-use crate::mcp::{endpoint, legacy_sse};
+use crate::mcp::{endpoint, legacy_sse, listen};
 use crate::rest::{health, tools};
 
 /// Who may use a route.
@@ -47,19 +47,19 @@ const fn route(
 /// All routes.
 pub const ROUTES: &[Route] = &[
     route("POST", "/mcp", Access::Key, || post(endpoint::post)),
-    route("GET", "/mcp", Access::Key, || get(endpoint::get)),
+    route("GET", "/mcp", Access::Key, || get(listen::get)),
     route("DELETE", "/mcp", Access::Key, || delete(endpoint::delete)),
     route("POST", "/mcp/", Access::Key, || post(endpoint::post)),
-    route("GET", "/mcp/", Access::Key, || get(endpoint::get)),
+    route("GET", "/mcp/", Access::Key, || get(listen::get)),
     route("DELETE", "/mcp/", Access::Key, || delete(endpoint::delete)),
     route("POST", "/mcp/{*names}", Access::Key, || post(endpoint::post)),
-    route("GET", "/mcp/{*names}", Access::Key, || get(endpoint::get)),
+    route("GET", "/mcp/{*names}", Access::Key, || get(listen::get)),
     route("DELETE", "/mcp/{*names}", Access::Key, || delete(endpoint::delete)),
     route("POST", "/{names}/mcp", Access::Key, || post(endpoint::post)),
-    route("GET", "/{names}/mcp", Access::Key, || get(endpoint::get)),
+    route("GET", "/{names}/mcp", Access::Key, || get(listen::get)),
     route("DELETE", "/{names}/mcp", Access::Key, || delete(endpoint::delete)),
     route("POST", "/{names}/mcp/", Access::Key, || post(endpoint::post)),
-    route("GET", "/{names}/mcp/", Access::Key, || get(endpoint::get)),
+    route("GET", "/{names}/mcp/", Access::Key, || get(listen::get)),
     route("DELETE", "/{names}/mcp/", Access::Key, || delete(endpoint::delete)),
     route("GET", "/sse", Access::Key, || get(legacy_sse::open)),
     route("POST", "/sse/messages", Access::Key, || post(legacy_sse::message)),

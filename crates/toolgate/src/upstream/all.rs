@@ -82,6 +82,11 @@ impl Upstreams {
         self.shared.news.subscribe()
     }
 
+    /// Tells the servers that a client's session is connected to something that has no answer.
+    pub async fn tell(&self, session: &SessionKey, method: &str, params: Option<&str>) {
+        join_all(self.all.iter().map(|server| server.pool.tell(*session, method, params))).await;
+    }
+
     /// Closes what a client's session has open on every server.
     pub async fn close_session(&self, session: &SessionKey) {
         join_all(self.all.iter().map(|server| server.close_session(session))).await;

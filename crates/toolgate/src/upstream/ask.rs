@@ -2,14 +2,16 @@
 //!
 //! When it is sent again is for [`super::tries`] to say, and whether at all for [`super::circuit`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use tokio::sync::OwnedSemaphorePermit;
-use toolgate_client::{Call, Events};
+use toolgate_client::{Call, Delivery, Events};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
+use toolgate_mcp::translate::request;
 use toolgate_mcp::views::META_CLIENT_INFO;
 
 use super::Upstream;
@@ -139,6 +141,10 @@ impl Upstream {
         deadline: Deadline,
     ) -> Result<F::Sent, toolgate_client::Error> {
         let connection = lease.connection();
+        if lane.key.session.is_some() && lane.client.hears.is_some() {
+            // A question that the server asks before somebody listens would be lost.
+            connection.session.listening().await;
+        }
         let mut call = Call::with_timeout(deadline.remaining());
         if let Some(headers) = ask.headers {
             call.headers = understood(headers, connection.session.is_modern());
@@ -148,9 +154,11 @@ impl Upstream {
             let speaks_for_itself = params.as_deref().is_some_and(|params| params.contains(META_CLIENT_INFO));
             call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, speaks_for_itself));
         }
+        let params = if connection.session.is_modern() { params } else { params.map(without_client) };
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears));
         let sent = F::send(&connection.session, Ask { params: params.as_deref(), ..ask }, &call).await;
-        if let (Some(attended), Ok(_)) = (attended, &sent) {
+        let is_settled = sent.as_ref().err().is_none_or(|cause| cause.delivery() != Delivery::Unknown);
+        if let Some(attended) = attended.filter(|_| is_settled) {
             attended.answered();
         }
         sent
@@ -165,6 +173,18 @@ impl Upstream {
                 limit: format!("`max_concurrent_requests` are running and none ended within {:?}", deadline.limit()),
             }),
         }
+    }
+}
+
+/// `params` for a server that was told in `initialize` who asks.
+fn without_client(params: Cow<'_, str>) -> Cow<'_, str> {
+    if !params.contains(META_CLIENT_INFO) {
+        return params;
+    }
+    match request::without_client(&params) {
+        Ok(Cow::Owned(without)) => Cow::Owned(without),
+        // There was nothing of the kind, or it cannot be read, which is for the server to say.
+        Ok(Cow::Borrowed(_)) | Err(_) => params,
     }
 }
 

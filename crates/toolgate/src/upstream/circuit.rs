@@ -54,6 +54,14 @@ pub enum CircuitState {
     HalfOpen,
 }
 
+impl Open {
+    fn put_off(&mut self, now: Instant) {
+        self.pause = (self.pause * 2).min(LONGEST);
+        self.until = now + self.pause;
+        self.probing = false;
+    }
+}
+
 impl CircuitState {
     /// The word.
     #[must_use]
@@ -118,8 +126,8 @@ impl Circuit {
             Some(open) => {
                 // Requests that had been let through before it opened say nothing new.
                 if open.probing {
-                    let pause = (open.pause * 2).min(LONGEST);
-                    *open = Open { until: now + pause, pause, probing: false, why: why.clone() };
+                    open.why = why.clone();
+                    open.put_off(now);
                 }
                 false
             }
@@ -138,6 +146,13 @@ impl Circuit {
         }
     }
 
+    /// A probe has ended without a verdict, and is tried again as if it had failed.
+    pub(super) fn postpone(&self, now: Instant) {
+        if let Some(open) = self.lock().open.as_mut().filter(|open| open.probing) {
+            open.put_off(now);
+        }
+    }
+
     /// When the server is to be tried again; `None` when the circuit is closed.
     pub(super) fn until(&self) -> Option<Instant> {
         self.lock().open.as_ref().map(|open| open.until)
@@ -153,5 +168,55 @@ impl Circuit {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+    use toolgate_client::{Error, HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions};
+
+    use super::{Circuit, CircuitState, FAILURES, Passage};
+
+    async fn error() -> Error {
+        let target = Target::Http(HttpTarget {
+            url: "ftp://127.0.0.1/".parse().unwrap(),
+            headers: http::HeaderMap::new(),
+            kind: HttpKind::Streamable,
+            client: HttpClient::new(&TlsOptions::default()).unwrap(),
+        });
+        Session::connect(target, Options::default()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn it_opens_after_failures_in_a_row_lets_one_through_and_closes_by_it() {
+        let (why, now, circuit) = (error().await, Instant::now(), Circuit::default());
+        for _ in 1..FAILURES {
+            assert!(!circuit.failed(&why, now));
+        }
+        assert!(!circuit.succeeded() && circuit.until().is_none());
+        for turn in 1..=FAILURES {
+            assert_eq!(circuit.failed(&why, now), turn == FAILURES);
+        }
+        assert_eq!(circuit.pass(now).err().unwrap().retry_in, Duration::from_millis(250));
+
+        let mut later = now;
+        for pause in [500, 1000, 2000, 4000, 5000, 5000] {
+            later = circuit.until().unwrap();
+            assert!(matches!(circuit.pass(later), Ok(Passage::Probe)));
+            assert_eq!(circuit.state(later), CircuitState::HalfOpen);
+            assert!(circuit.pass(later).is_err(), "one is enough");
+            assert!(!circuit.failed(&why, later));
+            assert_eq!(circuit.state(later), CircuitState::Open { retry_in: Duration::from_millis(pause) });
+        }
+        later += Duration::from_secs(6);
+        assert!(circuit.pass(later).is_ok());
+        circuit.let_go();
+        assert!(circuit.pass(later).is_ok(), "the other has said nothing");
+        assert!(circuit.succeeded());
+        assert!(matches!(circuit.pass(later), Ok(Passage::Free)));
+        assert_eq!(circuit.state(later), CircuitState::Closed);
     }
 }

@@ -37,6 +37,8 @@ pub struct Capabilities {
     raw: Box<RawValue>,
     flags: ClientCapabilities,
     digest: [u8; 16],
+    /// They came with a request, so that a modern server is told all of them.
+    with_request: bool,
     /// As they are declared with each request to a modern server.
     of_requests: OnceLock<Arc<ClientFacts>>,
 }
@@ -44,14 +46,27 @@ pub struct Capabilities {
 /// A value like any other constant; it never changes.
 static NONE: LazyLock<Arc<Capabilities>> = LazyLock::new(|| {
     let raw = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
-    Arc::new(Capabilities { raw, flags: ClientCapabilities::default(), digest: [0; 16], of_requests: OnceLock::new() })
+    Arc::new(Capabilities {
+        raw,
+        flags: ClientCapabilities::default(),
+        digest: [0; 16],
+        with_request: false,
+        of_requests: OnceLock::new(),
+    })
 });
 
 impl ClientSide {
-    /// Nobody in particular: lists are fetched so, and whatever has no client behind it.
+    /// Nobody in particular: whatever has no client behind it.
     #[must_use]
     pub fn none() -> Self {
         Self { session: None, capabilities: Capabilities::none(), hears: None, log_level: None }
+    }
+
+    /// Nobody in particular among the clients that can do the same: lists are fetched so, since servers may list other
+    /// things to those whom they can ask.
+    #[must_use]
+    pub fn alike(&self) -> Self {
+        Self { capabilities: Arc::clone(&self.capabilities), ..Self::none() }
     }
 
     /// A client with this session that can do nothing for servers.
@@ -79,18 +94,30 @@ impl Capabilities {
         Arc::clone(&NONE)
     }
 
-    /// Reads the `capabilities` of `initialize`, or of a request's `_meta`.
+    /// Reads the `capabilities` of `initialize`.
     ///
     /// # Errors
     /// [`ViewError`] when they are no object, or one that is read stands there twice.
     pub fn read(raw: Option<&RawValue>) -> Result<Arc<Self>, ViewError> {
+        Self::read_as(raw, false)
+    }
+
+    /// Reads the capabilities in a request's `_meta`.
+    ///
+    /// # Errors
+    /// As [`Capabilities::read`].
+    pub fn of_request(raw: &RawValue) -> Result<Arc<Self>, ViewError> {
+        Self::read_as(Some(raw), true)
+    }
+
+    fn read_as(raw: Option<&RawValue>, with_request: bool) -> Result<Arc<Self>, ViewError> {
         let flags = ClientCapabilities::read(raw)?;
         let Some(raw) = raw.filter(|raw| Fields::read(raw.get()).is_ok_and(|fields| !fields.is_empty())) else {
             return Ok(Self::none());
         };
         let mut short = [0; 16];
         short.copy_from_slice(&digest(&SHA256, raw.get().as_bytes()).as_ref()[..16]);
-        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short, of_requests: OnceLock::new() }))
+        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short, with_request, of_requests: OnceLock::new() }))
     }
 
     /// The capabilities of which only the flags are known.
@@ -120,7 +147,8 @@ impl Capabilities {
     /// What a request to a modern server says of the client. Of its own name it says nothing where `speaks_for_itself`.
     pub(super) fn facts(&self, log_level: Option<LogLevel>, speaks_for_itself: bool) -> Arc<ClientFacts> {
         let facts = self.of_requests.get_or_init(|| {
-            let capabilities = capabilities::of_client(self.raw.get()).ok();
+            let translated = || capabilities::of_client(self.raw.get()).ok();
+            let capabilities = if self.with_request { None } else { translated() };
             let capabilities = capabilities.and_then(|text| RawValue::from_string(text.into_owned()).ok());
             let version = env!("CARGO_PKG_VERSION");
             let us = RawValue::from_string(format!(r#"{{"name":"toolgate","version":"{version}"}}"#)).ok();

@@ -17,8 +17,8 @@ pub struct SessionKey(pub [u8; 16]);
 /// One caller's way to one server; made by [`super::Upstream::lane`] for each request.
 #[derive(Clone)]
 pub struct Lane {
-    /// SHA-256 over the resolved headers or environment. Lanes of one server with equal fingerprints present the same
-    /// credential, so they may share cached lists.
+    /// SHA-256 over the resolved headers or environment, changed by what the client can do. Lanes of one server with
+    /// equal fingerprints present the same credential and the same client, so they may share cached lists.
     pub fingerprint: [u8; 32],
     pub(super) key: Key,
     pub(super) outfit: Arc<Outfit>,

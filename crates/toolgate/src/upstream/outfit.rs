@@ -45,7 +45,8 @@ impl Upstream {
             capabilities: owner.offered.digest(),
             fingerprint,
         };
-        Ok(Lane { fingerprint, key, outfit, client: client.clone(), offered: owner.offered })
+        let lists = lists_fingerprint(fingerprint, &owner.offered);
+        Ok(Lane { fingerprint: lists, key, outfit, client: client.clone(), offered: owner.offered })
     }
 
     pub(super) fn check_active(&self) -> Result<(), UpstreamError> {
@@ -101,6 +102,14 @@ impl Upstream {
 
 /// A child that several clients share can ask none of them anything, since a question does not say whose it is. So a
 /// client that can be asked has a child to itself, where the configuration leaves the choice.
+/// Servers may list other things to clients that can do other things.
+fn lists_fingerprint(mut credential: [u8; 32], offered: &Capabilities) -> [u8; 32] {
+    for (byte, digest) in credential.iter_mut().zip(offered.digest()) {
+        *byte ^= digest;
+    }
+    credential
+}
+
 fn owner_of_child<'a>(isolation: Isolation, caller: &'a CallerId, client: &ClientSide) -> Owner<'a> {
     let everybodys = |offered| Owner { session: false, caller: None, offered };
     let own = || Owner {

@@ -1,9 +1,10 @@
 //! What a client may want of a server beyond requests: how much it logs, word of changed resources, and whatever the
 //! server says by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use toolgate_client::Answer;
+use toolgate_client::{Answer, Events};
 use toolgate_mcp::method;
 
 use super::client_side::ClientSide;
@@ -11,6 +12,7 @@ use super::credential::CredentialError;
 use super::deadline::Deadline;
 use super::error::UpstreamError;
 use super::lane::Lane;
+use super::pool::Pool;
 use super::standing;
 use super::{Ask, Upstream};
 use crate::auth::Caller;
@@ -96,7 +98,7 @@ impl Upstream {
     pub fn hear_standalone(&self, caller: &Caller, client: &ClientSide) -> Result<(), CredentialError> {
         let Some(hears) = &client.hears else { return Ok(()) };
         let own = self.lane(caller, client)?;
-        let lists = self.lane(caller, &ClientSide::none())?;
+        let lists = self.lane(caller, &client.alike())?;
         if own.key.session.is_some() {
             self.pool.listen(&own, hears);
         }
@@ -107,10 +109,32 @@ impl Upstream {
         Ok(())
     }
 
+    /// While what is given back lives, [`ClientSide::hears`] hears what the server says by itself on the client's own
+    /// connection. `None` when it has none of its own.
+    #[must_use]
+    pub fn overhear(&self, lane: &Lane) -> Option<Overhearing> {
+        let hears = lane.client.hears.as_ref().filter(|_| lane.key.session.is_some())?;
+        self.pool.listen(lane, hears);
+        Some(Overhearing { pool: Arc::clone(&self.pool), hears: Arc::clone(hears) })
+    }
+
     /// Undoes [`Upstream::hear_standalone`] and [`Upstream::subscribe`], for whoever is heard through `client`.
     pub fn leave(&self, client: &ClientSide) {
         let Some(hears) = &client.hears else { return };
         let orphans = self.pool.standing().leave(hears);
+        self.pool.drop_subscriptions(orphans);
+    }
+}
+
+/// See [`Upstream::overhear`].
+pub struct Overhearing {
+    pool: Arc<Pool>,
+    hears: Arc<dyn Events>,
+}
+
+impl Drop for Overhearing {
+    fn drop(&mut self) {
+        let orphans = self.pool.standing().leave(&self.hears);
         self.pool.drop_subscriptions(orphans);
     }
 }

@@ -7,6 +7,7 @@
 
 mod access;
 mod aggregate;
+mod answering;
 mod bad_input;
 mod bad_upstreams;
 mod cli;
@@ -29,12 +30,14 @@ mod modern_tasks;
 mod naming;
 mod passthrough;
 mod process;
+mod questions;
 mod recovery;
 mod rest;
 mod routes;
 mod secrets;
 mod sessions;
 mod stopping;
+mod streams;
 mod support;
 mod telemetry;
 mod tool_rules;

@@ -98,6 +98,8 @@ async fn a_request_must_say_its_revision_and_what_its_client_can_do() {
     for (key, value) in [(CAPABILITIES, json!([])), (INFO, json!("me")), (LEVEL, json!("loud")), (LEVEL, json!(1))] {
         refused(&client.clone().saying(key, value).rpc("tools/list", json!({})).await, 400, -32602);
     }
+    let much = json!({"experimental": {"x": {"y": "z".repeat(16 * 1024)}}});
+    refused(&client.clone().capable(much).rpc("tools/list", json!({})).await, 400, -32602);
     let bare = gate.admin().with("mcp-protocol-version", MODERN).with("mcp-method", "tools/list");
     refused(&bare.rpc("tools/list", json!({})).await, 400, -32602);
     client.silent_about(INFO).rpc("server/discover", json!({})).await.result();

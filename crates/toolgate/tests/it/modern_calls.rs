@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeMcp, Modern, Scripted, TestGateway, config, script};
+use crate::support::{Answer, FakeMcp, Modern, Scripted, Seen, TestGateway, config, script, soon};
 
 const LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
@@ -178,6 +178,40 @@ async fn closing_the_stream_cancels_the_call() {
     fake.came("notifications/cancelled", 1).await;
     let call = fake.only("tools/call").message["id"].clone();
     assert_eq!(fake.only("notifications/cancelled").message["params"]["requestId"], call);
+}
+
+#[tokio::test]
+async fn what_a_server_asks_beside_its_only_call_is_about_that_call() {
+    let result = json!({"content": [{"type": "text", "text": "done"}]}).to_string();
+    let script = script().tools(&["t"]).on("tools/call", Scripted::Held(result)).on("GET", Scripted::Speaks);
+    let fake = FakeMcp::start(script).await;
+    let gate = TestGateway::start(config().server("s", fake.entry())).await;
+    let client = able(&gate);
+    let calling = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("s-t", json!({})).await }
+    });
+    fake.came("tools/call", 1).await;
+    let (method, params) = elicit("Who?");
+    fake.say(&json!({"jsonrpc": "2.0", "id": "beside", "method": method, "params": params}));
+    let asked = calling.await.unwrap();
+    let again = again(&asked, &[accept("Alice")]);
+    let waiting = tokio::spawn(async move { client.rpc("tools/call", again).await });
+    // Those who have no call refuse what the server asks of them too.
+    let is_it = |seen: &Seen| seen.message["result"] == accept("Alice");
+    soon("the answer", async {
+        for answers in 1.. {
+            fake.came("POST", answers).await;
+            if fake.seen_of("POST").iter().any(is_it) {
+                break;
+            }
+        }
+    })
+    .await;
+    fake.release();
+    assert_eq!(waiting.await.unwrap().tool_text(), "done");
+    able(&gate).call("s-t", json!({})).await.result();
+    assert_eq!(fake.seen_of("initialize").len(), 2, "one for lists, one for calls");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ mod shell;
 
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
-pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, script, tool};
+pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, Talk, script, tool};
 pub(crate) use fault_proxy::{Direction, End, Fault, FaultProxy};
 pub(crate) use fixture::{Era, Fixture};
 pub(crate) use gateway::{MASTER_KEY, TestGateway};
@@ -30,8 +30,8 @@ pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{
-    NodeSdk, PythonSdk, Server, everything, mcp_server_git, mcp_server_time, modern_node_client, node_client,
-    python_client,
+    NodeSdk, PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git,
+    mcp_server_time, modern_node_client, node_client, python_client,
 };
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;

@@ -87,7 +87,7 @@ impl Streamable {
             Incoming::Request(_) if self.modern => self.context.stray("a request of the server, where there are none"),
             Incoming::Request(asked) => {
                 let (wire, headers) = (self.clone(), self.headers_with(With::headers(with.headers)));
-                let deliver = move |reply, place| wire.reply(reply, headers, place);
+                let deliver = move |reply, place| wire.reply(reply, headers.clone(), place);
                 self.context.asked(asked, with.events, deliver);
             }
         }

@@ -14,13 +14,14 @@ use super::super::file::server_later::OneOrMany;
 use super::super::master_key;
 use super::super::read::{UnknownKeys, read};
 use super::super::report::{At, Report};
-use super::super::settings::{AllowedOrigins, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode};
+use super::super::settings::{AllowedOrigins, Clients, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode};
 use super::headers;
 
 /// The section's settings, and the one that belongs to the naming of tools.
 pub(super) struct Checked {
     pub(super) settings: General,
     pub(super) prefix: PrefixMode,
+    pub(super) clients: Clients,
 }
 
 /// Checks the section.
@@ -59,7 +60,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         Some(PrefixName::WhenAmbiguous) => PrefixMode::WhenAmbiguous,
         Some(PrefixName::Never) => PrefixMode::Never,
     };
-    Checked { settings, prefix }
+    Checked { settings, prefix, clients: clients(&section, at, report) }
 }
 
 fn key(
@@ -197,6 +198,23 @@ fn origin(text: &str) -> Option<String> {
     let host = url.host_str().filter(|host| bare && !host.is_empty())?;
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     Some(format!("{}://{}{port}", url.scheme(), host.to_ascii_lowercase()))
+}
+
+fn clients(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Clients {
+    let mut most = |name: &str, given: Option<u64>, default: usize| match given.map(usize::try_from) {
+        None => default,
+        Some(Ok(most)) if most > 0 => most,
+        Some(_) => {
+            let _ = report.error("config.out_of_range", &at.key(name), "at least 1 must be allowed");
+            default
+        }
+    };
+    let default = Clients::default();
+    Clients {
+        connections: most("max_connections", section.max_connections, default.connections),
+        streams: most("max_streams", section.max_streams, default.streams),
+        ..default
+    }
 }
 
 fn shutdown_grace(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Duration {

@@ -41,6 +41,12 @@ pub struct GeneralSection {
     /// How long running calls may go on after the gateway was told to stop, in seconds; at most 3600.
     #[schemars(extend("default" = 30))]
     pub shutdown_grace_seconds: Option<f64>,
+    /// Connections of clients that may be open at once; one more is answered 503.
+    #[schemars(extend("default" = 10000))]
+    pub max_connections: Option<u64>,
+    /// Event streams to clients that may be open at once; one more is answered 503, or as JSON.
+    #[schemars(extend("default" = 10000))]
+    pub max_streams: Option<u64>,
 
     // What follows is read but not acted on yet.
     /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.

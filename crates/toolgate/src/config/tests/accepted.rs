@@ -293,6 +293,8 @@ general_settings:
   allowed_hosts: [Tools.Example.com, "10.0.0.1:4000", "[::1]:80"]
   allowed_origins: ["https://App.example.com", "http://localhost:3000"]
   shutdown_grace_seconds: 5
+  max_connections: 7
+  max_streams: 8
 "#;
     let environment =
         with(&[("LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME", "x-ours"), ("LITELLM_MCP_CLIENT_TIMEOUT", "7.5")]);
@@ -307,6 +309,7 @@ general_settings:
     let origins = ["https://app.example.com", "http://localhost:3000"].map(str::to_owned).to_vec();
     assert_eq!(general.allowed_origins, AllowedOrigins::Listed(origins));
     assert_eq!(general.shutdown_grace, Duration::from_secs(5));
+    assert_eq!((settings.clients.connections, settings.clients.streams), (7, 8));
     assert_eq!(settings.naming.prefix, PrefixMode::WhenAmbiguous);
     assert_eq!(settings.timeouts.call, Duration::from_millis(7500));
     assert_eq!(general.master_key_origin, MasterKeyOrigin::Environment);

@@ -1,5 +1,6 @@
 //! What each method means.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,9 @@ use toolgate_mcp::translate::questions::{self, Answers};
 use toolgate_mcp::translate::request::{self, Client};
 use toolgate_mcp::translate::{self, tokens};
 use toolgate_mcp::version::Revision;
-use toolgate_mcp::views::{Located, META_SERVER_INFO, Named, ViewError};
+use toolgate_mcp::views::{
+    Located, META_CLIENT_CAPABILITIES, META_LOG_LEVEL, META_PROTOCOL_VERSION, META_SERVER_INFO, Named, ViewError,
+};
 use toolgate_mcp::{edit, method};
 
 use super::answer::{self, Done};
@@ -75,15 +78,25 @@ impl Modern {
     fn new(arrived: Arrived, request: &Request<'_>, client: Client<'_>, scope: Scope) -> Result<Self, ViewError> {
         let Arrived { gateway, snapshot, caller, headers, trace_headers, .. } = arrived;
         let server_info = discover::server_info(&snapshot.settings, &scope);
-        let capabilities = Capabilities::read(Some(client.capabilities))?;
+        let capabilities = Capabilities::of_request(client.capabilities)?;
         let can = capabilities.flags();
         let as_seen = ClientSide { capabilities, log_level: client.log_level, ..ClientSide::none() };
         let revision = Revision::V2026_07_28;
-        let exchange =
-            Exchange { gateway, snapshot, caller, session: None, client: as_seen, scope, revision, trace_headers };
-        // A server of an older revision would take the request for one of this one.
-        let params = request.params.map(|params| request::without_client(params.get())).transpose()?;
-        let params = params.map(|params| RawValue::from_string(params.into_owned())).transpose()?;
+        let exchange = Exchange {
+            gateway,
+            snapshot,
+            caller,
+            client: as_seen,
+            hears: None,
+            rounds: Rounds::Pass,
+            live: None,
+            outlet: None,
+            session: None,
+            scope,
+            revision,
+            trace_headers,
+        };
+        let params = request.params.map(|params| without_client(params, client.client_info.is_some())).transpose()?;
         let method = request.method.as_ref().into();
         let knows_tasks = tasks::is_declared(client.capabilities);
         Ok(Self { exchange, method, params, headers, can, knows_tasks, log_level: client.log_level, server_info })
@@ -230,11 +243,12 @@ impl Modern {
 
     fn begin(self: &Arc<Self>, span: OperationSpan, open: Open) -> Call {
         let can = if questions::may_ask(&self.method) { self.can } else { ClientCapabilities::default() };
+        let may_be_asked = can.roots || can.sampling || can.elicitation_form || can.elicitation_url;
         let hearing = Hearing::new(can, open);
         let hears: Arc<dyn Events> = hearing.clone();
         let modern = Arc::clone(self);
         let work = async move {
-            let done = modern.ask(&span, &hears).await;
+            let done = modern.ask(&span, &hears, may_be_asked).await;
             span.finish(done.error.as_ref().map(ErrorType::label).as_deref());
             done
         };
@@ -247,10 +261,17 @@ impl Modern {
     }
 
     /// Asks the server, and waits however often it asks back.
-    async fn ask(&self, span: &OperationSpan, hears: &Arc<dyn Events>) -> Done {
-        let patience = if self.exchange.client.capabilities.can_be_asked() { PATIENCE } else { Duration::ZERO };
-        let alone = Some(Alone { headers: &self.headers, patience });
-        let visit = Visit { hears: Some(hears), alone, ..self.visit(span) };
+    async fn ask(&self, span: &OperationSpan, hears: &Arc<dyn Events>, may_be_asked: bool) -> Done {
+        let Exchange { gateway, caller, client, .. } = &self.exchange;
+        let slot = if may_be_asked { gateway.slots.take(&caller.id, &client.capabilities) } else { None };
+        let mut client = client.clone();
+        if let Some(slot) = &slot {
+            client.session = Some(slot.key);
+            client.hears = Some(Arc::clone(hears));
+        }
+        let patience = if may_be_asked { PATIENCE } else { Duration::ZERO };
+        let alone = Some(Alone { headers: &self.headers });
+        let visit = Visit { client: &client, hears: Some(hears), patience, alone, ..self.visit(span) };
         let catalog = &self.exchange.snapshot.catalog;
         let disabled = self.exchange.snapshot.settings.general.disabled;
         let params = self.params.as_deref();
@@ -354,6 +375,21 @@ impl Modern {
         digest.copy_from_slice(context.finish().as_ref());
         digest
     }
+}
+
+/// The parameters without what they say of the client, or a server of an older revision would take the request for one
+/// of this one. The client's name stays for those of this one.
+fn without_client(params: &RawValue, is_named: bool) -> Result<Box<RawValue>, ViewError> {
+    let mut kept = Cow::Borrowed(params.get());
+    if !is_named {
+        kept = request::without_client(params.get())?;
+    }
+    for key in [META_PROTOCOL_VERSION, META_CLIENT_CAPABILITIES, META_LOG_LEVEL] {
+        if let Cow::Owned(without) = edit::remove_at(&kept, &["_meta", key])? {
+            kept = Cow::Owned(without);
+        }
+    }
+    Ok(RawValue::from_string(kept.into_owned())?)
 }
 
 /// What a call may take longer because its client may be asked: each turn of the server's own has the usual limit.

@@ -115,7 +115,8 @@ struct Listener {
 impl Listener {
     fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let Listen { caller, scope, .. } = &self.listen;
-        Visit { caller, client: &self.client, hears: None, rounds: Rounds::Pass, alone: None, scope, span }
+        let (hears, rounds, patience, alone) = (None, Rounds::Pass, Duration::ZERO, None);
+        Visit { caller, client: &self.client, hears, rounds, patience, alone, scope, span }
     }
 
     /// The servers in scope may say that their lists have changed.

@@ -1,5 +1,6 @@
 //! The body of a response that is an event stream.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep};
 use toolgate_mcp::sse::{self, KEEP_ALIVE};
 
-use super::{Outlet, Phase, keep};
+use super::{EventIds, Outlet, Phase, keep};
 
 /// How often a quiet stream gets a keep-alive comment; below the minute after which proxies like to hang up.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -23,15 +24,28 @@ const LARGE_BYTES: usize = 8 * 1024;
 /// The events of an [`Outlet`] as bytes, with keep-alives between them.
 pub struct Reader {
     outlet: Arc<Outlet>,
+    /// Tells this reader from others of the same stream.
+    number: u64,
     /// Comes before anything else.
     ready: VecDeque<Bytes>,
     /// Runs while nothing comes.
     quiet: Option<Pin<Box<Sleep>>>,
+    held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Reader {
-    pub(super) fn new(outlet: Arc<Outlet>) -> Self {
-        Self { outlet, ready: VecDeque::new(), quiet: None }
+    pub(super) fn new(outlet: &Arc<Outlet>, after: Option<u64>) -> Self {
+        let mut state = outlet.lock();
+        if let Some(after) = after {
+            state.queue.rewind(after);
+        }
+        state.readers += 1;
+        state.left = None;
+        // The reader before this one is told that it has ended.
+        state.wake_reader();
+        let number = state.readers;
+        drop(state);
+        Self { outlet: Arc::clone(outlet), number, ready: VecDeque::new(), quiet: None, held: None }
     }
 
     /// The same stream with an event before all others.
@@ -41,26 +55,41 @@ impl Reader {
         self
     }
 
+    /// The same stream; `held` is dropped with it.
+    #[must_use]
+    pub fn holding(mut self, held: impl Any + Send + Sync) -> Self {
+        self.held = Some(Box::new(held));
+        self
+    }
+
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.outlet.lock();
-        if let Some(event) = state.pop() {
-            drop(state);
-            return Poll::Ready(Some(self.encode(event.message)));
+        if state.readers != self.number {
+            return Poll::Ready(None);
         }
-        if state.phase != Phase::Open {
+        let ids = state.ids.clone();
+        if let Some((number, message)) = state.queue.next(ids.is_some()) {
+            drop(state);
+            return Poll::Ready(Some(self.encode(number, message, ids.as_deref())));
+        }
+        if matches!(state.phase, Phase::Ended | Phase::Deserted) {
             return Poll::Ready(None);
         }
         keep(&mut state.reader, context);
         Poll::Pending
     }
 
-    fn encode(&mut self, message: Bytes) -> Bytes {
+    fn encode(&mut self, number: u64, message: Bytes, ids: Option<&EventIds>) -> Bytes {
+        let id = ids.map(|ids| ids(number));
         // A message with line breaks takes another form, and has to be copied.
         if message.len() < LARGE_BYTES || memchr::memchr2(b'\n', b'\r', &message).is_some() {
-            return Bytes::from(sse::encode(Some("message"), None, &message));
+            return Bytes::from(sse::encode(Some("message"), id.as_deref(), &message));
         }
         self.ready.extend([message, Bytes::from_static(b"\n\n")]);
-        Bytes::from_static(b"event: message\ndata: ")
+        match id {
+            Some(id) => Bytes::from(format!("event: message\nid: {id}\ndata: ")),
+            None => Bytes::from_static(b"event: message\ndata: "),
+        }
     }
 
     fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
@@ -93,6 +122,13 @@ impl Stream for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.outlet.desert();
+        let mut state = self.outlet.lock();
+        if state.readers != self.number {
+            return;
+        }
+        state.left = Some(Instant::now());
+        if state.ids.is_none() {
+            state.desert();
+        }
     }
 }

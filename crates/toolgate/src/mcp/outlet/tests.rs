@@ -1,5 +1,6 @@
 use futures_util::{FutureExt as _, StreamExt as _};
 
+use super::queue::{MAX_WAITING, MAX_WAITING_BYTES};
 use super::*;
 
 fn message(text: &str) -> Bytes {
@@ -15,13 +16,26 @@ fn read(reader: &mut Reader) -> String {
     all
 }
 
+/// A stream whose events have their numbers as ids.
+fn numbered() -> Arc<Outlet> {
+    let outlet = Outlet::new();
+    outlet.give_ids(Box::new(|number| number.to_string()));
+    outlet
+}
+
+fn event(id: u64, data: &str) -> String {
+    format!("event: message\nid: {id}\ndata: {data}\n\n")
+}
+
 #[tokio::test]
 async fn events_come_out_in_their_order_and_the_last_ends_the_stream() {
     let outlet = Outlet::new();
     let mut reader = outlet.reader().after(message("event: endpoint\ndata: x\n\n"));
-    assert!(outlet.notify(message("1")) && outlet.ask(message("2")) && outlet.answer(message("3")));
+    let promise = outlet.promise().expect("nothing waits");
+    assert!(outlet.notify(message("1")) && outlet.ask(message("2")));
+    promise.keep(message("3"));
     outlet.finish(Some(message("4")));
-    assert!(!outlet.notify(message("late")) && !outlet.ask(message("late")) && !outlet.answer(message("late")));
+    assert!(!outlet.notify(message("late")) && !outlet.ask(message("late")) && outlet.promise().is_none());
     let events = ["1", "2", "3", "4"].map(|text| format!("event: message\ndata: {text}\n\n"));
     assert_eq!(read(&mut reader), format!("event: endpoint\ndata: x\n\n{}", events.concat()));
     assert!(reader.next().await.is_none());
@@ -32,8 +46,8 @@ async fn a_large_event_reads_like_a_small_one() {
     let outlet = Outlet::new();
     let mut reader = outlet.reader();
     let large = "x".repeat(100 * 1024);
-    outlet.answer(message(&large));
-    outlet.answer(message(&format!("{large}\n{large}")));
+    outlet.notify(message(&large));
+    outlet.finish(Some(message(&format!("{large}\n{large}"))));
     let first = format!("event: message\ndata: {large}\n\n");
     assert_eq!(read(&mut reader), format!("{first}event: message\ndata: {large}\ndata: {large}\n\n"));
 }
@@ -46,7 +60,7 @@ async fn when_too_much_waits_the_oldest_notifications_go_and_are_counted() {
     for n in 0..MAX_WAITING + 9 {
         assert!(outlet.notify(message(&format!("n{n}"))), "the newest always has room while older ones wait");
     }
-    assert!(outlet.answer(message("answer")), "an answer has room");
+    outlet.finish(Some(message("answer")));
     assert_eq!(outlet.take_dropped(), 10);
     let read = read(&mut reader);
     assert!(read.contains("question") && read.contains("answer"));
@@ -76,6 +90,37 @@ async fn bytes_are_bounded_and_one_event_alone_is_not() {
 }
 
 #[tokio::test]
+async fn the_same_news_wait_once() {
+    let outlet = Outlet::new();
+    let mut reader = outlet.reader();
+    for text in ["tools", "prompts", "tools"] {
+        outlet.notify_once(message(text));
+    }
+    assert_eq!(read(&mut reader), "event: message\ndata: tools\n\nevent: message\ndata: prompts\n\n");
+    outlet.notify_once(message("tools"));
+    assert_eq!(read(&mut reader), "event: message\ndata: tools\n\n");
+}
+
+#[tokio::test]
+async fn promised_answers_are_bounded_and_a_closing_stream_waits_for_them() {
+    let outlet = Outlet::new();
+    let mut reader = outlet.reader();
+    let mut promises: Vec<_> = (0..MAX_ANSWERS).map(|_| outlet.promise().expect("there is room")).collect();
+    assert!(outlet.promise().is_none());
+    promises.pop().expect("the last").keep(message("1"));
+    assert!(outlet.promise().is_none(), "it has not been read yet");
+    assert_eq!(read(&mut reader), "event: message\ndata: 1\n\n");
+    let kept = outlet.promise().expect("there is room again");
+    outlet.close();
+    assert!(outlet.promise().is_none() && !outlet.notify(message("late")));
+    drop(promises);
+    assert_eq!(reader.next().now_or_never(), None, "one answer is still to come");
+    kept.keep(message("2"));
+    assert_eq!(read(&mut reader), "event: message\ndata: 2\n\n");
+    assert!(reader.next().await.is_none());
+}
+
+#[tokio::test]
 async fn a_response_begins_at_the_first_event_and_not_before_it_may() {
     let outlet = Outlet::new();
     let mut begun = std::pin::pin!(std::future::poll_fn(|context| outlet.poll_begin(context)));
@@ -95,5 +140,55 @@ async fn a_reader_that_goes_leaves_nothing_behind() {
     drop(outlet.reader());
     deserted.await;
     assert!(outlet.is_deserted());
-    assert!(!outlet.notify(message("2")) && !outlet.ask(message("3")) && !outlet.answer(message("4")));
+    assert!(!outlet.notify(message("2")) && !outlet.ask(message("3")) && outlet.promise().is_none());
+    assert_eq!(outlet.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_with_ids_is_taken_up_where_it_was_left() {
+    let outlet = numbered();
+    let mut reader = outlet.reader();
+    for text in ["a", "b", "c"] {
+        outlet.notify(message(text));
+    }
+    assert_eq!(read(&mut reader), [event(1, "a"), event(2, "b"), event(3, "c")].concat());
+    drop(reader);
+    assert!(outlet.left_since().is_some() && !outlet.is_deserted());
+    outlet.finish(Some(message("d")));
+    let mut reader = outlet.reader_after(1);
+    assert_eq!(read(&mut reader), [event(2, "b"), event(3, "c"), event(4, "d")].concat());
+    assert_eq!(read(&mut outlet.reader_after(3)), event(4, "d"), "as often as is asked");
+    assert_eq!(read(&mut outlet.reader_after(4)), "");
+}
+
+#[tokio::test]
+async fn who_takes_a_stream_up_ends_it_for_the_one_before() {
+    let outlet = numbered();
+    let mut first = outlet.reader();
+    assert_eq!(first.next().now_or_never(), None);
+    let mut second = outlet.reader();
+    outlet.notify(message("a"));
+    assert_eq!(first.next().await, None);
+    drop(first);
+    assert!(outlet.left_since().is_none(), "somebody still reads");
+    assert_eq!(read(&mut second), event(1, "a"));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_what_was_read_is_bounded() {
+    let outlet = numbered();
+    let mut reader = outlet.reader();
+    let large = message(&"x".repeat(100 * 1024));
+    for _ in 0..10 {
+        outlet.notify(large.clone());
+        read(&mut reader);
+    }
+    assert!(outlet.held_bytes() <= 256 * 1024);
+    for n in 0..1000 {
+        outlet.notify(message(&n.to_string()));
+        read(&mut reader);
+    }
+    let replayed = read(&mut outlet.reader_after(0));
+    assert_eq!(replayed.matches("event: ").count(), 64);
+    assert!(replayed.ends_with(&event(1010, "999")));
 }

@@ -86,7 +86,7 @@ impl Pool {
                 let Some(pool) = weak.upgrade() else { return };
                 if pool.circuit.pass(Instant::now()).is_ok() {
                     pool.probe(&lane).await;
-                    pool.circuit.let_go();
+                    pool.circuit.postpone(Instant::now());
                 } else {
                     // A request finds out just now.
                     sleep(FIRST_PAUSE).await;

@@ -11,7 +11,7 @@ use toolgate_mcp::method;
 
 use super::{Pool, SlotState, lock};
 use crate::upstream::connection::{Connection, Lease};
-use crate::upstream::lane::{Key, Lane};
+use crate::upstream::lane::{Key, Lane, SessionKey};
 use crate::upstream::news::Changed;
 use crate::upstream::standing::{self, Orphan, Standing};
 
@@ -96,6 +96,25 @@ impl Pool {
                 }
             }
         });
+    }
+
+    /// Tells the server something that has no answer, on the connections that `session` has here.
+    pub(in crate::upstream) async fn tell(&self, session: SessionKey, method: &str, params: Option<&str>) {
+        let first = Key { session: Some(session), caller: None, capabilities: [0; 16], fingerprint: [0; 32] };
+        let connections: Vec<Lease> = {
+            let slots = self.slots();
+            let own = slots.by_key.range(first..).take_while(|(key, _)| key.session == Some(session));
+            let ready = own.filter_map(|(_, slot)| match &slot.state {
+                SlotState::Ready(connection) if !connection.session.is_closed() => Some(Lease::new(connection)),
+                _ => None,
+            });
+            ready.collect()
+        };
+        for lease in connections {
+            if let Err(error) = lease.connection().session.notify(method, params).await {
+                tracing::debug!(server.name = self.settings.name, %error, "a notification was not taken");
+            }
+        }
     }
 
     /// From now on `hears` wants what the server says by itself on the connection of `lane`.

@@ -74,6 +74,25 @@ impl Caller {
         EventStream::new(response.into_body())
     }
 
+    /// The status of the answer to a GET, whose body is not read.
+    pub(crate) async fn get_status(&self, path: &str) -> u16 {
+        let url = format!("{}{path}", self.base);
+        self.http.open(Method::GET, &url, &self.headers, Bytes::new()).await.status().as_u16()
+    }
+
+    /// Calls a tool whose answer comes on an event stream.
+    pub(crate) async fn call_stream(&self, id: u32, tool: &str) -> EventStream {
+        let params = json!({"name": tool, "arguments": {}, "_meta": {"progressToken": format!("token-{id}")}});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        self.open_post("/mcp", call.to_string()).await
+    }
+
+    /// Tells the gateway something that has no answer: a notification, or the answer to a server's question.
+    pub(crate) async fn tell(&self, path: &str, message: &Value) {
+        let told = self.post(path, message.to_string()).await;
+        assert_eq!(told.status, 202, "{message}: {told:?}");
+    }
+
     /// Opens an event stream with POST.
     pub(crate) async fn open_post(&self, path: &str, body: impl Into<Bytes>) -> EventStream {
         let url = format!("{}{path}", self.base);
@@ -132,7 +151,14 @@ impl Caller {
 
     /// Opens a session at `path`; the caller that comes back carries its id and revision.
     pub(crate) async fn initialized_at(&self, path: &str) -> Caller {
-        let answer = self.rpc_at(path, "initialize", initialize("2025-11-25")).await;
+        self.initialized_with(path, json!({})).await
+    }
+
+    /// The same for a client with capabilities.
+    pub(crate) async fn initialized_with(&self, path: &str, capabilities: Value) -> Caller {
+        let mut params = initialize("2025-11-25");
+        params["capabilities"] = capabilities;
+        let answer = self.rpc_at(path, "initialize", params).await;
         let version = answer.result()["protocolVersion"].as_str().expect("a revision was agreed").to_owned();
         let session = answer.http.header("mcp-session-id").to_owned();
         assert!(!session.is_empty(), "initialize gives a session: {:?}", answer.http);

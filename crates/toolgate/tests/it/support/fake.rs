@@ -54,6 +54,44 @@ pub(crate) enum Scripted {
     /// This text as `result`: half of the message at once, and once [`FakeMcp::release`] is called the other half; or
     /// the end of the connection instead.
     Halves { result: String, breaks: bool },
+    /// An event stream on which the server speaks and listens.
+    Talk(Vec<Talk>),
+}
+
+/// What a server does on an event stream, one after the other. In texts, `$id` is the request's id, `$token` its progress
+/// token, both as JSON.
+#[derive(Debug, Clone)]
+pub(crate) enum Talk {
+    /// Sends this message.
+    Says(String),
+    /// Waits for the client's answer to the request of the server with this id, as JSON.
+    Hears(&'static str),
+    /// Waits for [`FakeMcp::release`].
+    Held,
+    /// Sends this text as `result`; `$heard` in it is the last answer that was heard, as a JSON string.
+    Answers(String),
+}
+
+impl Talk {
+    /// Asks the client.
+    pub(crate) fn asks(id: &str, method: &str, params: &str) -> Self {
+        Self::Says(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#))
+    }
+
+    /// Notifies the client.
+    pub(crate) fn tells(method: &str, params: &str) -> Self {
+        Self::Says(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#))
+    }
+
+    /// Answers a tool call with this text.
+    pub(crate) fn answers(text: &str) -> Self {
+        Self::Answers(json!({"content": [{"type": "text", "text": text}]}).to_string())
+    }
+
+    /// Answers a tool call with the client's last answer, as it came.
+    pub(crate) fn answers_what_was_heard() -> Self {
+        Self::Answers(r#"{"content":[{"type":"text","text":$heard}]}"#.to_owned())
+    }
 }
 
 impl Scripted {
@@ -326,6 +364,7 @@ impl Played {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();
                 self.result(seen, result)
             }
+            Scripted::Talk(talk) => self.talk(seen, talk.clone()),
             Scripted::Asks(rounds) => {
                 let (events, body) = events();
                 tokio::spawn(self.clone().ask(seen.clone(), rounds.clone(), events));
@@ -368,6 +407,52 @@ impl Played {
                 ([("content-type", "application/json")], Body::from_stream(body)).into_response()
             }
         }
+    }
+
+    fn talk(self: Arc<Self>, seen: &Seen, talk: Vec<Talk>) -> Response {
+        let (id, token) =
+            (seen.message["id"].to_string(), seen.message["params"]["_meta"]["progressToken"].to_string());
+        let steps =
+            stream::unfold((self, talk.into_iter(), "null".to_owned()), move |(played, mut talk, mut heard)| {
+                let (id, token) = (id.clone(), token.clone());
+                async move {
+                    let event = match talk.next()? {
+                        Talk::Says(message) => Some(message.replace("$id", &id).replace("$token", &token)),
+                        Talk::Answers(result) => {
+                            let heard = serde_json::to_string(&heard).unwrap();
+                            Some(format!(
+                                r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#,
+                                result.replace("$heard", &heard)
+                            ))
+                        }
+                        Talk::Hears(question) => {
+                            heard = played.heard(question).await;
+                            None
+                        }
+                        Talk::Held => {
+                            played.released.subscribe().wait_for(|released| *released).await.unwrap();
+                            None
+                        }
+                    };
+                    let bytes = event.map(|message| Bytes::from(format!("event: message\ndata: {message}\n\n")));
+                    Some((Ok::<_, std::io::Error>(bytes.unwrap_or_default()), (played, talk, heard)))
+                }
+            });
+        ([("content-type", "text/event-stream")], Body::from_stream(steps)).into_response()
+    }
+
+    /// Waits for the client's answer to the server's request with this id.
+    async fn heard(&self, id: &str) -> String {
+        let found = || {
+            let seen = self.seen.lock().unwrap();
+            let answer = seen.iter().find(|seen| {
+                seen.message.get("method").is_none() && seen.message.get("id").is_some_and(|own| own.to_string() == id)
+            });
+            answer.map(|seen| String::from_utf8(seen.body.to_vec()).unwrap())
+        };
+        let mut count = self.count.subscribe();
+        count.wait_for(|_| found().is_some()).await.unwrap();
+        found().unwrap()
     }
 
     async fn ask(self: Arc<Self>, call: Seen, rounds: Vec<Vec<(&'static str, Value)>>, events: mpsc::Sender<String>) {
@@ -424,10 +509,12 @@ impl Played {
             method if method.starts_with("notifications/") => return StatusCode::ACCEPTED.into_response(),
             "initialize" => json!({
                 "protocolVersion": agreed(&params["protocolVersion"]),
-                "capabilities": {"tools": {}, "prompts": {}, "resources": {}, "completions": {}},
+                "capabilities": {
+                    "tools": {}, "prompts": {}, "resources": {"subscribe": true}, "completions": {}, "logging": {}
+                },
                 "serverInfo": {"name": "fake", "version": "1"},
             }),
-            "ping" => json!({}),
+            "ping" | "logging/setLevel" => json!({}),
             "tools/list" => json!({"tools": []}),
             "prompts/list" => json!({"prompts": []}),
             "resources/list" => json!({"resources": []}),

@@ -25,7 +25,13 @@ pub(crate) struct TestGateway {
 impl TestGateway {
     /// Starts a gateway; fails the test with every finding if the configuration is wrong.
     pub(crate) async fn start(config: Config) -> Self {
-        let settings = settings(&config);
+        Self::start_with(config, |_| {}).await
+    }
+
+    /// The same with settings that no configuration file has.
+    pub(crate) async fn start_with(config: Config, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(&config);
+        set(&mut settings);
         let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
         let running = soon("starting the gateway", lifecycle::start(settings, bind)).await.unwrap();
         let base = format!("http://{}", running.address());

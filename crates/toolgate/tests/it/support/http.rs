@@ -81,7 +81,16 @@ impl Reply {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) name: String,
+    /// Empty when there is none.
+    pub(crate) id: String,
     pub(crate) data: String,
+}
+
+impl Event {
+    /// The JSON-RPC message that it carries.
+    pub(crate) fn message(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error} in {:?}", self.data))
+    }
 }
 
 /// An event stream that is read as it comes.
@@ -92,11 +101,37 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
+    /// The last id that was read, with or without data.
+    pub(crate) fn last_id(&self) -> &str {
+        &self.events.last_id
+    }
+
+    /// Whether the first event with an id had no data.
+    pub(crate) fn has_begun_without_data(&self) -> bool {
+        self.events.primed
+    }
+
+    /// Reads until there is an id.
+    pub(crate) async fn first_id(&mut self) -> String {
+        while self.events.last_id.is_empty() {
+            let frame = soon("an event", self.body.frame()).await.expect("the stream goes on").expect("it is whole");
+            if let Ok(data) = frame.into_data() {
+                self.events.push(std::str::from_utf8(&data).expect("events are text"));
+            }
+        }
+        self.events.last_id.clone()
+    }
+
     pub(crate) fn new(body: Incoming) -> Self {
         Self { body, events: Events::default() }
     }
 
-    /// The next event; `None` at the stream's end.
+    /// The message of the next event; fails the test at the stream's end.
+    pub(crate) async fn message(&mut self) -> Value {
+        self.next().await.expect("the stream goes on").message()
+    }
+
+    /// The next event with data; `None` at the stream's end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         while self.events.ready.is_empty() {
             let frame = soon("an event", self.body.frame()).await?.expect("the stream is not broken off");
@@ -113,6 +148,11 @@ impl EventStream {
 struct Events {
     rest: String,
     ready: Vec<Event>,
+    /// The last id that came, also with an event without data.
+    last_id: String,
+    /// An event without data came first.
+    primed: bool,
+    begun: bool,
 }
 
 impl Events {
@@ -124,9 +164,14 @@ impl Events {
                 let values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
                 values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
             };
-            let data = fields("data");
+            let (data, id) = (fields("data"), fields("id"));
+            if !id.is_empty() {
+                self.primed |= !self.begun && data.is_empty();
+                self.begun = true;
+                self.last_id.clone_from(&id);
+            }
             if !data.is_empty() {
-                self.ready.push(Event { name: fields("event"), data });
+                self.ready.push(Event { name: fields("event"), id, data });
             }
         }
     }

@@ -73,6 +73,26 @@ pub(crate) async fn modern_node_client(task: &Value) -> Value {
     run_client(command).await
 }
 
+/// Has the Python SDK answer what server-everything asks, and tells what it saw.
+pub(crate) async fn answering_python_client(sdk: PythonSdk, target: &Target, prefix: &str) -> Value {
+    let environment = match sdk {
+        PythonSdk::One => "py-mcp1",
+        PythonSdk::Two => "py-mcp2",
+    };
+    let mut command = Command::new(installed(&format!("{environment}/bin/python")));
+    command.arg(source("answering_client.py")).arg(target.task(prefix).to_string()).stdin(Stdio::null());
+    run_client(command).await
+}
+
+/// The same with the TypeScript SDK.
+pub(crate) async fn answering_node_client(target: &Target, prefix: &str) -> Value {
+    let mut command = Command::new("node");
+    let module = std::fs::File::open(source("answering_client.mjs")).unwrap();
+    command.current_dir(installed("node")).args(["--input-type=module", "-"]);
+    command.arg(target.task(prefix).to_string()).stdin(module);
+    run_client(command).await
+}
+
 async fn run_client(mut command: Command) -> Value {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let output = tokio::time::timeout(CLIENT_PATIENCE, command.output()).await.expect("a client ends in time").unwrap();

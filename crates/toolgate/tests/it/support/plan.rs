@@ -59,6 +59,11 @@ impl Target {
         self
     }
 
+    /// What the scripts of answering clients take as their argument.
+    pub(crate) fn task(&self, prefix: &str) -> Value {
+        json!({"target": self.json(), "prefix": prefix})
+    }
+
     fn json(&self) -> Value {
         let map = |headers: &[(String, String)]| {
             Value::Object(headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
@@ -137,7 +142,7 @@ impl Step {
 ///
 /// - Names of tools, prompts, resources and resource templates carry the server's prefix.
 /// - `initialize`: `serverInfo` is the gateway's own. Of `capabilities`, the gateway offers what it relays, which is not
-///   yet logging, subscriptions, change notifications and tasks; see [`same_initialize`].
+///   tasks, and change notifications, which it sends by itself; see [`same_initialize`].
 /// - `_meta` of a list tells how each server in scope fared.
 /// - What depends on the clock: see [`timeless`].
 pub(crate) fn without_prefix(mut seen: Value, prefix: &str) -> Value {
@@ -197,7 +202,7 @@ pub(crate) fn same_initialize(direct: &Value, through: &Value) {
     for field in ["protocolVersion", "instructions"] {
         assert_eq!(direct.get(field), through.get(field), "`{field}` of initialize");
     }
-    for capability in ["tools", "prompts", "resources", "completions"] {
+    for capability in ["tools", "prompts", "resources", "completions", "logging"] {
         let offered = |seen: &Value| seen["capabilities"].get(capability).is_some();
         assert_eq!(offered(direct), offered(through), "capability `{capability}`: {direct} {through}");
     }

@@ -1,0 +1,274 @@
+//! What is kept of a client's session while it is in use: its open streams, the questions that servers have asked it,
+//! its running requests, how much it wants to be logged to.
+//!
+//! A session that only lists costs nothing: its [`Live`] is made when something is first called or listened to within
+//! it, and goes with the session's end, or when it has not been used for a while. Whatever servers say to the session
+//! comes here, and goes out on the stream that fits:
+//!
+//! * what comes while a request runs goes on that request's response, if the client takes streams there;
+//! * the rest goes on the client's standalone stream, a question also on the newest response that is still open;
+//! * what fits nowhere is dropped and counted, a question refused.
+
+mod asked;
+mod hearing;
+mod kept;
+mod running;
+mod standalone;
+mod tending;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use toolgate_client::{AnswerOutcome, Events, Question};
+use toolgate_mcp::jsonrpc::{ErrorObject, Id, Outcome, code};
+use toolgate_mcp::method;
+
+use super::outlet::Outlet;
+use super::scope::Selection;
+use super::session::ClientSession;
+use crate::auth::Caller;
+use crate::telemetry::Metrics;
+use crate::upstream::{Capabilities, ClientSide, LogLevel, SessionKey};
+
+use asked::Asked;
+use kept::Kept;
+use running::Running;
+
+pub(super) use hearing::Hearing;
+pub(super) use running::Stopped;
+pub(super) use standalone::Listener;
+pub use tending::tend;
+
+/// Questions of servers that one client may have before it at once.
+const MAX_QUESTIONS: usize = 64;
+
+/// The sessions that are in use.
+pub struct Lives {
+    /// Guards the map alone; held for a look-up.
+    by_key: RwLock<HashMap<[u8; 16], Arc<Live>>>,
+    metrics: Metrics,
+    /// Bytes that ended streams keep for clients who lost them, over all sessions.
+    kept: kept::Budget,
+}
+
+/// One session that is in use.
+pub struct Live {
+    pub(super) session: ClientSession,
+    metrics: Metrics,
+    /// Held for a few lines. Streams are locked under it, never the other way round.
+    state: Mutex<State>,
+}
+
+struct State {
+    capabilities: Arc<Capabilities>,
+    log_level: Option<LogLevel>,
+    running: Vec<Running>,
+    asked: HashMap<u64, Asked>,
+    next_question: u64,
+    standalone: Option<Standalone>,
+    kept: Kept,
+    used: Instant,
+}
+
+/// The stream on which a client hears what no request of its own brings about.
+#[derive(Clone)]
+struct Standalone {
+    outlet: Arc<Outlet>,
+    /// Tells it from one that another process had.
+    number: u64,
+    caller: Caller,
+    /// What the client selected when it opened the stream.
+    selection: Selection,
+    /// The servers that this means with the current configuration.
+    servers: Arc<[Arc<str>]>,
+}
+
+impl Lives {
+    /// None yet.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { by_key: RwLock::default(), metrics: metrics.clone(), kept: kept::Budget::default() }
+    }
+
+    /// What is kept of `session`, if it is in use.
+    #[must_use]
+    pub fn find(&self, key: &SessionKey) -> Option<Arc<Live>> {
+        let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        let live = by_key.get(&key.0)?;
+        // Under the lock, so that it is not forgotten for want of use between the two.
+        live.lock().used = Instant::now();
+        Some(Arc::clone(live))
+    }
+
+    /// What is kept of `session`, which is in use from now on.
+    #[must_use]
+    pub fn of(&self, session: &ClientSession) -> Arc<Live> {
+        if let Some(live) = self.find(&session.key) {
+            return live;
+        }
+        let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(by_key.entry(session.key.0).or_insert_with(|| Arc::new(Live::new(session, &self.metrics))))
+    }
+
+    /// The session is over: its streams end, and servers that wait for its client are told.
+    pub fn end(&self, key: &SessionKey) {
+        let ended = self.by_key.write().unwrap_or_else(PoisonError::into_inner).remove(&key.0);
+        if let Some(live) = ended {
+            live.end(&self.kept);
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Live>> {
+        self.by_key.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Live {
+    fn new(session: &ClientSession, metrics: &Metrics) -> Self {
+        let mut start = [0u8; 8];
+        aws_lc_rs::rand::fill(&mut start).expect("the system's random source works");
+        Self {
+            session: session.clone(),
+            metrics: metrics.clone(),
+            state: Mutex::new(State {
+                capabilities: session.capabilities(),
+                log_level: None,
+                running: Vec::new(),
+                asked: HashMap::new(),
+                // An answer to a question of a former process must not fit one of this. Numbers from 2^53 on are not
+                // safe with clients in JavaScript.
+                next_question: u64::from_ne_bytes(start) >> 12,
+                standalone: None,
+                kept: Kept::default(),
+                used: Instant::now(),
+            }),
+        }
+    }
+
+    /// The client as servers see it.
+    #[must_use]
+    pub fn client(self: &Arc<Self>) -> ClientSide {
+        let mut state = self.lock();
+        state.used = Instant::now();
+        ClientSide {
+            session: Some(self.session.key),
+            capabilities: Arc::clone(&state.capabilities),
+            hears: Some(Arc::clone(self) as Arc<dyn Events>),
+            log_level: state.log_level,
+        }
+    }
+
+    /// The client says what it can do, on a transport whose session begins before that.
+    pub fn declare(&self, capabilities: Arc<Capabilities>) {
+        self.lock().capabilities = capabilities;
+    }
+
+    /// The client says how much it wants to be logged to.
+    pub fn set_log_level(&self, level: LogLevel) {
+        self.lock().log_level = Some(level);
+    }
+
+    /// The client's answer to a question of a server; `false` when there is no such question.
+    pub fn answer(&self, id: &Id, outcome: Outcome<'_>) -> bool {
+        let asked = id.as_u64().and_then(|number| self.lock().asked.remove(&number));
+        let Some(asked) = asked else { return false };
+        asked.question.relay(match outcome {
+            Outcome::Result(result) => AnswerOutcome::Result(result.get()),
+            Outcome::Error(error) => AnswerOutcome::Error(error.get()),
+        });
+        true
+    }
+
+    /// Puts a server's question before the client: on `via`, the response to the request that it came with, or
+    /// wherever the client can be asked.
+    fn ask(&self, question: Question, via: Option<&Arc<Outlet>>) {
+        let mut state = self.lock();
+        if !asked::is_declared(&state.capabilities, &question) {
+            drop(state);
+            self.metrics.dropped_frames("_client", "question_not_declared");
+            // Dropping it refuses it: the client does not serve that.
+            return drop(question);
+        }
+        let refusal = if state.asked.len() >= MAX_QUESTIONS {
+            ErrorObject::new(code::BUSY, format!("the client has {MAX_QUESTIONS} questions before it"))
+        } else {
+            match state.put_before_client(question, via) {
+                Ok(()) => return,
+                Err(returned) => {
+                    drop(state);
+                    let text = "the client has no stream open on which it could be asked";
+                    return returned.refuse(&ErrorObject::new(code::INTERNAL_ERROR, text));
+                }
+            }
+        };
+        drop(state);
+        question.refuse(&refusal);
+    }
+
+    /// A server's notification that belongs to no request.
+    fn tell(&self, message: Bytes) {
+        let standalone = self.lock().standalone.as_ref().map(|standalone| Arc::clone(&standalone.outlet));
+        if !standalone.is_some_and(|outlet| outlet.notify(message)) {
+            self.metrics.dropped_frames("_client", "no_stream");
+        }
+    }
+
+    /// Whether the client wants to see this message of a server's log.
+    fn wants_logged(&self, message: &Bytes) -> bool {
+        let wanted = self.lock().log_level;
+        wanted.is_none_or(|wanted| hearing::level_of(message).is_none_or(|level| level >= wanted))
+    }
+
+    fn end(&self, budget: &kept::Budget) {
+        let mut state = self.lock();
+        if let Some(standalone) = state.standalone.take() {
+            standalone.outlet.finish(None);
+        }
+        state.kept.clear(budget);
+        let asked = std::mem::take(&mut state.asked);
+        drop(state);
+        let over = ErrorObject::new(code::INTERNAL_ERROR, "the client's session is over");
+        for asked in asked.into_values() {
+            asked.question.refuse(&over);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned one still holds a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Finds a stream for `question`, or gives it back.
+    fn put_before_client(&mut self, question: Question, via: Option<&Arc<Outlet>>) -> Result<(), Question> {
+        let number = self.next_question;
+        let (message, token) = asked::with_number(&question, number);
+        let standalone = self.standalone.as_ref().map(|standalone| &standalone.outlet);
+        let responses = self.running.iter().rev().filter_map(|running| running.outlet.as_ref());
+        let mut streams = via.into_iter().chain(standalone).chain(responses);
+        let Some(outlet) = streams.find(|outlet| outlet.ask(message.clone())).cloned() else {
+            return Err(question);
+        };
+        self.next_question += 1;
+        self.asked.insert(number, Asked { question, outlet, token, since: Instant::now() });
+        Ok(())
+    }
+}
+
+/// Hears what servers say to the session outside of requests.
+impl Events for Live {
+    fn notification(&self, method: &str, message: Bytes) {
+        match method {
+            method::CANCELLED => self.cancelled_by_server(&message, None),
+            method::LOG_MESSAGE if !self.wants_logged(&message) => {}
+            _ => self.tell(message),
+        }
+    }
+
+    fn question(&self, question: Question) {
+        self.ask(question, None);
+    }
+}
