@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -16,15 +16,12 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
 use crate::mcp::live::Lives;
-use crate::mcp::modern::parking::{self, Parking};
+use crate::mcp::modern::parking::Parking;
 use crate::mcp::modern::slots::Slots;
 use crate::mcp::session::{self, Sessions};
 use crate::places::Places;
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
-
-/// Streams of `subscriptions/listen` that may be open at once.
-const MAX_LISTENS: usize = 10_000;
 
 /// The running gateway; a handle that is cheap to clone.
 #[derive(Clone)]
@@ -45,8 +42,6 @@ pub struct Parts {
     pub parking: Parking,
     /// Sessions at servers for calls of clients without one.
     pub slots: Slots,
-    /// Places for streams of `subscriptions/listen`.
-    pub listens: Arc<Semaphore>,
     /// How often the configuration has been replaced; tells those who listen.
     pub reloads: watch::Sender<u64>,
     /// Counters and histograms.
@@ -85,15 +80,15 @@ impl Gateway {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
+        let parking = Parking::new(settings.clients.question_timeout);
         Self(Arc::new(Parts {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings, upstreams)),
             sessions,
             lives: Lives::new(&metrics),
             connections: Places::default(),
             streams: Places::default(),
-            parking: Parking::new(parking::LIFETIME),
+            parking,
             slots: Slots::default(),
-            listens: Arc::new(Semaphore::new(MAX_LISTENS)),
             reloads: watch::Sender::new(0),
             metrics,
             traces,

@@ -65,18 +65,6 @@ impl Scope {
         Ok(Self { servers: servers.into(), named: true })
     }
 
-    /// The same scope in another configuration: the servers of the same names, or all if none were named.
-    #[must_use]
-    pub fn again(&self, upstreams: &Upstreams) -> Self {
-        if !self.named {
-            return Self::all(upstreams);
-        }
-        let was_there = |upstream: &&Arc<Upstream>| {
-            self.servers.iter().any(|server| server.settings.name == upstream.settings.name)
-        };
-        Self { servers: upstreams.all().iter().filter(was_there).cloned().collect(), named: true }
-    }
-
     /// Whether the two reach the same servers, configured in the same way.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

@@ -56,7 +56,8 @@ async fn take(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let scope = match Selection::of(names, &parts.headers).scope(&snapshot) {
+    let selection = Selection::of(names, &parts.headers);
+    let scope = match selection.scope(&snapshot) {
         Ok(scope) => Ok(scope),
         // Told to the request by its id, so the body is read first.
         Err(Refusal::HeaderScope(error)) => Err(error),
@@ -74,7 +75,8 @@ async fn take(
     let trace_headers = trace_headers(&gateway, &parts.headers);
     if modern::is_ours(version.as_deref(), &body) {
         let headers = parts.headers;
-        let arrived = modern::Arrived { gateway, snapshot, caller, scope, headers, version, trace_headers, body };
+        let arrived =
+            modern::Arrived { gateway, snapshot, caller, selection, scope, headers, version, trace_headers, body };
         let mut response = Box::pin(arrived.serve()).await;
         response.headers_mut().extend(told);
         return Ok(response);

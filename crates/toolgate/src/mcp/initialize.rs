@@ -23,7 +23,7 @@ pub(super) fn result(settings: &Settings, revision: Revision, offer: &Offer, the
 }
 
 /// What is on offer, as JSON. The gateway tells of changed lists by itself, whether or not a server does.
-fn capabilities(offer: &Offer) -> String {
+pub(super) fn capabilities(offer: &Offer) -> String {
     let mut parts: Vec<String> = Vec::new();
     for capability in &offer.capabilities {
         let settings = match *capability {

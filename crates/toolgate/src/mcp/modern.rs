@@ -39,6 +39,7 @@ use toolgate_mcp::word::Word;
 use toolgate_mcp::{method, views};
 
 use self::refusal::Refusal;
+use super::scope::Selection;
 use crate::auth::Caller;
 use crate::catalog::{Scope, ScopeError};
 use crate::gateway::{Gateway, Snapshot};
@@ -80,7 +81,8 @@ pub(super) struct Arrived {
     pub(super) gateway: Gateway,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) caller: Caller,
-    /// What the path or header selects.
+    /// What the path or header selects, and which servers that are.
+    pub(super) selection: Selection,
     pub(super) scope: Result<Scope, ScopeError>,
     /// All headers of the request.
     pub(super) headers: HeaderMap,

@@ -1,6 +1,6 @@
 //! `server/discover`: which revisions, what is on offer, how to use it.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use toolgate_mcp::translate::discover::discovered;
 
 use crate::catalog::{Offer, Scope};
@@ -9,14 +9,7 @@ use crate::mcp::initialize;
 
 /// The result, JSON text. All revisions are named, since the same endpoint serves them all.
 pub(super) fn result(settings: &Settings, offer: &Offer, server_info: &str) -> String {
-    // The gateway tells of changed lists by itself, whether or not a server does.
-    let details = |capability: &str| match capability {
-        "tools" | "prompts" | "resources" => json!({ "listChanged": true }),
-        _ => json!({}),
-    };
-    let capabilities: Map<String, Value> =
-        offer.capabilities.iter().map(|capability| ((*capability).to_owned(), details(capability))).collect();
-    let capabilities = Value::Object(capabilities).to_string();
+    let capabilities = initialize::capabilities(offer);
     let instructions = initialize::instructions(offer);
     discovered(&settings.general.advertised_versions, &capabilities, server_info, instructions.as_deref())
 }

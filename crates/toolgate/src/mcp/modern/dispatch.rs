@@ -25,7 +25,7 @@ use super::answer::{self, Done};
 use super::call::{Call, Turn};
 use super::hearing::{Hearing, Open};
 use super::listen::Listen;
-use super::parking::{self, Parking};
+use super::parking::Parking;
 use super::refusal::Refusal;
 use super::respond::respond;
 use super::{Arrived, discover, tasks};
@@ -35,12 +35,15 @@ use crate::mcp::dispatch::{Ended, ErrorType, Exchange};
 use crate::mcp::head::Accepts;
 use crate::mcp::lists::{self, Dress};
 use crate::mcp::outlet::Outlet;
+use crate::mcp::scope::Selection;
 use crate::telemetry::OperationSpan;
 use crate::upstream::{Capabilities, ClientSide, Rounds};
 
 /// One request of this revision, admitted.
 struct Modern {
     exchange: Exchange,
+    /// What the path or header selects.
+    selection: Selection,
     method: Box<str>,
     /// The parameters without what they say of the client.
     params: Option<Box<RawValue>>,
@@ -76,7 +79,7 @@ pub(super) async fn serve(arrived: Arrived, request: &Request<'_>, client: Clien
 
 impl Modern {
     fn new(arrived: Arrived, request: &Request<'_>, client: Client<'_>, scope: Scope) -> Result<Self, ViewError> {
-        let Arrived { gateway, snapshot, caller, headers, trace_headers, .. } = arrived;
+        let Arrived { gateway, snapshot, caller, selection, headers, trace_headers, .. } = arrived;
         let server_info = discover::server_info(&snapshot.settings, &scope);
         let capabilities = Capabilities::of_request(client.capabilities)?;
         let can = capabilities.flags();
@@ -99,7 +102,17 @@ impl Modern {
         let params = request.params.map(|params| without_client(params, client.client_info.is_some())).transpose()?;
         let method = request.method.as_ref().into();
         let knows_tasks = tasks::is_declared(client.capabilities);
-        Ok(Self { exchange, method, params, headers, can, knows_tasks, log_level: client.log_level, server_info })
+        Ok(Self {
+            exchange,
+            selection,
+            method,
+            params,
+            headers,
+            can,
+            knows_tasks,
+            log_level: client.log_level,
+            server_info,
+        })
     }
 
     async fn serve(self: Arc<Self>, id: Id, span: OperationSpan, outlet: Arc<Outlet>) -> Ended {
@@ -174,6 +187,7 @@ impl Modern {
             gateway: gateway.clone(),
             snapshot: Arc::clone(snapshot),
             caller: caller.clone(),
+            selection: self.selection.clone(),
             scope: scope.clone(),
             id,
             server_info: self.server_info.clone(),
@@ -393,7 +407,7 @@ fn without_client(params: &RawValue, is_named: bool) -> Result<Box<RawValue>, Vi
 }
 
 /// What a call may take longer because its client may be asked: each turn of the server's own has the usual limit.
-const PATIENCE: Duration = parking::LIFETIME.saturating_mul(6);
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 fn not_found(method: &str) -> ErrorObject {
     ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use toolgate_client::{Events, Question};
 use toolgate_mcp::jsonrpc::{self, Id};
 use toolgate_mcp::method;
@@ -27,7 +27,9 @@ use crate::auth::Caller;
 use crate::catalog::{Scope, Visit};
 use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::outlet::Outlet;
+use crate::mcp::scope::Selection;
 use crate::mcp::stream as events;
+use crate::places::Place;
 use crate::telemetry::OperationSpan;
 use crate::upstream::{Changed, ClientSide, News, Rounds};
 
@@ -48,6 +50,8 @@ pub(super) struct Listen {
     pub(super) gateway: Gateway,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) caller: Caller,
+    /// What the path or header selects, and which servers that are now.
+    pub(super) selection: Selection,
     pub(super) scope: Scope,
     pub(super) id: Id,
     /// The gateway's name and version as a JSON object.
@@ -76,7 +80,7 @@ impl Listen {
         if wanted.resource_uris.len() > MAX_RESOURCES {
             return Err(Refusal::TooMany { what: "resources in one filter", max: MAX_RESOURCES });
         }
-        let place = Arc::clone(&self.gateway.listens).try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let place = self.gateway.streams.place(self.snapshot.settings.clients.streams).ok_or(Refusal::Busy)?;
         // Before anything else, so that no change is missed.
         let (news, reloads) = (self.snapshot.upstreams.news(), self.gateway.reloads.subscribe());
         let disabled = self.snapshot.settings.general.disabled;
@@ -151,7 +155,7 @@ impl Listener {
         accepted: Filter,
         mut news: broadcast::Receiver<News>,
         mut reloads: watch::Receiver<u64>,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) {
         let _held = (self.listen.gateway.metrics.stream_opened(), place);
         let gateway = self.listen.gateway.clone();
@@ -185,7 +189,7 @@ impl Listener {
     /// Another configuration is in place: its servers are heard from now on, and any list may be another.
     async fn reloaded(&mut self, accepted: &Filter) {
         let snapshot = self.listen.gateway.snapshot();
-        let scope = self.listen.scope.again(&snapshot.upstreams);
+        let scope = self.listen.selection.scope(&snapshot).unwrap_or_else(|_| Scope::nothing());
         if !scope.is_same(&self.listen.scope) {
             self.leave();
             self.listen.scope = scope;

@@ -16,9 +16,6 @@ use super::call::Call;
 use crate::auth::CallerId;
 use crate::seal::{Purpose, Sealer};
 
-/// How long a client may take to answer: as long as a person may.
-pub const LIFETIME: Duration = Duration::from_secs(600);
-
 /// Calls that wait at once, of all callers.
 const MAX_PARKED: usize = 1_000;
 
@@ -205,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_is_fetched_once_by_its_caller_for_the_same_request() {
-        let lot = Lot::new(LIFETIME);
+        let lot = Lot::new(Duration::from_secs(60));
         let (call, gone) = call([1; 32]);
         let token = lot.park("alice", call).ok().expect("there is room");
         assert!(!lot.fetch("bob", &token, [1; 32]).await);
@@ -230,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_caller_cannot_take_all_places_and_a_stop_frees_them() {
-        let lot = Lot::new(LIFETIME);
+        let lot = Lot::new(Duration::from_secs(60));
         for _ in 0..MAX_PARKED_OF_ONE {
             assert!(lot.park("alice", call([0; 32]).0).is_ok());
         }
