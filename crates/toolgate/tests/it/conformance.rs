@@ -71,13 +71,10 @@ async fn clients_with_a_handshake_reach_a_server_of_2026_07_28() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_2026_07_28_reach_a_server_with_a_handshake() {
     const NAMELESS: &str = "a question of a server with a handshake has no name, so the gate gives it one of its own";
-    const NO_TASKS: &str =
-        "tasks of servers with a handshake are another thing than the extension, and none bridges them";
     const NO_PARKED_CALL: &str = "answers without `requestState` belong to no call that waits in such a server";
     let exceptions = [
         ("input-required-result-basic-elicitation: sep-2322-elicitation", NAMELESS),
         ("input-required-result-ignore-extra-params: sep-2322-ignore-unexpected-params", NO_PARKED_CALL),
-        ("tasks-capability-negotiation: tasks-extension-advertised", NO_TASKS),
     ];
     as_good_as_both_eras(Era::Legacy, "2026-07-28", &exceptions).await;
 }
