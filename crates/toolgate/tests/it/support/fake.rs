@@ -443,11 +443,11 @@ impl Played {
 
     /// Waits for the client's answer to the server's request with this id.
     async fn heard(&self, id: &str) -> String {
+        let id: Value = serde_json::from_str(id).unwrap();
         let found = || {
             let seen = self.seen.lock().unwrap();
-            let answer = seen.iter().find(|seen| {
-                seen.message.get("method").is_none() && seen.message.get("id").is_some_and(|own| own.to_string() == id)
-            });
+            let answer =
+                seen.iter().find(|seen| seen.message.get("method").is_none() && seen.message.get("id") == Some(&id));
             answer.map(|seen| String::from_utf8(seen.body.to_vec()).unwrap())
         };
         let mut count = self.count.subscribe();
