@@ -47,15 +47,26 @@ impl Verdict {
 
     /// What is lost where this verdict should be as good as `direct`: the checks that succeeded there and not here.
     ///
-    /// The suite gives information in place of success where a server has a choice, which is no loss.
+    /// Where a server has a choice, the suite gives information in place of success, which is no loss; and it says so
+    /// and does not go on where an answer is JSON and no stream, as answers may be.
     pub(crate) fn lost_from(&self, direct: &Self) -> BTreeSet<String> {
         let succeeded = direct.0.iter().filter(|(_, check)| check.status == Outcome::Success);
         let lost = succeeded.filter_map(|(name, _)| match self.0.get(name) {
             Some(check) if matches!(check.status, Outcome::Info | Outcome::Success) => None,
             Some(check) => Some(told(name, check)),
+            None if self.goes_another_way(name, direct) => None,
             None => Some(format!("{name} (not reached)")),
         });
         lost.collect()
+    }
+
+    /// Whether the scenario of `check` ended with information that it did not give for `direct`.
+    fn goes_another_way(&self, check: &str, direct: &Self) -> bool {
+        let (scenario, _) = check.split_once(": ").expect("a check's name begins with its scenario");
+        let informed = self.0.iter().filter(|(name, check)| {
+            check.status == Outcome::Info && name.split_once(": ").is_some_and(|(other, _)| other == scenario)
+        });
+        informed.into_iter().any(|(name, _)| !direct.0.contains_key(name))
     }
 }
 
