@@ -195,8 +195,8 @@ impl Live {
             ErrorObject::new(code::BUSY, format!("the client has {MAX_QUESTIONS} questions before it"))
         } else {
             match state.put_before_client(question, via) {
-                Ok(()) => return,
-                Err(returned) => {
+                None => return,
+                Some(returned) => {
                     drop(state);
                     let text = "the client has no stream open on which it could be asked";
                     return returned.refuse(&ErrorObject::new(code::INTERNAL_ERROR, text));
@@ -242,19 +242,19 @@ impl Live {
 }
 
 impl State {
-    /// Finds a stream for `question`, or gives it back.
-    fn put_before_client(&mut self, question: Question, via: Option<&Arc<Outlet>>) -> Result<(), Question> {
+    /// Finds a stream for `question`; gives it back when there is none.
+    fn put_before_client(&mut self, question: Question, via: Option<&Arc<Outlet>>) -> Option<Question> {
         let number = self.next_question;
         let (message, token) = asked::with_number(&question, number);
         let standalone = self.standalone.as_ref().map(|standalone| &standalone.outlet);
         let responses = self.running.iter().rev().filter_map(|running| running.outlet.as_ref());
         let mut streams = via.into_iter().chain(standalone).chain(responses);
         let Some(outlet) = streams.find(|outlet| outlet.ask(message.clone())).cloned() else {
-            return Err(question);
+            return Some(question);
         };
         self.next_question += 1;
         self.asked.insert(number, Asked { question, outlet, token, since: Instant::now() });
-        Ok(())
+        None
     }
 }
 

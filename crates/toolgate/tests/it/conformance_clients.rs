@@ -7,7 +7,7 @@ use rmcp::model::{CallToolRequestParams, GetPromptRequestParams, ReadResourceReq
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use serde_json::{Value, json};
 
-use crate::conformance::{Exception, NOT_RELAYED, only_these_fail};
+use crate::conformance::{Exception, only_these_fail};
 use crate::support::conformance::{Task, judge_client};
 use crate::support::{Entry, Lifecycle, Obliging, TestGateway, config};
 
@@ -118,14 +118,12 @@ async fn all_pass(scenarios: &[&'static str], revision: &str, lifecycle: Lifecyc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_with_a_handshake_reaches_servers_of_2025_11_25() {
-    let exceptions = [("elicitation-sep1034-client-defaults:", NOT_RELAYED)];
-    all_pass(LEGACY, "2025-11-25", Lifecycle::Handshake, &exceptions).await;
+    all_pass(LEGACY, "2025-11-25", Lifecycle::Handshake, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_with_a_handshake_reaches_servers_of_2026_07_28() {
-    let exceptions = [("sep-2322-client-request-state:", NOT_RELAYED)];
-    all_pass(MODERN, "2026-07-28", Lifecycle::Handshake, &exceptions).await;
+    all_pass(MODERN, "2026-07-28", Lifecycle::Handshake, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

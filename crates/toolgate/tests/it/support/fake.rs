@@ -446,7 +446,8 @@ impl Played {
         let found = || {
             let seen = self.seen.lock().unwrap();
             let answer = seen.iter().find(|seen| {
-                seen.message.get("method").is_none() && seen.message.get("id").is_some_and(|own| own.to_string() == id)
+                let is_it = |own: &Value| serde_json::to_string(own).unwrap() == id;
+                seen.message.get("method").is_none() && seen.message.get("id").is_some_and(is_it)
             });
             answer.map(|seen| String::from_utf8(seen.body.to_vec()).unwrap())
         };
