@@ -22,3 +22,4 @@ pub mod uri_template;
 pub mod uris;
 pub mod version;
 pub mod views;
+pub mod word;

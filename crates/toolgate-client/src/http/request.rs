@@ -28,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) uri: Uri,
     /// The target's headers, without those that are ours to set.
     pub(crate) headers: HeaderMap,
+    /// What hyper would write in `Host`, made once; absent where HTTP/2 may be spoken, which has none.
+    host: Option<HeaderValue>,
     client: HttpClient,
 }
 
@@ -44,7 +46,8 @@ impl Place {
         }
         overlay(&mut headers, &target.headers);
         let uri = uri(&target.url).ok_or_else(|| invalid("not a URL that HTTP can send"))?;
-        Ok(Self { uri, url: target.url.clone(), headers, client: target.client.clone(), server })
+        let host = Some(&target.url).filter(|url| url.scheme() == "http").and_then(host);
+        Ok(Self { uri, url: target.url.clone(), headers, host, client: target.client.clone(), server })
     }
 
     pub(crate) async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, Error> {
@@ -62,6 +65,9 @@ impl Place {
         *request.method_mut() = method;
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
+        if let Some(host) = self.host.as_ref().filter(|_| uri.authority() == self.uri.authority()) {
+            request.headers_mut().insert(header::HOST, host.clone());
+        }
         self.client.send(&self.server, request).await
     }
 
@@ -218,6 +224,13 @@ pub(crate) fn uri(url: &Url) -> Option<Uri> {
     url.as_str().parse().ok()
 }
 
+/// The name and, unless it is the scheme's own, the port.
+fn host(url: &Url) -> Option<HeaderValue> {
+    let name = url.host_str()?;
+    let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+    host.try_into().ok()
+}
+
 fn basic(url: &Url) -> HeaderValue {
     use base64::Engine as _;
     let mut pair = percent_decode(url.username());
@@ -260,9 +273,23 @@ pub(crate) fn for_messages(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use super::{basic, overlay, percent_decode, speaks_of_session, uri, valid_session_id};
+    use super::{basic, host, overlay, percent_decode, speaks_of_session, uri, valid_session_id};
     use http::{HeaderMap, HeaderValue, StatusCode};
     use url::Url;
+
+    #[test]
+    fn the_host_has_a_port_unless_it_is_the_usual_one() {
+        let cases = [
+            ("http://a.test/mcp", "a.test"),
+            ("http://u:p@A.test:80/", "a.test"),
+            ("http://a.test:81", "a.test:81"),
+            ("http://[::1]:4000/mcp", "[::1]:4000"),
+        ];
+        for (url, expected) in cases {
+            let url: Url = url.parse().expect("a URL");
+            assert_eq!(host(&url).expect("it has a host"), expected, "{url}");
+        }
+    }
 
     #[test]
     fn extra_headers_replace_but_cannot_touch_framing() {

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{ViewError, object_field, optional_string, present};
 use crate::jsonrpc::{self, Id};
+use crate::word::Word;
 
 /// The `_meta` key with which a request of 2026-07-28 and later says its revision.
 pub const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -38,9 +39,9 @@ pub fn meta(of: Option<&RawValue>) -> Result<Option<&RawValue>, ViewError> {
 /// Most parameters have no `_meta`, and a look for the word is cheaper than reading all arguments. What has an escape
 /// may have it in disguise.
 fn may_have_meta(json: &str) -> bool {
+    const META: Word = Word::new("_meta\"");
     let json = json.as_bytes();
-    let is_sign = |at: usize| json[at] == b'\\' || json[at..].starts_with(b"_meta\"");
-    !json.starts_with(b"{") || memchr::memchr2_iter(b'_', b'\\', json).any(is_sign)
+    !json.starts_with(b"{") || META.is_in(json) || memchr::memchr(b'\\', json).is_some()
 }
 
 /// The revision that a request of 2026-07-28 and later carries in its `_meta`; any text.

@@ -11,6 +11,7 @@ use toolgate_mcp::edit::{Edit, Fields};
 use toolgate_mcp::jsonrpc::{self, Id, quote};
 use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::{Completion, Located, Named, Reference};
+use toolgate_mcp::word::Word;
 use toolgate_mcp::{method, views};
 
 use super::errors::{CallError, FetchError, FindError, ListError};
@@ -38,6 +39,8 @@ pub struct Called {
     pub upstream_took: Duration,
 }
 
+const IS_ERROR: Word = Word::new("\"isError\"");
+
 /// Whether a tool was called and says that it failed (`isError`). Most do not have the word with that value, and are not parsed.
 #[must_use]
 pub fn is_tool_error(answer: &Answer) -> bool {
@@ -45,13 +48,11 @@ pub fn is_tool_error(answer: &Answer) -> bool {
         return false;
     }
     let result = answer.outcome_bytes();
-    // Looking for one rare letter needs no preparation, which for a whole word costs more than most results are long.
-    let is_true = |at: usize| {
-        let value = result[..at].ends_with(b"\"is").then(|| result[at..].strip_prefix(b"Error\"")).flatten();
-        let value = value.and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
+    let is_true = |end: usize| {
+        let value = result[end..].trim_ascii_start().strip_prefix(b":");
         value.is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
     };
-    memchr::memchr_iter(b'E', result).any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
+    IS_ERROR.ends(result).any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
 }
 
 /// An answer to `resources/read`.

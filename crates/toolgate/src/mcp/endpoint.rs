@@ -279,11 +279,7 @@ fn meta_version(body: &jsonrpc::Body<'_>) -> Option<String> {
 }
 
 fn version_in(params: Option<&RawValue>) -> Option<String> {
-    // Most requests have no `_meta`, and a look for the word is cheaper than parsing every argument.
-    let params = params.filter(|params| {
-        memchr::memmem::find(params.get().as_bytes(), views::META_PROTOCOL_VERSION.as_bytes()).is_some()
-    })?;
-    let meta = views::meta(Some(params)).ok()??;
+    let meta = views::meta(params).ok()??;
     views::meta_protocol_version(meta).ok()?.map(std::borrow::Cow::into_owned)
 }
 

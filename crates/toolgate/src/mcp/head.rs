@@ -1,10 +1,12 @@
 //! What the headers of a request say to the MCP face.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use toolgate_mcp::headers;
 
 use super::reply::Framing;
 use crate::gateway::Gateway;
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
 
 /// What the client takes.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +22,11 @@ impl Accepts {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let (mut json, mut streams) = (false, false);
         for value in headers.get_all(header::ACCEPT) {
+            // As the SDKs write it, and so nearly everybody.
+            if value == "application/json, text/event-stream" {
+                (json, streams) = (true, true);
+                continue;
+            }
             for range in value.to_str().unwrap_or_default().split(',') {
                 match range.split(';').next().unwrap_or_default().trim() {
                     "application/json" | "*/*" | "application/*" => json = true,
@@ -34,7 +41,13 @@ impl Accepts {
 
 /// The version header's value. Some proxies repeat a header, or make a list of its values; equal ones count once.
 pub(super) fn version_name(all: &HeaderMap) -> Option<String> {
-    let values = all.get_all(headers::PROTOCOL_VERSION).iter();
+    let mut values = all.get_all(PROTOCOL_VERSION).iter();
+    if let (Some(Ok(only)), None) = (values.next().map(HeaderValue::to_str), values.next())
+        && !only.contains(',')
+    {
+        return Some(only.trim().to_owned());
+    }
+    let values = all.get_all(PROTOCOL_VERSION).iter();
     let texts: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     let mut names = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
     let first = names.next()?;

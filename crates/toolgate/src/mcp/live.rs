@@ -191,20 +191,17 @@ impl Live {
             // Dropping it refuses it: the client does not serve that.
             return drop(question);
         }
-        let refusal = if state.asked.len() >= MAX_QUESTIONS {
-            ErrorObject::new(code::BUSY, format!("the client has {MAX_QUESTIONS} questions before it"))
-        } else {
-            match state.put_before_client(question, via) {
-                None => return,
-                Some(returned) => {
-                    drop(state);
-                    let text = "the client has no stream open on which it could be asked";
-                    return returned.refuse(&ErrorObject::new(code::INTERNAL_ERROR, text));
-                }
-            }
-        };
+        if state.asked.len() >= MAX_QUESTIONS {
+            drop(state);
+            let text = format!("the client has {MAX_QUESTIONS} questions before it");
+            return question.refuse(&ErrorObject::new(code::BUSY, text));
+        }
+        let returned = state.put_before_client(question, via);
         drop(state);
-        question.refuse(&refusal);
+        if let Some(question) = returned {
+            let text = "the client has no stream open on which it could be asked";
+            question.refuse(&ErrorObject::new(code::INTERNAL_ERROR, text));
+        }
     }
 
     /// A server's notification that belongs to no request.

@@ -35,12 +35,15 @@ use toolgate_mcp::jsonrpc::{self, Body, Message, Request};
 use toolgate_mcp::session::{self as rules, Content, Decision, SessionHeader};
 use toolgate_mcp::translate::request::Client;
 use toolgate_mcp::version::Revision;
+use toolgate_mcp::word::Word;
 use toolgate_mcp::{method, views};
 
 use self::refusal::Refusal;
 use crate::auth::Caller;
 use crate::catalog::{Scope, ScopeError};
 use crate::gateway::{Gateway, Snapshot};
+
+const PROTOCOL_VERSION: Word = Word::new(views::META_PROTOCOL_VERSION);
 
 /// Whether `version`, the value of the header if it is there, names a revision of this face.
 pub(super) fn is_named(version: Option<&str>) -> bool {
@@ -54,7 +57,7 @@ pub(super) fn is_named(version: Option<&str>) -> bool {
 pub(super) fn is_ours(version: Option<&str>, body: &[u8]) -> bool {
     let header_is_ours = is_named(version);
     // Most bodies of the other face are told by this look alone, which is cheaper than parsing them.
-    if !header_is_ours && memchr::memmem::find(body, views::META_PROTOCOL_VERSION.as_bytes()).is_none() {
+    if !header_is_ours && !PROTOCOL_VERSION.is_in(body) {
         return false;
     }
     match jsonrpc::parse_body(body) {

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::refusal::Refusal;
 use crate::catalog::Scope;
@@ -11,7 +11,7 @@ use crate::faces::admission::detail;
 use crate::gateway::Snapshot;
 
 /// Selects servers, when the path does not: comma-separated names. Sent twice, it is one list.
-const SERVERS_HEADER: &str = "x-mcp-servers";
+const SERVERS_HEADER: HeaderName = HeaderName::from_static("x-mcp-servers");
 
 /// What a path like `/mcp/{names}` names; nothing on a path without names.
 pub struct PathNames(Option<String>);
@@ -20,6 +20,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathNames {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        // Does not come by the router (see `server::routes::straight`), so nothing was found in its path.
+        if parts.uri.path() == "/mcp" {
+            return Ok(Self(None));
+        }
         match Option::<Path<String>>::from_request_parts(parts, state).await {
             Ok(names) => Ok(Self(names.map(|Path(path)| named(&path).to_owned()).filter(|names| !names.is_empty()))),
             Err(_) => Err(detail(StatusCode::BAD_REQUEST, "invalid_path", "the names in the path are not UTF-8")),
@@ -77,9 +81,12 @@ impl Selection {
 
 /// The names in `x-mcp-servers`, if it is there. What is not ASCII names nobody.
 pub(crate) fn header(headers: &HeaderMap) -> Option<String> {
+    if !headers.contains_key(SERVERS_HEADER) {
+        return None;
+    }
     let values: Vec<&str> =
         headers.get_all(SERVERS_HEADER).iter().map(|value| value.to_str().unwrap_or_default()).collect();
-    (!values.is_empty()).then(|| values.join(","))
+    Some(values.join(","))
 }
 
 #[cfg(test)]

@@ -71,7 +71,11 @@ fn check_type(headers: &HeaderMap) -> Result<(), BodyError> {
     {
         return Err(BodyError::Encoded(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
     }
-    let given = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let given = headers.get(header::CONTENT_TYPE);
+    if given.is_some_and(|value| value == "application/json") {
+        return Ok(());
+    }
+    let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let media = given.as_deref().unwrap_or("none").split(';').next().unwrap_or_default().trim();
     if media.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(BodyError::NotJson(media.to_owned())) }
 }

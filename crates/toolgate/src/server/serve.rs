@@ -62,6 +62,8 @@ impl Server {
             preflight_answer(request.headers())
         } else if self.gateway.stopping.is_cancelled() && !is_public(request.uri().path()) {
             stopping()
+        } else if routes::is_straight(&request) {
+            routes::straight(self.gateway.clone(), request).await
         } else {
             let Ok(response) = self.router.clone().call(request).await;
             response

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use toolgate_mcp::translate::tokens;
+use toolgate_mcp::word::Word;
 
 /// Parameters whose progress token was replaced.
 pub(super) struct Replaced<'p> {
@@ -15,12 +16,14 @@ pub(super) struct Replaced<'p> {
     pub(super) token: Box<str>,
 }
 
+const TOKEN: Word = Word::new("progressToken");
+const ESCAPE: Word = Word::new("\\u");
+
 /// Whether `params` may have a progress token. A key may also be written with escapes, so those are looked at
 /// thoroughly, or a client could pass a token off as one of the gateway's.
 pub(super) fn may_be_in(params: &str) -> bool {
     let bytes = params.as_bytes();
-    memchr::memmem::find(bytes, b"progressToken").is_some()
-        || (memchr::memchr(b'\\', bytes).is_some() && memchr::memmem::find(bytes, b"\\u").is_some())
+    TOKEN.is_in(bytes) || ESCAPE.is_in(bytes)
 }
 
 /// `params` with `number` in place of the progress token, if they have one.

@@ -40,4 +40,5 @@ mod stopping;
 mod streams;
 mod support;
 mod telemetry;
+mod tokens;
 mod tool_rules;

@@ -443,12 +443,11 @@ impl Played {
 
     /// Waits for the client's answer to the server's request with this id.
     async fn heard(&self, id: &str) -> String {
+        let id: Value = serde_json::from_str(id).unwrap();
         let found = || {
             let seen = self.seen.lock().unwrap();
-            let answer = seen.iter().find(|seen| {
-                let is_it = |own: &Value| serde_json::to_string(own).unwrap() == id;
-                seen.message.get("method").is_none() && seen.message.get("id").is_some_and(is_it)
-            });
+            let answer =
+                seen.iter().find(|seen| seen.message.get("method").is_none() && seen.message.get("id") == Some(&id));
             answer.map(|seen| String::from_utf8(seen.body.to_vec()).unwrap())
         };
         let mut count = self.count.subscribe();

@@ -1,0 +1,81 @@
+//! What the gate hands out sealed, with any one character changed: refused alike, and no server hears of it.
+
+use serde_json::json;
+
+use crate::support::{Caller, FakeMcp, Modern, Scripted, TestGateway, config, script, tool};
+
+/// `token` with the character at each place changed into another, in turn.
+fn changed(token: &str) -> impl Iterator<Item = String> {
+    (0..token.len()).map(|at| {
+        let mut bytes = token.as_bytes().to_vec();
+        // The last character may hold bits that mean nothing; `-` and `A` differ in all that do.
+        bytes[at] = if bytes[at] == b'A' { b'-' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    })
+}
+
+async fn status_of(caller: &Caller, session: &str) -> u16 {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"act","arguments":{}}}"#;
+    caller.clone().with("mcp-session-id", session).post("/mcp", body).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_session_id_with_any_character_changed_is_not_found() {
+    let fake = FakeMcp::start(script().tools(&["act"])).await;
+    let gate = TestGateway::start(config().general("mcp_tool_prefix: when_ambiguous").server("s", fake.entry())).await;
+    let caller = gate.admin().initialized_at("/mcp").await;
+    caller.call("act", json!({})).await.result();
+    let heard = fake.seen().len();
+    let session = caller.header("mcp-session-id").to_owned();
+    for forged in changed(&session) {
+        assert_eq!(status_of(&caller, &forged).await, 404, "{forged} for {session}");
+    }
+    assert_eq!(fake.seen().len(), heard, "no server hears of forged sessions");
+    assert_eq!(status_of(&caller, &session).await, 200);
+    caller.delete("/mcp").await;
+    let heard = fake.seen().len();
+    assert_eq!(status_of(&caller, &session).await, 404, "an ended session cannot be used again");
+    assert_eq!(fake.seen().len(), heard);
+}
+
+#[tokio::test]
+async fn a_cursor_with_any_character_changed_is_invalid() {
+    let tools: Vec<_> = (0..1500).map(|number| tool(&format!("t{number}"))).collect();
+    let fake = FakeMcp::start(script().on("tools/list", Scripted::Pages("tools", vec![tools]))).await;
+    let gate = TestGateway::start(config().server("many", fake.entry())).await;
+    let cursor = gate.admin().rpc("tools/list", json!({})).await.result()["nextCursor"].as_str().unwrap().to_owned();
+    let heard = fake.seen().len();
+    for forged in changed(&cursor) {
+        let answer = gate.admin().rpc("tools/list", json!({"cursor": forged})).await;
+        assert_eq!(answer.error()["data"]["code"], "invalid_cursor", "{forged} for {cursor}");
+    }
+    assert_eq!(fake.seen().len(), heard, "no server hears of forged cursors");
+    let rest = gate.admin().rpc("tools/list", json!({"cursor": cursor})).await;
+    assert_eq!(rest.result()["tools"].as_array().unwrap().len(), 500);
+}
+
+#[tokio::test]
+async fn a_request_state_with_any_character_changed_is_refused() {
+    let fixture = crate::support::Fixture::start(crate::support::Era::Legacy).await;
+    let config = config().general("mcp_tool_prefix: when_ambiguous").server("fixture", fixture.entry());
+    let gate = TestGateway::start(config).await;
+    let client = Modern::new(&gate.admin()).capable(json!({"elicitation": {}}));
+    const TOOL: &str = "test_input_required_result_elicitation";
+    let asked = client.call(TOOL, json!({})).await;
+    let state = asked.result()["requestState"].as_str().unwrap_or_else(|| panic!("{}", asked.message())).to_owned();
+    let questions = asked.result()["inputRequests"].as_object().unwrap();
+    let key = questions.keys().next().unwrap().clone();
+    let again = |state: &str| {
+        let answers = json!({key.as_str(): {"action": "accept", "content": {"name": "Ada"}}});
+        json!({"name": TOOL, "arguments": {}, "inputResponses": answers, "requestState": state})
+    };
+    for forged in changed(&state) {
+        let answer = client.rpc("tools/call", again(&forged)).await;
+        assert_eq!(answer.error_code(), -32602, "{forged} for {state}");
+    }
+    assert_eq!(client.rpc("tools/call", again(&state)).await.tool_text(), "Hello, Ada!");
+    let runs = client.call("test_runs", json!({"tool": TOOL})).await.tool_text();
+    assert_eq!(runs, "1", "the tool was called once");
+    assert_eq!(client.rpc("tools/call", again(&state)).await.error_code(), -32602, "a state is good once");
+    gate.stop().await;
+}
