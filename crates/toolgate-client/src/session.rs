@@ -101,13 +101,13 @@ impl Session {
     pub async fn request_with(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Answer, Error> {
         let core = &*self.core;
         let Outgoing { id, message, repeats } = core.outgoing(method, params, call)?;
-        let answer = async {
+        let answer = Box::pin(async {
             match &core.wire {
                 Wire::Streamable(wire) => wire.request(id, message, With::of(call, repeats.as_ref())).await,
                 Wire::Sse(wire) => wire.request(id, message, &call.headers).await,
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await,
             }
-        };
+        });
         core.in_time(id, method, call, answer).await
     }
 
@@ -121,13 +121,14 @@ impl Session {
     pub async fn request_streaming(&self, method: &str, params: Option<&str>, call: &Call) -> Result<Reply, Error> {
         let core = &*self.core;
         let Outgoing { id, message, repeats } = core.outgoing(method, params, call)?;
-        let arrived = async {
+        // In a box, because it is large, and every future around it would carry and move its size.
+        let arrived = Box::pin(async {
             match &core.wire {
                 Wire::Streamable(wire) => wire.request_streaming(id, message, With::of(call, repeats.as_ref())).await,
                 Wire::Sse(wire) => wire.request(id, message, &call.headers).await.map(Arrived::Whole),
                 Wire::Stdio(wire) => wire.request(core.server(), id, message).await.map(Arrived::Whole),
             }
-        };
+        });
         match core.in_time(id, method, call, arrived).await? {
             Arrived::Whole(answer) => Ok(Reply::Whole(answer)),
             Arrived::Large(large) => {

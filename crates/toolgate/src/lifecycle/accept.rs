@@ -98,7 +98,9 @@ async fn refuse(mut stream: TcpStream) {
     );
     let told = async {
         // A client that is answered before it has asked takes that for an error.
-        stream.readable().await?;
+        if stream.read(&mut [0; 1024]).await? == 0 {
+            return Ok(0);
+        }
         stream.write_all(response.as_bytes()).await?;
         stream.shutdown().await?;
         // What the client has sent is taken: closed with it unread, the connection would take the response along.

@@ -13,6 +13,7 @@ use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
 use toolgate_mcp::translate::request;
 use toolgate_mcp::views::META_CLIENT_INFO;
+use toolgate_mcp::word::Word;
 
 use super::Upstream;
 use super::circuit::{Circuit, Passage, Shut};
@@ -23,6 +24,8 @@ use super::lane::Lane;
 use super::reply::{Form, Held};
 use super::status::Stage;
 use super::tries::Tries;
+
+const CLIENT_INFO: Word = Word::new(META_CLIENT_INFO);
 
 /// One request to a server.
 #[derive(Clone, Copy)]
@@ -151,7 +154,7 @@ impl Upstream {
         }
         let (params, attended) = connection.ears.attend(&self.pool.shared.numbers, ask.params, ask.hears);
         if connection.session.is_modern() {
-            let speaks_for_itself = params.as_deref().is_some_and(|params| params.contains(META_CLIENT_INFO));
+            let speaks_for_itself = params.as_deref().is_some_and(|params| CLIENT_INFO.is_in(params.as_bytes()));
             call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, speaks_for_itself));
         }
         let params = if connection.session.is_modern() { params } else { params.map(without_client) };
@@ -178,7 +181,7 @@ impl Upstream {
 
 /// `params` for a server that was told in `initialize` who asks.
 fn without_client(params: Cow<'_, str>) -> Cow<'_, str> {
-    if !params.contains(META_CLIENT_INFO) {
+    if !CLIENT_INFO.is_in(params.as_bytes()) {
         return params;
     }
     match request::without_client(&params) {
