@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    Caller, End, Entry, Era, Fault, FaultProxy, Fixture, TestGateway, config, signal_kill, soon, teller,
+    Caller, End, Entry, Era, EventStream, Fault, FaultProxy, Fixture, TestGateway, config, signal_kill, soon, teller,
 };
 
 async fn gate_with(entry: Entry) -> TestGateway {
@@ -118,4 +118,47 @@ async fn a_call_whose_child_crashes_fails_and_is_not_repeated() {
     assert_eq!(answer.await, "alive");
     assert_eq!(std::fs::read_to_string(&runs).unwrap().lines().count(), 2, "each call ran once");
     gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_subscription_outlives_its_servers_restart() {
+    const WATCHED: &str = "test://watched-resource";
+    for era in [Era::Legacy, Era::Modern] {
+        let mut fixture = Fixture::start(era).await;
+        let gate = gate_with(fixture.entry()).await;
+        let caller = gate.admin().initialized_at("/mcp").await;
+        let mut stream = caller.open_stream("/mcp").await;
+        caller.rpc("resources/subscribe", json!({"uri": WATCHED})).await.result();
+        told_of_an_update(&caller, &mut stream, WATCHED).await;
+        fixture.restart().await;
+        caller.call("greet", json!({"name": "Ada"})).await.result();
+        told_of_an_update(&caller, &mut stream, WATCHED).await;
+        gate.stop().await;
+    }
+}
+
+/// Has the fixture change its resource until the client hears of it: what is opened again may be so a moment later.
+async fn told_of_an_update(caller: &Caller, stream: &mut EventStream, uri: &str) {
+    let told = async {
+        loop {
+            let event = stream.next().await.expect("the stream stays open");
+            let message: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
+            if message["method"] == "notifications/resources/updated" {
+                return message["params"]["uri"].clone();
+            }
+        }
+    };
+    let changes = async {
+        loop {
+            caller.call("test_trigger_resource_update", json!({})).await.result();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let told = soon("word of an update", async {
+        tokio::select! {
+            told = told => told,
+            () = changes => unreachable!("it goes on for ever"),
+        }
+    });
+    assert_eq!(told.await, uri);
 }
