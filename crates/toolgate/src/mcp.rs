@@ -3,7 +3,7 @@
 //! [`endpoint`] takes a request apart and frames its answer, [`dispatch`] knows what each method means, [`session`]
 //! keeps what a client told in `initialize` inside the session id itself, [`live`] what there is of a session while it is
 //! in use, [`outlet`] what goes to a client as a stream. The revisions with a handshake (2024-11-05 to 2025-11-25) are
-//! served here, 2026-07-28 in [`modern`].
+//! served here, 2026-07-28 in `modern`.
 
 pub mod dispatch;
 pub mod endpoint;
