@@ -15,6 +15,7 @@ use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
+use crate::auth::Caller;
 use crate::catalog::{Called, Failure, FetchError, Scope, Visit, is_tool_error};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
@@ -43,16 +44,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
     let Some(scope) = scope_of(&snapshot, asked.as_deref()) else { return access_denied(asked.as_deref()) };
     let span = OperationSpan::none();
     let client = ClientSide::none();
-    let visit = Visit {
-        caller: &caller,
-        client: &client,
-        hears: None,
-        rounds: Rounds::Ask,
-        patience: Duration::ZERO,
-        alone: None,
-        scope: &scope,
-        span: &span,
-    };
+    let visit = visit(&caller, &client, &scope, &span);
     let listed = snapshot.catalog.tools_by_server(visit).await;
     if let (Some(_), [(upstream, Err(error))]) = (&named, &listed[..]) {
         return single_failure(upstream, error);
@@ -82,6 +74,11 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
         Value::Object(outcomes)
     );
     json_response(StatusCode::OK, body)
+}
+
+/// A caller of REST hears nothing of what servers say meanwhile, and cannot be asked.
+fn visit<'a>(caller: &'a Caller, client: &'a ClientSide, scope: &'a Scope, span: &'a OperationSpan) -> Visit<'a> {
+    Visit { caller, client, hears: None, rounds: Rounds::Ask, patience: Duration::ZERO, alone: None, scope, span }
 }
 
 /// LiteLLM answers a failure of the one server that was asked for with a status of its own.
@@ -153,16 +150,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let facts = SpanFacts { method: method::TOOLS_CALL, name: Some(&name), ..SpanFacts::default() };
     let span = gateway.traces.server_span(facts, None, &parts.headers);
     let client = ClientSide::none();
-    let visit = Visit {
-        caller: &caller,
-        client: &client,
-        hears: None,
-        rounds: Rounds::Ask,
-        patience: Duration::ZERO,
-        alone: None,
-        scope: &scope,
-        span: &span,
-    };
+    let visit = visit(&caller, &client, &scope, &span);
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
     count(&gateway, called.as_ref().ok());
