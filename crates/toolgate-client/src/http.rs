@@ -7,6 +7,7 @@ mod client;
 mod era;
 mod events;
 mod listen;
+mod origin;
 mod request;
 mod resumption;
 mod sse;

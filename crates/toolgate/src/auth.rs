@@ -24,7 +24,7 @@ pub struct Caller {
     pub id: CallerId,
     /// The request's headers that may be looked at for upstreams: without the gateway's own credential, and without
     /// framing, hop-by-hop, cookie, forwarding and gateway headers. Module `passing` has the lists.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     /// What `x-mcp-debug-inbound-auth` answers; empty unless [`Caller::debug`].
     pub inbound_auth: String,
     /// The request carried `x-litellm-mcp-debug: true`.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
+use super::origin::Body;
 use crate::error::{Delivery, Error, Problem, root_cause};
 
 /// How much of a refusal's body is read: enough for a JSON-RPC error with some data.
@@ -26,7 +26,7 @@ pub(crate) struct Begun {
 }
 
 /// The whole body. One that comes in a single frame, as small ones do, is not copied.
-pub(crate) async fn collect(server: &str, mut body: Incoming, cap_bytes: usize) -> Result<Bytes, Error> {
+pub(crate) async fn collect(server: &str, mut body: Body, cap_bytes: usize) -> Result<Bytes, Error> {
     // No body passes the cap, so none is left unfinished.
     Ok(begin(server, &mut body, cap_bytes, cap_bytes).await?.bytes)
 }
@@ -34,7 +34,7 @@ pub(crate) async fn collect(server: &str, mut body: Incoming, cap_bytes: usize) 
 /// The body until more than `enough_bytes` of it are there, or all of it.
 pub(crate) async fn begin(
     server: &str,
-    body: &mut Incoming,
+    body: &mut Body,
     enough_bytes: usize,
     cap_bytes: usize,
 ) -> Result<Begun, Error> {
@@ -61,14 +61,14 @@ pub(crate) async fn begin(
 }
 
 /// The rest of a body of which `so_far` has been read.
-pub(crate) async fn finish(server: &str, mut body: Incoming, so_far: Bytes, cap_bytes: usize) -> Result<Bytes, Error> {
+pub(crate) async fn finish(server: &str, mut body: Body, so_far: Bytes, cap_bytes: usize) -> Result<Bytes, Error> {
     let so_far = so_far.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
     Ok(read_on(server, &mut body, so_far, cap_bytes, cap_bytes).await?.bytes)
 }
 
 async fn read_on(
     server: &str,
-    body: &mut Incoming,
+    body: &mut Body,
     mut so_far: BytesMut,
     enough_bytes: usize,
     cap_bytes: usize,
@@ -101,7 +101,7 @@ pub(crate) fn broken(server: &str, error: &hyper::Error) -> Error {
 }
 
 /// The next piece of the body; `None` at its end.
-pub(crate) async fn next_data(server: &str, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
+pub(crate) async fn next_data(server: &str, body: &mut Body) -> Result<Option<Bytes>, Error> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(server, &error))?;
         // Trailers hold nothing that MCP has a use for.
@@ -115,7 +115,7 @@ pub(crate) async fn next_data(server: &str, body: &mut Incoming) -> Result<Optio
 }
 
 /// The beginning of a refusal's body; what could be read of it when it breaks off or is slow.
-pub(crate) async fn refusal(server: &str, mut body: Incoming) -> Bytes {
+pub(crate) async fn refusal(server: &str, mut body: Body) -> Bytes {
     let mut text = BytesMut::new();
     let read = async {
         while text.len() < REFUSAL_BYTES
@@ -131,7 +131,7 @@ pub(crate) async fn refusal(server: &str, mut body: Incoming) -> Bytes {
 }
 
 /// Reads a body to its end, within bounds: dropping it before costs the connection, and so every later call a new one.
-pub(crate) async fn drain(mut body: Incoming) {
+pub(crate) async fn drain(mut body: Body) {
     let read = async {
         let mut left = DRAIN_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

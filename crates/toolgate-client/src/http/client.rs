@@ -1,17 +1,20 @@
 //! The pool of connections to HTTP servers.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::origin::{Body, Origin};
 use super::tls::{self, TlsOptions};
 use crate::error::{Delivery, Error, Problem, causes, root_cause};
 
@@ -20,10 +23,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Node and uvicorn, on which most MCP servers stand, close a connection after 5 idle seconds. A request that meets
 /// the closing is lost without our knowing whether it was seen, so idle connections are given up before that.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Idle connections kept for one server.
-const IDLE_PER_HOST: usize = 128;
+pub(super) const IDLE_PER_HOST: usize = 128;
 
 /// A peer that vanished without a word is noticed within about this time.
 const DEAD_PEER: Duration = Duration::from_secs(10);
@@ -33,7 +36,11 @@ const DEAD_PEER: Duration = Duration::from_secs(10);
 /// It follows no redirects, asks for no compression and keeps no cookies.
 #[derive(Clone)]
 pub struct HttpClient {
+    /// For `https:`, where HTTP/2 may be spoken on one connection for all.
     pool: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    tcp: HttpConnector,
+    /// Those of `http:` that somebody uses.
+    origins: Arc<Mutex<HashMap<Authority, Weak<Origin>>>>,
 }
 
 impl HttpClient {
@@ -55,7 +62,7 @@ impl HttpClient {
             .with_tls_config(tls::config(options)?)
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(tcp);
+            .wrap_connector(tcp.clone());
         let pool = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -64,12 +71,27 @@ impl HttpClient {
             .http2_keep_alive_interval(DEAD_PEER)
             .http2_keep_alive_timeout(DEAD_PEER)
             .build(connector);
-        Ok(Self { pool })
+        tcp.enforce_http(true);
+        Ok(Self { pool, tcp, origins: Arc::default() })
     }
 
     /// Sends `request` to `server`, which is only the name for errors.
-    pub(crate) async fn send(&self, server: &str, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
-        self.pool.request(request).await.map_err(|error| explain(server, &error))
+    pub(crate) async fn send(&self, server: &str, request: Request<Full<Bytes>>) -> Result<Response<Body>, Error> {
+        let sent = self.pool.request(request).await;
+        sent.map(|response| response.map(Body::of_a_task)).map_err(|error| explain(server, &error))
+    }
+
+    /// The origin of `uri`, shared by all who talk to it; `None` unless its scheme is `http`.
+    pub(crate) fn origin(&self, uri: &Uri) -> Option<Arc<Origin>> {
+        let authority = uri.authority().filter(|_| uri.scheme() == Some(&Scheme::HTTP))?;
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(origin) = origins.get(authority).and_then(Weak::upgrade) {
+            return Some(origin);
+        }
+        origins.retain(|_, origin| origin.strong_count() > 0);
+        let origin = Arc::new(Origin::new(self.tcp.clone(), uri.clone()));
+        origins.insert(authority.clone(), Arc::downgrade(&origin));
+        Some(origin)
     }
 }
 

@@ -2,20 +2,20 @@
 
 use futures_util::FutureExt as _;
 use http_body::Body as _;
-use hyper::body::Incoming;
 use toolgate_mcp::sse::{Decoder, Event};
 
 use super::body;
+use super::origin::Body;
 use crate::error::{Delivery, Error, Problem};
 
 /// The events of one response body.
 pub(crate) struct EventStream {
-    body: Incoming,
+    body: Body,
     decoder: Decoder,
 }
 
 impl EventStream {
-    pub(crate) fn new(body: Incoming, cap_bytes: usize) -> Self {
+    pub(crate) fn new(body: Body, cap_bytes: usize) -> Self {
         Self { body, decoder: Decoder::new(cap_bytes) }
     }
 
@@ -38,7 +38,7 @@ impl EventStream {
     }
 
     /// The body, if it still has to be read to its end before its connection can be used again.
-    pub(crate) fn into_unfinished(mut self) -> Option<Incoming> {
+    pub(crate) fn into_unfinished(mut self) -> Option<Body> {
         // The end mostly came together with the last event; then nothing needs to be waited for.
         let ended = self.body.is_end_stream()
             || matches!(body::next_data("", &mut self.body).now_or_never(), Some(Ok(None) | Err(_)));

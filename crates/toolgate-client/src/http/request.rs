@@ -1,15 +1,17 @@
 //! One HTTP server as a place to send messages to, and what its refusals mean.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use toolgate_mcp::jsonrpc::{self, Message, Outcome};
 use url::Url;
 
 use super::HttpClient;
 use super::body;
+use super::origin::{Body, Origin};
 use crate::answer::{Answer, RpcError};
 use crate::error::{Delivery, Error, Problem, Refusal, excerpt};
 use crate::target::{HttpTarget, public_url};
@@ -28,9 +30,18 @@ pub(crate) struct Place {
     pub(crate) uri: Uri,
     /// The target's headers, without those that are ours to set.
     pub(crate) headers: HeaderMap,
-    /// What hyper would write in `Host`, made once; absent where HTTP/2 may be spoken, which has none.
-    host: Option<HeaderValue>,
+    /// Where connections are ours to drive: unless HTTP/2 may be spoken.
+    near: Option<Near>,
     client: HttpClient,
+}
+
+/// An origin whose connections we drive, and what a request there must carry.
+struct Near {
+    origin: Arc<Origin>,
+    /// `Host`, which is made once.
+    host: HeaderValue,
+    /// The place's path and query.
+    path: Uri,
 }
 
 impl Place {
@@ -46,11 +57,12 @@ impl Place {
         }
         overlay(&mut headers, &target.headers);
         let uri = uri(&target.url).ok_or_else(|| invalid("not a URL that HTTP can send"))?;
-        let host = Some(&target.url).filter(|url| url.scheme() == "http").and_then(host);
-        Ok(Self { uri, url: target.url.clone(), headers, host, client: target.client.clone(), server })
+        let near = target.client.origin(&uri).zip(host(&target.url));
+        let near = near.map(|(origin, host)| Near { origin, host, path: path(&uri) });
+        Ok(Self { uri, url: target.url.clone(), headers, near, client: target.client.clone(), server })
     }
 
-    pub(crate) async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, Error> {
+    pub(crate) async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, Error> {
         self.send(Method::POST, uri, headers, body).await
     }
 
@@ -60,15 +72,22 @@ impl Place {
         uri: &Uri,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Error> {
+    ) -> Result<Response<Body>, Error> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
-        if let Some(host) = self.host.as_ref().filter(|_| uri.authority() == self.uri.authority()) {
-            request.headers_mut().insert(header::HOST, host.clone());
+        let is_here = std::ptr::eq(uri, &raw const self.uri);
+        match &self.near {
+            Some(near) if is_here || uri.authority() == self.uri.authority() && uri.scheme() == self.uri.scheme() => {
+                *request.uri_mut() = if is_here { near.path.clone() } else { path(uri) };
+                request.headers_mut().insert(header::HOST, near.host.clone());
+                near.origin.send(&self.server, request).await
+            }
+            _ => {
+                *request.uri_mut() = uri.clone();
+                Box::pin(self.client.send(&self.server, request)).await
+            }
         }
-        self.client.send(&self.server, request).await
     }
 
     pub(crate) fn error(&self, delivery: Delivery, problem: Problem) -> Error {
@@ -88,7 +107,7 @@ impl Place {
     /// What a status other than success means: an error, or the JSON-RPC answer to `id` in an unusual envelope.
     pub(crate) async fn refused(
         &self,
-        response: Response<Incoming>,
+        response: Response<Body>,
         has_session: bool,
         id: Option<u64>,
     ) -> Result<Answer, Error> {
@@ -222,6 +241,11 @@ pub(crate) fn uri(url: &Url) -> Option<Uri> {
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     url.as_str().parse().ok()
+}
+
+/// Path and query of `uri`, as they stand in the head of a request.
+fn path(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(Uri::default, |path| Uri::from(path.clone()))
 }
 
 /// The name and, unless it is the scheme's own, the port.

@@ -15,12 +15,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response};
-use hyper::body::Incoming as Body;
 use tokio_util::sync::CancellationToken;
 use toolgate_mcp::version::Revision;
 
 use super::era;
 use super::listen;
+use super::origin::Body;
 use super::request::{self, Media, PROTOCOL_VERSION, Place, SESSION_ID};
 use super::streaming::{self, Begun, Large};
 use super::{ASIDE, body};

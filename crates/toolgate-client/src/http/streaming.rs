@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use hyper::body::Incoming;
 use toolgate_mcp::jsonrpc::Id;
 use toolgate_mcp::stream::{Piece, Scanner, StreamError};
 
 use super::body;
+use super::origin::Body;
 use crate::error::{Delivery, Error, Problem};
 
 /// Answers up to this size are read whole, since that is cheaper. It is also about what is held of larger ones.
@@ -26,7 +26,7 @@ pub(crate) enum Begun {
 
 /// An answer that is still coming.
 pub(crate) struct Large {
-    body: Incoming,
+    body: Body,
     scanner: Scanner,
     /// What has been read and not been given on.
     pieces: VecDeque<Piece>,
@@ -45,7 +45,7 @@ enum State {
 
 /// Reads until the body is whole, or is known to be a large answer to the request `id`. Whatever else is large, such
 /// as a batch, is read whole.
-pub(crate) async fn begin(server: &str, mut body: Incoming, id: u64, cap_bytes: usize) -> Result<Begun, Error> {
+pub(crate) async fn begin(server: &str, mut body: Body, id: u64, cap_bytes: usize) -> Result<Begun, Error> {
     let begun = body::begin(server, &mut body, WHOLE_BYTES, cap_bytes).await?;
     if begun.is_whole {
         return Ok(Begun::Whole(begun.bytes));

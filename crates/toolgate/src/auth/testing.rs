@@ -26,9 +26,9 @@ pub(crate) fn general(master_key: &str) -> General {
 
 /// A caller whose request had these headers, as `admit` would leave them.
 pub(crate) fn caller(headers: &[(&str, &str)]) -> Caller {
-    let headers = headers
+    let headers: http::HeaderMap = headers
         .iter()
         .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap()))
         .collect();
-    Caller { id: CallerId::master(), headers, inbound_auth: String::new(), debug: false }
+    Caller { id: CallerId::master(), headers: headers.into(), inbound_auth: String::new(), debug: false }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -142,8 +141,7 @@ async fn probe(upstream: &Upstream, timeout: Duration) -> Probe {
 }
 
 async fn facts(upstream: &Upstream, timeout: Duration) -> Result<String, UpstreamError> {
-    let caller =
-        Caller { id: CallerId::master(), headers: HeaderMap::new(), inbound_auth: String::new(), debug: false };
+    let caller = Caller { id: CallerId::master(), headers: Arc::default(), inbound_auth: String::new(), debug: false };
     let lane = upstream.lane(&caller, &ClientSide::none())?;
     let facts = upstream.facts(&lane, timeout).await?;
     let info: Option<Value> = facts.server_info.as_ref().and_then(|info| serde_json::from_str(info.get()).ok());

@@ -1,6 +1,7 @@
 //! What each method means.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -145,14 +146,17 @@ impl Exchange {
             return Some(Box::pin(self.initialize(request, began)).await);
         }
         let span = self.span(request);
-        let work = self.operate(request, &span);
-        let ended = match &self.live {
-            Some(live) => {
-                let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
-                let run = live.begin(&request.id, self.outlet.as_ref());
-                run.to_its_end(turn, work).await
+        // Pinned here, because a future that is handed on by value is in memory twice.
+        let ended = {
+            let work = pin!(self.operate(request, &span));
+            match &self.live {
+                Some(live) => {
+                    let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
+                    let run = live.begin(&request.id, self.outlet.as_ref());
+                    run.to_its_end(turn, work).await
+                }
+                None => Ok(work.await),
             }
-            None => Ok(work.await),
         };
         let ended = match ended {
             Ok(ended) => ended,

@@ -4,6 +4,8 @@
 //! secret can serve any of them. Another caller's use of a token is an unknown session like any other. What is kept is
 //! the keys of sessions that ended early, until their tokens would have expired anyway.
 
+mod opened;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +18,8 @@ use toolgate_mcp::version::Revision;
 use crate::auth::CallerId;
 use crate::seal::{Purpose, Sealer};
 use crate::upstream::{Capabilities, SessionKey};
+
+use opened::Opened;
 
 /// How long a session's token is good for. A client whose token expires is told 404 and opens a new one.
 pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -39,7 +43,7 @@ pub struct ClientSession {
 enum Declared {
     Nothing,
     /// The object as it stood there.
-    Raw(Box<str>),
+    Raw(Arc<str>),
     /// Of an object that is too long for a token: what the gateway knows of it.
     Flags(ClientCapabilities),
 }
@@ -48,6 +52,7 @@ enum Declared {
 pub struct Sessions {
     sealer: Arc<Sealer>,
     lifetime: Duration,
+    opened: Opened,
     ended: Cache<[u8; 16], ()>,
 }
 
@@ -67,6 +72,7 @@ impl Sessions {
         Self {
             sealer: Arc::new(Sealer::new(secret)),
             lifetime,
+            opened: Opened::none(),
             ended: Cache::builder().max_capacity(MAX_ENDED).time_to_live(lifetime).build(),
         }
     }
@@ -97,8 +103,15 @@ impl Sessions {
     /// The session behind `token`; `None` when it is forged, another caller's, expired or ended.
     #[must_use]
     pub fn find(&self, caller: &CallerId, token: &str, now: SystemTime) -> Option<ClientSession> {
-        let plain = self.sealer.open(Purpose::Session, caller.as_str(), token)?;
-        let session = ClientSession::from_bytes(&plain)?;
+        let session = match self.opened.find(caller, token) {
+            Some(session) => session,
+            None => {
+                let plain = self.sealer.open(Purpose::Session, caller.as_str(), token)?;
+                let session = ClientSession::from_bytes(&plain)?;
+                self.opened.keep(caller, token, &session);
+                session
+            }
+        };
         self.is_open(&session, now).then_some(session)
     }
 
@@ -220,7 +233,10 @@ mod tests {
         let sessions = sessions();
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let (session, token) = sessions.open(&caller("alice"), Revision::V2025_06_18, &Capabilities::none(), now);
-        assert_eq!(sessions.find(&caller("alice"), &token, now), Some(session));
+        for _ in 0..2 {
+            // The second time it is remembered.
+            assert_eq!(sessions.find(&caller("alice"), &token, now), Some(session.clone()));
+        }
         assert_eq!(sessions.find(&caller("bob"), &token, now), None);
         assert_eq!(sessions.find(&caller("alice"), "deadbeef", now), None);
         assert_eq!(sessions.find(&caller("alice"), &token, now + Duration::from_secs(60)), None);
@@ -231,6 +247,7 @@ mod tests {
         let sessions = sessions();
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let (session, token) = sessions.open(&caller("alice"), Revision::V2025_11_25, &Capabilities::none(), now);
+        assert_eq!(sessions.find(&caller("alice"), &token, now).as_ref(), Some(&session));
         sessions.end(&session);
         assert_eq!(sessions.find(&caller("alice"), &token, now), None);
     }

@@ -104,7 +104,8 @@ mod tests {
         for (sent, default, expected) in cases {
             let mut caller = caller(&[]);
             for value in &sent {
-                caller.headers.append("x-token", HeaderValue::from_bytes(value).unwrap());
+                std::sync::Arc::make_mut(&mut caller.headers)
+                    .append("x-token", HeaderValue::from_bytes(value).unwrap());
             }
             let got = render(&command(default), "gh", &caller.headers);
             let expected = expected

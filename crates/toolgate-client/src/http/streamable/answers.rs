@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use hyper::body::Incoming as Body;
 
 use super::super::body;
 use super::super::events::EventStream;
+use super::super::origin::Body;
 use super::super::request::{self, Media};
 use super::{Streamable, With};
 use crate::answer::Answer;

@@ -1,6 +1,6 @@
 //! A client's requests that are running, so that it can cancel one by its id.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -75,9 +75,9 @@ impl Run {
     pub(in super::super) async fn to_its_end<T>(
         &self,
         turn: Option<Duration>,
-        work: impl Future<Output = T>,
+        mut work: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Stopped> {
-        let (mut work, mut timer) = (pin!(work), pin!(None::<Sleep>));
+        let mut timer = pin!(None::<Sleep>);
         std::future::poll_fn(|context| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Ok(done));
