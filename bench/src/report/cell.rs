@@ -54,6 +54,7 @@ pub(crate) struct Cell {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Numbers {
     pub(crate) low: Option<Summary>,
+    pub(crate) steady: Option<Summary>,
     pub(crate) closed: Option<Summary>,
     pub(crate) idle: Option<IdleNumbers>,
     pub(crate) ready_ms: Option<f64>,
@@ -150,9 +151,14 @@ fn measure_load(plan: &Plan, load: &Load, target: Target, numbers: &mut Numbers)
     let mut low = arguments.clone();
     low.extend(strings(["--rate", &load.low_rate_per_s.to_string()]));
     let low: Summary = stage::load(plan, &low, &stage.key, stage.dir.path()).context("at the low rate")?;
+    if let Some(rate) = load.steady_rate_per_s {
+        let steady = [arguments.clone(), strings(["--rate", &rate.to_string()])].concat();
+        let steady = stage::load(plan, &steady, &stage.key, stage.dir.path()).context("at the steady rate")?;
+        numbers.steady = Some(steady);
+    }
     let closed: Summary = stage::load(plan, &arguments, &stage.key, stage.dir.path()).context("in closed loop")?;
     numbers.memory = closed.watched_memory;
-    let wrong = [&low, &closed].into_iter().find(|summary| summary.errors > 0).cloned();
+    let wrong = [Some(&low), numbers.steady.as_ref(), Some(&closed)].into_iter().flatten().find(|summary| summary.errors > 0).cloned();
     numbers.low = Some(low);
     numbers.closed = Some(closed);
     match wrong {

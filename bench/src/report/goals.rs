@@ -21,7 +21,14 @@ enum Measure {
 /// All of them.
 pub(crate) const GOALS: &[Goal] = &[
     Goal {
-        name: "CPU per `tools/call`, over nginx's",
+        name: "CPU per `tools/call` at the same rate, over nginx's",
+        limit: 1.5,
+        unit: "x",
+        measure: Measure::Over(Target::Nginx, CALLS_16, steady_cpu_us, ratio),
+    },
+    // Harder for whoever is slower: it sends to peers that sleep, and waking them is counted as its own.
+    Goal {
+        name: "CPU per `tools/call` in closed loop, over nginx's",
         limit: 1.5,
         unit: "x",
         measure: Measure::Over(Target::Nginx, CALLS_16, cpu_us, ratio),
@@ -78,6 +85,11 @@ pub(crate) fn cpu_us(numbers: &Numbers) -> Option<f64> {
         Some(crowd) => crowd.watched_cpu_us_each,
         None => numbers.closed.as_ref()?.watched_cpu_us_per_call,
     }
+}
+
+/// CPU time of the target per call at the steady rate.
+pub(crate) fn steady_cpu_us(numbers: &Numbers) -> Option<f64> {
+    numbers.steady.as_ref()?.watched_cpu_us_per_call
 }
 
 /// Until the last of a crowd had what it waited for.

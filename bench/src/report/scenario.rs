@@ -13,7 +13,7 @@ pub(crate) struct Scenario {
 /// The kinds of measurement.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Calls, first at a low constant rate, then in closed loop.
+    /// Calls, first at a low constant rate, then at a higher one where there is one, then in closed loop.
     Load(Load),
     /// Sessions that are opened and then held without a socket.
     Idle(Idle),
@@ -33,6 +33,8 @@ pub(crate) struct Load {
     pub(crate) sessions: u32,
     /// Calls per second of the part at a constant rate: little enough that calls hardly meet.
     pub(crate) low_rate_per_s: u32,
+    /// Calls per second of the part that compares CPU time: the same work for every target, and each has room to spare.
+    pub(crate) steady_rate_per_s: Option<u32>,
 }
 
 /// What stands behind the gateway.
@@ -69,7 +71,13 @@ const fn one_server(answer_bytes: usize) -> Servers {
 }
 
 const fn calls(answer_bytes: usize, sessions: u32, low_rate_per_s: u32) -> Work {
-    Work::Load(Load { servers: one_server(answer_bytes), method: CalledMethod::ToolsCall, sessions, low_rate_per_s })
+    Work::Load(Load {
+        servers: one_server(answer_bytes),
+        method: CalledMethod::ToolsCall,
+        sessions,
+        low_rate_per_s,
+        steady_rate_per_s: None,
+    })
 }
 
 /// The scenario that the goals for calls are about.
@@ -86,7 +94,16 @@ pub(crate) const START: &str = "start to ready";
 /// All of them, in the table's order.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "tools/call 256 B, 1 session", work: calls(256, 1, 200) },
-    Scenario { name: CALLS_16, work: calls(256, 16, 500) },
+    Scenario {
+        name: CALLS_16,
+        work: Work::Load(Load {
+            servers: one_server(256),
+            method: CalledMethod::ToolsCall,
+            sessions: 16,
+            low_rate_per_s: 500,
+            steady_rate_per_s: Some(10_000),
+        }),
+    },
     Scenario { name: "tools/call 256 B, 128 sessions", work: calls(256, 128, 500) },
     Scenario {
         name: "tools/call 256 B as SSE, 16 sessions",
@@ -95,6 +112,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             method: CalledMethod::ToolsCall,
             sessions: 16,
             low_rate_per_s: 500,
+            steady_rate_per_s: None,
         }),
     },
     Scenario { name: "tools/call 64 KiB, 16 sessions", work: calls(64 << 10, 16, 200) },
@@ -106,6 +124,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             method: CalledMethod::ToolsList,
             sessions: 4,
             low_rate_per_s: 50,
+            steady_rate_per_s: None,
         }),
     },
     Scenario { name: IDLE, work: Work::Idle(Idle { sessions: 10_000, called: false }) },

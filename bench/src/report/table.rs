@@ -4,7 +4,7 @@ use crate::report::Report;
 use crate::report::cell::Target;
 use crate::report::goals::{
     GOALS, all_served_ms, calls_per_s, closed_p50_us, closed_p99_us, cpu_us, idle_added_mib, low_p50_us, low_p99_us,
-    peak_mib, ready_ms, resident_mib,
+    peak_mib, ready_ms, resident_mib, steady_cpu_us,
 };
 use crate::report::medians::{Medians, Read, difference, ratio};
 
@@ -62,6 +62,7 @@ const COLUMNS: &[(&str, Read, usize)] = &[
     ("low-rate p50 µs", low_p50_us, 0),
     ("low-rate p99 µs", low_p99_us, 0),
     ("CPU µs/call", cpu_us, 1),
+    ("same-rate CPU µs/call", steady_cpu_us, 1),
     ("RSS MiB", resident_mib, 1),
     ("peak MiB", peak_mib, 1),
     ("+MiB per 10,000 sessions", idle_added_mib, 1),
@@ -96,6 +97,7 @@ fn ratios(medians: Medians<'_>, scenarios: &[&str]) -> String {
         [
             "scenario",
             "CPU, toolgate/nginx",
+            "same-rate CPU, toolgate/nginx",
             "calls/s, toolgate/nginx",
             "added p50, toolgate",
             "added p50, nginx",
@@ -109,6 +111,7 @@ fn ratios(medians: Medians<'_>, scenarios: &[&str]) -> String {
         let over = |targets, read, combine| medians.of_pairs(scenario, targets, read, combine);
         let values = [
             shown(over(NGINX, cpu_us, ratio), 2, "x"),
+            shown(over(NGINX, steady_cpu_us, ratio), 2, "x"),
             shown(over(NGINX, calls_per_s, ratio), 2, "x"),
             shown(over(DIRECT, low_p50_us, difference), 0, " µs"),
             shown(over(NGINX_DIRECT, low_p50_us, difference), 0, " µs"),
