@@ -123,6 +123,8 @@ pub struct KeyFacts {
     pub hash: KeyHash,
     /// What people call it.
     pub key_alias: Option<String>,
+    /// What lists show of it: `sk-...` and its last characters.
+    pub key_name: Option<String>,
     /// The user that it belongs to.
     pub user_id: Option<UserId>,
     /// Its permission.
@@ -147,6 +149,7 @@ impl KeyFacts {
         Self {
             hash,
             key_alias: None,
+            key_name: None,
             user_id: None,
             permission: Permission::None,
             access_group_ids: Vec::new(),

@@ -1,6 +1,6 @@
 //! Who somebody is on the whole gateway, in an organization and in a team, and what that lets them do.
 //!
-//! A role opens nothing by itself on the way to tools, but for proxy admins (see `crate::grant`).
+//! A role opens nothing by itself on the way to tools, but for proxy admins (see [`crate::grant`]).
 
 use serde::{Deserialize, Serialize};
 

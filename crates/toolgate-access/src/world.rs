@@ -266,45 +266,38 @@ impl World {
     }
 
     /// Where the servers stand that a permission means by this text. Empty: there is none.
-    pub fn positions(&self, identifier: &str) -> &[usize] {
+    pub(crate) fn positions(&self, identifier: &str) -> &[usize] {
         if let Some(index) = self.by_id.get(identifier) {
             return std::slice::from_ref(index);
         }
         self.by_name.get(identifier).map_or(&[], Vec::as_slice)
     }
 
-    /// Where the server with this id stands.
-    pub fn position(&self, id: &ServerId) -> Option<usize> {
+    pub(crate) fn position(&self, id: &ServerId) -> Option<usize> {
         self.by_id.get(id).copied()
     }
 
-    /// The servers that carry a tag.
-    pub fn tagged(&self, tag: &str) -> Option<&ServerSet> {
+    pub(crate) fn tagged(&self, tag: &str) -> Option<&ServerSet> {
         self.tagged.get(tag)
     }
 
-    /// The servers that a user proposed.
-    pub fn submitted_by(&self, user: &UserId) -> Option<&ServerSet> {
+    pub(crate) fn submitted_by(&self, user: &UserId) -> Option<&ServerSet> {
         self.submitted.get(user)
     }
 
-    /// The servers in use.
-    pub fn active(&self) -> &ServerSet {
+    pub(crate) fn active(&self) -> &ServerSet {
         &self.active
     }
 
-    /// The servers open to every key.
-    pub fn allow_all_keys(&self) -> &ServerSet {
+    pub(crate) fn allow_all_keys(&self) -> &ServerSet {
         &self.allow_all_keys
     }
 
-    /// The servers seen only from internal addresses.
-    pub fn internal_only(&self) -> &ServerSet {
+    pub(crate) fn internal_only(&self) -> &ServerSet {
         &self.internal_only
     }
 
-    /// The servers open to callers without a key.
-    pub fn anonymous(&self) -> &ServerSet {
+    pub(crate) fn anonymous(&self) -> &ServerSet {
         &self.anonymous
     }
 }

@@ -6,7 +6,7 @@ pub struct ServerSet(Vec<u64>);
 
 impl ServerSet {
     /// Adds one.
-    pub fn insert(&mut self, index: usize) {
+    pub(crate) fn insert(&mut self, index: usize) {
         let word = index / 64;
         if self.0.len() <= word {
             self.0.resize(word + 1, 0);
@@ -14,13 +14,20 @@ impl ServerSet {
         self.0[word] |= 1 << (index % 64);
     }
 
+    /// Takes one away.
+    pub(crate) fn remove(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word &= !(1 << (index % 64));
+        }
+    }
+
     /// Whether it is in.
-    pub fn contains(&self, index: usize) -> bool {
+    pub(crate) fn contains(&self, index: usize) -> bool {
         self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
     /// Adds all of another.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         if self.0.len() < other.0.len() {
             self.0.resize(other.0.len(), 0);
         }
@@ -30,7 +37,7 @@ impl ServerSet {
     }
 
     /// Keeps only what another has too.
-    pub fn keep(&mut self, other: &Self) {
+    pub(crate) fn keep(&mut self, other: &Self) {
         self.0.truncate(other.0.len());
         for (word, others) in self.0.iter_mut().zip(&other.0) {
             *word &= others;
@@ -38,14 +45,14 @@ impl ServerSet {
     }
 
     /// Takes away what another has.
-    pub fn take_away(&mut self, other: &Self) {
+    pub(crate) fn take_away(&mut self, other: &Self) {
         for (word, others) in self.0.iter_mut().zip(&other.0) {
             *word &= !others;
         }
     }
 
     /// The positions in it, ascending.
-    pub fn positions(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().flat_map(|(word, bits)| {
             let mut bits = *bits;
             std::iter::from_fn(move || {
