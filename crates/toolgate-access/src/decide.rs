@@ -113,22 +113,22 @@ impl<'a> Decided<'a> {
         tools
     }
 
-    /// Whether no level says anything of this server's tools in particular.
+    /// Whether no level says of this server's tools what it does not say of all servers', so that all such servers
+    /// have the same.
     pub(crate) fn is_plain(&self, position: usize) -> bool {
         let mut bounds = self.sources.iter().flat_map(|source| &source.bounds).chain(&self.bounds);
-        self.sources.len() == 1 && bounds.all(|bound| bound.blocked.is_empty() && !bound.tools.contains_key(&position))
+        self.sources.len() == 1 && !bounds.any(|bound| bound.is_special(position))
     }
 }
 
 fn narrow<'a>(case: Case<'a>, bounds: &[Bound<'a>], position: usize, tools: &mut Tools<'a>, record: &mut impl Record) {
-    let server = &case.world.servers()[position];
-    let separator = &case.rules.tool_prefix_separator;
+    let label = case.world.servers()[position].label();
     for bound in bounds {
         let before = tools.clone();
-        bound.narrow(tools, position, server, separator);
+        bound.narrow(tools, position);
         if let Some(named) = bound.tools.get(&position) {
             record.tools(Rule::Tools, bound.who, &before, tools, |tool| {
-                let (who, label) = (bound.who, server.label());
+                let who = bound.who;
                 if named.contains(tool) {
                     return Why::says(format!("{who} names `{tool}` among the tools of `{label}`"));
                 }
@@ -142,7 +142,7 @@ fn narrow<'a>(case: Case<'a>, bounds: &[Bound<'a>], position: usize, tools: &mut
         }
         if !bound.blocked.is_empty() {
             record.tools(Rule::BlockedTools, bound.who, &before, tools, |tool| {
-                if !bound.blocks(tool, server, separator) {
+                if !bound.blocks(tool, position) {
                     return Why::says(format!("{} blocks other tools", bound.who));
                 }
                 Why::denies(

@@ -66,9 +66,10 @@ pub fn compile(world: &World, principal: &Principal, rules: &Rules, place: &Plac
     let mut plain = None;
     let mut servers = HashMap::default();
     for position in decided.servers.positions() {
-        let filter = match decided.is_plain(position) {
-            true => plain.get_or_insert_with(|| all.clone()).clone(),
-            false => decided.tools(case, position, &mut Silent).freeze(),
+        let settle = || decided.tools(case, position, &mut Silent).freeze();
+        let filter: ToolFilter = match decided.is_plain(position) {
+            true => plain.get_or_insert_with(settle).clone(),
+            false => settle(),
         };
         servers.insert(world.servers()[position].id.clone(), filter);
     }

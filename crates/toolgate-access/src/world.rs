@@ -161,6 +161,7 @@ pub struct World {
     servers: Vec<ServerFacts>,
     by_id: HashMap<ServerId, usize>,
     by_name: HashMap<String, Vec<usize>>,
+    by_prefix: HashMap<String, Vec<usize>>,
     tagged: HashMap<String, ServerSet>,
     submitted: HashMap<UserId, ServerSet>,
     active: ServerSet,
@@ -184,6 +185,7 @@ impl World {
             world.add_server(server);
         }
         world.add_other_ids();
+        world.add_prefixes();
         for group in access_groups {
             world.access_groups.insert(group.id.clone(), group);
         }
@@ -234,6 +236,16 @@ impl World {
         }
     }
 
+    /// A name with spaces is listed with `_` for them.
+    fn add_prefixes(&mut self) {
+        for (index, server) in self.servers.iter().enumerate() {
+            let names = server.names().flat_map(|name| [name.to_owned(), name.replace(' ', "_")]);
+            for name in names.collect::<BTreeSet<_>>() {
+                self.by_prefix.entry(name).or_default().push(index);
+            }
+        }
+    }
+
     /// All servers, those not in use included.
     pub fn servers(&self) -> &[ServerFacts] {
         &self.servers
@@ -271,6 +283,11 @@ impl World {
             return std::slice::from_ref(index);
         }
         self.by_name.get(identifier).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where the servers stand whose tools may be listed behind this prefix.
+    pub(crate) fn prefixed(&self, prefix: &str) -> &[usize] {
+        self.by_prefix.get(prefix).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn position(&self, id: &ServerId) -> Option<usize> {

@@ -54,7 +54,7 @@ impl<'a, 'r, R: Record> Chain<'a, 'r, R> {
             },
         );
         self.restricted |= scope.declared;
-        self.bounds.push(scope.into_bound());
+        self.bounds.push(scope.into_bound(self.case));
     }
 
     /// Customer, agent, who had the agent do it, project: whom and what the request is for, whoever calls.
@@ -166,14 +166,14 @@ impl<'a, 'r, R: Record> Chain<'a, 'r, R> {
             },
         );
         self.restricted = true;
-        self.bounds.push(scope.into_bound());
+        self.bounds.push(scope.into_bound(self.case));
         Ok(())
     }
 
     /// What an organization says of tools, for an admin whom its list of servers does not bind.
     pub(super) fn organization_tools(&mut self, organization: &'a OrganizationFacts) -> Result<(), Closed<'a>> {
         let scope = Scope::new(self.case.world, organization_who(organization), &organization.permission, &[])?;
-        self.bounds.push(scope.into_bound());
+        self.bounds.push(scope.into_bound(self.case));
         Ok(())
     }
 
@@ -231,7 +231,7 @@ impl<'a, 'r, R: Record> Chain<'a, 'r, R> {
                 ),
             },
         );
-        self.bounds.push(toolset.into_bound());
+        self.bounds.push(toolset.into_bound(self.case));
     }
 }
 

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 use foldhash::HashMap;
 
+use super::Case;
 use super::record::{Closed, PERMISSION, Rule, Who};
 use crate::id::{AccessGroupId, TeamId};
 use crate::key::KeyHash;
 use crate::permission::{ALL_PROXY_MCP_SERVERS, ALL_TOOLS, NO_MCP_SERVERS, ObjectPermission};
 use crate::principal::Permission;
 use crate::tools::Tools;
-use crate::world::{AccessGroupFacts, ServerFacts, ServerSet, ToolsetFacts, World};
+use crate::world::{AccessGroupFacts, ServerSet, ToolsetFacts, World};
 
 /// Tool names for servers by their position. A server that is not in it is not narrowed.
 pub(crate) type NamedTools<'a> = HashMap<usize, BTreeSet<&'a str>>;
@@ -35,7 +36,10 @@ pub(crate) struct Scope<'a> {
 pub(crate) struct Bound<'a> {
     pub(crate) who: Who<'a>,
     pub(crate) tools: NamedTools<'a>,
+    /// Names that are blocked on every server.
     pub(crate) blocked: &'a [String],
+    /// Names that are blocked on one server, since they were written as they are listed, with its prefix.
+    blocked_here: NamedTools<'a>,
 }
 
 impl<'a> Scope<'a> {
@@ -186,14 +190,24 @@ impl<'a> Scope<'a> {
     }
 
     /// What it leaves for tools. Blocked tools count even where it names nothing.
-    pub(crate) fn into_bound(self) -> Bound<'a> {
+    pub(crate) fn into_bound(self, case: Case<'a>) -> Bound<'a> {
         let blocked = self.permission.and_then(|permission| permission.blocked_tools.as_deref()).unwrap_or_default();
-        Bound { who: self.who, tools: self.tools, blocked }
+        let mut blocked_here = NamedTools::default();
+        let separator = case.rules.tool_prefix_separator.as_str();
+        for entry in blocked.iter().filter(|_| !separator.is_empty()) {
+            for (end, _) in entry.match_indices(separator) {
+                let tool = &entry[end + separator.len()..];
+                for position in case.world.prefixed(&entry[..end]) {
+                    blocked_here.entry(*position).or_default().insert(tool);
+                }
+            }
+        }
+        Bound { who: self.who, tools: self.tools, blocked, blocked_here }
     }
 
     /// What stays of a key's own permission where a toolset stands in for it.
-    pub(crate) fn into_blocking(self) -> Bound<'a> {
-        Bound { tools: NamedTools::default(), ..self.into_bound() }
+    pub(crate) fn into_blocking(self, case: Case<'a>) -> Bound<'a> {
+        Bound { tools: NamedTools::default(), ..self.into_bound(case) }
     }
 
     /// By which of its words it leads to a server, for people: `mcp_servers: gh`.
@@ -240,31 +254,23 @@ impl<'a> Scope<'a> {
 
 impl<'a> Bound<'a> {
     /// Narrows the tools of the server at a position.
-    pub(crate) fn narrow(&self, tools: &mut Tools<'a>, position: usize, server: &ServerFacts, separator: &str) {
+    pub(crate) fn narrow(&self, tools: &mut Tools<'a>, position: usize) {
         if let Some(named) = self.tools.get(&position) {
             tools.keep(named);
         }
-        for entry in self.blocked {
-            tools.take_away(entry);
-            for tool in server.names().filter_map(|name| behind_prefix(entry, name, separator)) {
-                tools.take_away(tool);
-            }
-        }
+        let here = self.blocked_here.get(&position).into_iter().flatten().copied();
+        self.blocked.iter().map(String::as_str).chain(here).for_each(|tool| tools.take_away(tool));
     }
 
-    pub(crate) fn blocks(&self, tool: &str, server: &ServerFacts, separator: &str) -> bool {
-        self.blocked.iter().any(|entry| {
-            entry == tool || server.names().any(|name| behind_prefix(entry, name, separator) == Some(tool))
-        })
+    pub(crate) fn blocks(&self, tool: &str, position: usize) -> bool {
+        self.blocked.iter().any(|entry| entry == tool)
+            || self.blocked_here.get(&position).is_some_and(|tools| tools.contains(tool))
     }
-}
 
-/// The bare name in a tool's listed name, where the prefix is this name of its server (spaces are listed as `_`).
-fn behind_prefix<'a>(listed: &'a str, name: &str, separator: &str) -> Option<&'a str> {
-    let prefix = listed.get(..name.len())?;
-    let same = |(listed, name): (u8, u8)| listed == name || (listed == b'_' && name == b' ');
-    let bare = prefix.bytes().zip(name.bytes()).all(same).then(|| listed[name.len()..].strip_prefix(separator))??;
-    (!bare.is_empty()).then_some(bare)
+    /// Whether it says something of this server that it does not say of all.
+    pub(crate) fn is_special(&self, position: usize) -> bool {
+        self.tools.contains_key(&position) || self.blocked_here.contains_key(&position)
+    }
 }
 
 /// Tools that groups grant on their servers together; `None`: all of them.

@@ -80,7 +80,7 @@ fn own_way<'a, R: Record>(
             _ => Why::says(format!("{who} has no grant of their own for it")),
         },
     );
-    chain.bounds.push(own.into_bound());
+    chain.bounds.push(own.into_bound(chain.case));
     let organization = existing(&case.principal.organization, Level::Organization, "organization")?;
     chain.restricted = true;
     match organization {
@@ -111,7 +111,7 @@ fn team_way<'a, R: Record>(case: Case<'a>, team: &'a TeamFacts, record: &mut R) 
             false => Why::says(format!("{who} does not grant it")),
         },
     );
-    chain.bounds.push(scope.into_bound());
+    chain.bounds.push(scope.into_bound(chain.case));
     chain.restricted = true;
     let organization = match &team.organization {
         Link::None => &case.principal.organization,

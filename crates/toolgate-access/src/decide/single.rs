@@ -41,10 +41,10 @@ pub(super) fn decide<'a, R: Record>(case: Case<'a>, record: &mut R) -> Result<De
     match case.toolset()? {
         _ if unscoped => {
             admin(&mut chain, own.who);
-            chain.bounds.push(own_scope.into_bound());
+            chain.bounds.push(own_scope.into_bound(chain.case));
         }
         Some(toolset) => {
-            chain.bounds.push(own_scope.into_blocking());
+            chain.bounds.push(own_scope.into_blocking(case));
             own_and_team(&mut chain, toolset, team_scope);
         }
         None => {
@@ -141,7 +141,7 @@ fn own_and_team<'a, R: Record>(chain: &mut Chain<'a, '_, R>, own: Scope<'a>, tea
         },
     );
     let own_declared = own.declared;
-    chain.bounds.push(own.into_bound());
+    chain.bounds.push(own.into_bound(chain.case));
     let Some(team) = team else { return };
     if own_declared || !team.declared {
         chain.ceiling(Rule::Team, team);
@@ -160,7 +160,7 @@ fn own_and_team<'a, R: Record>(chain: &mut Chain<'a, '_, R>, own: Scope<'a>, tea
         },
     );
     chain.restricted = true;
-    chain.bounds.push(team.into_bound());
+    chain.bounds.push(team.into_bound(chain.case));
 }
 
 /// Rule 3: access groups attached to the key, beyond its team.
