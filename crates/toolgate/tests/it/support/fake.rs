@@ -4,7 +4,7 @@ mod answers;
 mod script;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,6 +55,8 @@ pub(crate) struct FakeMcp {
 #[derive(Debug)]
 struct Played {
     script: Script,
+    /// What takes the place of answers in the script.
+    turned: Mutex<HashMap<&'static str, Scripted>>,
     seen: Mutex<Vec<Seen>>,
     count: watch::Sender<usize>,
     generation: AtomicU64,
@@ -68,6 +70,7 @@ impl FakeMcp {
     pub(crate) async fn start(script: Script) -> Self {
         let state = Arc::new(Played {
             script,
+            turned: Mutex::default(),
             seen: Mutex::default(),
             count: watch::Sender::new(0),
             generation: AtomicU64::new(1),
@@ -132,6 +135,11 @@ impl FakeMcp {
         self.state.released.send_replace(true);
     }
 
+    /// Answers `method` so from now on.
+    pub(crate) fn turn(&self, method: &'static str, answer: Scripted) {
+        self.state.turned.lock().unwrap().insert(method, answer);
+    }
+
     /// Forgets every session, as a server does that was restarted.
     pub(crate) fn restart(&self) {
         self.state.generation.fetch_add(1, Ordering::SeqCst);
@@ -161,7 +169,8 @@ async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response
         let (status, text) = played.script.forgotten;
         return (StatusCode::from_u16(status).unwrap(), text).into_response();
     }
-    match played.script.answers.get(seen.method()) {
+    let turned = played.turned.lock().unwrap().get(seen.method()).cloned();
+    match turned.as_ref().or_else(|| played.script.answers.get(seen.method())) {
         Some(scripted) => played.clone().scripted(&seen, scripted).await,
         None => played.plain(&seen),
     }

@@ -47,6 +47,10 @@ impl Played {
                 let body = stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone()));
                 ([("content-type", *content_type)], Body::from_stream(body)).into_response()
             }
+            Scripted::Broken => {
+                let body = stream::once(async { Err::<Bytes, _>(std::io::Error::other("breaks off")) });
+                ([("content-type", "application/json")], Body::from_stream(body)).into_response()
+            }
             Scripted::Silence => std::future::pending().await,
             Scripted::Held(result) => {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();

@@ -25,6 +25,8 @@ pub(crate) enum Scripted {
     Endless(&'static str),
     /// The headers of an answer with this content type, then this text again and again, for ever.
     Repeated(&'static str, String),
+    /// The head of an answer, and then the end of the connection.
+    Broken,
     /// Nothing; the connection stays open.
     Silence,
     /// This text as `result`, once [`super::FakeMcp::release`] is called.
