@@ -8,6 +8,7 @@
 mod errors;
 mod fetch;
 mod find;
+mod last_good;
 mod list;
 mod merge;
 mod naming;
@@ -21,9 +22,9 @@ mod wishes;
 
 pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
-pub use merge::{Failure, ListedPage, Outcome, Position};
+pub use merge::{Failure, Kept, ListedPage, Outcome, Position};
 pub use offer::Offer;
-pub use operations::{Called, Read, is_tool_error, with_uri};
+pub use operations::{Called, Read, ToolsOfServer, is_tool_error, with_uri};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;
@@ -53,6 +54,12 @@ impl Catalog {
             lists: fetch::Lists::new(settings),
             merged: merge::MergedCache::new(settings.timeouts.list_cache),
         }
+    }
+
+    /// The catalog for `settings` that comes after this one. Of servers whose entry stays, it knows the last good lists.
+    #[must_use]
+    pub fn reloaded(&self, settings: &Arc<Settings>) -> Self {
+        Self { lists: self.lists.reloaded(settings), ..Self::new(settings) }
     }
 }
 

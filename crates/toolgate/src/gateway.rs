@@ -82,7 +82,7 @@ impl Gateway {
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
         let parking = Parking::new(settings.clients.question_timeout);
         Self(Arc::new(Parts {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(settings, upstreams)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(Catalog::new(&settings), settings, upstreams)),
             sessions,
             lives: Lives::new(&metrics),
             connections: Places::default(),
@@ -111,8 +111,11 @@ impl Gateway {
     pub fn reload(&self, settings: Settings) {
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
-        let upstreams = Arc::new(self.snapshot().upstreams.reloaded(&settings));
-        let new = Arc::new(Snapshot::new(settings, Arc::clone(&upstreams)));
+        let current = self.snapshot();
+        let upstreams = Arc::new(current.upstreams.reloaded(&settings));
+        let catalog = current.catalog.reloaded(&settings);
+        drop(current);
+        let new = Arc::new(Snapshot::new(catalog, settings, Arc::clone(&upstreams)));
         let old = self.0.snapshot.swap(Arc::clone(&new));
         self.0.lives.reloaded(&old, &new);
         drop(new);
@@ -137,12 +140,12 @@ impl std::ops::Deref for Gateway {
 }
 
 impl Snapshot {
-    fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
+    fn new(catalog: Catalog, settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
         let released = CancellationToken::new();
         Self {
             front_door: FrontDoor::default(),
             gatekeeper: Gatekeeper::new(&settings.general),
-            catalog: Catalog::new(&settings),
+            catalog,
             upstreams,
             settings,
             _release: released.clone().drop_guard(),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use toolgate_mcp::headers::Mismatch;
+use toolgate_mcp::jsonrpc::code;
+use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::ViewError;
 
 use super::merge::Outcome;
@@ -43,6 +45,16 @@ impl FetchError {
         match self {
             Self::Upstream(error) => error.outcome_label(),
             Self::Refused { .. } | Self::Unreadable { .. } => "upstream_error",
+        }
+    }
+
+    /// Whether the server is in trouble, and has not said anything about who asks. A JSON-RPC error other than an
+    /// internal one may be its way to say that it does not know the credential any more.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Upstream(error) => error.is_outage(),
+            Self::Refused { error, .. } => errors::code_of(error) == Some(code::INTERNAL_ERROR),
+            Self::Unreadable { .. } => true,
         }
     }
 

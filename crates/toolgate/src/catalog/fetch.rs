@@ -4,7 +4,8 @@
 //! one flight however many ask, and fetched again when the server says that it changed or the time is up.
 //!
 //! A failure is remembered for as long as it took, within a bound: a server that refuses at once is asked again at once,
-//! and one that lets everybody wait for the deadline does so only now and then.
+//! and one that lets everybody wait for the deadline does so only now and then. Meanwhile its last good list is served
+//! ([`super::last_good`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +19,10 @@ use toolgate_mcp::translate::results;
 use toolgate_mcp::views::Page;
 
 use super::errors::FetchError;
+use super::last_good::{Given, LastGood, Whose};
 use super::list::{Kind, Listed, ServerList};
 use crate::config::Settings;
-use crate::upstream::{Lane, Upstream};
+use crate::upstream::{Lane, Upstream, UpstreamError, Wait};
 
 /// What all kept lists may take in memory, over all servers and credentials. Beyond it the least used are fetched again.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -34,6 +36,9 @@ const FAILING: Duration = Duration::from_secs(600);
 /// Failures remembered at once.
 const MAX_FAILED: u64 = 10_000;
 
+/// A call does not wait longer for a list that is fetched again, when the last good one is there.
+const LOOK_UP: Duration = Duration::from_secs(2);
+
 /// A list younger than this is not fetched again for a name that is not in it, or every misspelt call would cost the
 /// upstream a list.
 const YOUNG: Duration = Duration::from_secs(5);
@@ -41,6 +46,7 @@ const YOUNG: Duration = Duration::from_secs(5);
 pub(super) struct Lists {
     cache: Cache<Key, Arc<ServerList>, RandomState>,
     failed: moka::sync::Cache<Key, Failed>,
+    last_good: LastGood,
     separator: String,
     listing_timeout: Duration,
     metadata_timeout: Duration,
@@ -49,10 +55,17 @@ pub(super) struct Lists {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    server: [u8; 32],
-    kind: Kind,
-    credential: [u8; 32],
+    whose: Whose,
     revision: u64,
+}
+
+/// What a list is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// To be shown.
+    Items,
+    /// To look a name up in it.
+    Name,
 }
 
 /// All pages of a list.
@@ -81,6 +94,7 @@ impl Lists {
                 .time_to_live(settings.timeouts.list_cache)
                 .build_with_hasher(RandomState::default()),
             failed: moka::sync::Cache::builder().max_capacity(MAX_FAILED).time_to_live(FAILING).build(),
+            last_good: LastGood::new(),
             separator: settings.naming.separator.clone(),
             listing_timeout: settings.timeouts.listing,
             metadata_timeout: settings.timeouts.metadata,
@@ -88,25 +102,54 @@ impl Lists {
         }
     }
 
-    /// The list that `upstream` gives to the holder of `lane`'s credential.
-    pub(super) async fn get(
-        &self,
-        kind: Kind,
-        upstream: &Upstream,
-        lane: &Lane,
-    ) -> Result<Arc<ServerList>, Arc<FetchError>> {
+    /// No list, but the last good ones. What a list is made of hangs on the separator of names too.
+    pub(super) fn reloaded(&self, settings: &Settings) -> Self {
+        let new = Self::new(settings);
+        if new.separator != self.separator {
+            return new;
+        }
+        Self { last_good: self.last_good.clone(), ..new }
+    }
+
+    /// The list that `upstream` gives to the holder of `lane`'s credential, or the last one that it gave.
+    pub(super) async fn get(&self, want: Want, kind: Kind, upstream: &Upstream, lane: &Lane) -> Given {
         let key = key(kind, upstream, lane);
-        if let Some(list) = self.cache.get(&key).await {
+        let fresh = self.fresh(&key, upstream, lane);
+        let fetched = match want {
+            Want::Name if self.last_good.has(&key.whose) => match tokio::time::timeout(LOOK_UP, fresh).await {
+                Ok(fetched) => fetched,
+                Err(_) => Err(self.gave_up(&key, upstream)),
+            },
+            Want::Name | Want::Items => fresh.await,
+        };
+        match fetched {
+            Ok(list) => Given::Fresh(list),
+            Err(error) => self.last_good.in_place_of(&key.whose, error),
+        }
+    }
+
+    /// Nobody waits any longer for the list. The next call does not even begin to, for a while.
+    fn gave_up(&self, key: &Key, upstream: &Upstream) -> Arc<FetchError> {
+        let server = upstream.settings.name.clone();
+        let why = UpstreamError::TimedOut { server, wait: Wait::Answer, after: LOOK_UP };
+        let error = Arc::new(FetchError::Upstream(why));
+        let until = Instant::now() + LONGEST_REMEMBERED;
+        self.failed.insert(key.clone(), Failed { error: Arc::clone(&error), until });
+        error
+    }
+
+    async fn fresh(&self, key: &Key, upstream: &Upstream, lane: &Lane) -> Result<Arc<ServerList>, Arc<FetchError>> {
+        if let Some(list) = self.cache.get(key).await {
             if !list.is_stale() {
                 return Ok(list);
             }
-            self.cache.invalidate(&key).await;
+            self.cache.invalidate(key).await;
         }
-        if let Some(failed) = self.failed.get(&key).filter(|failed| Instant::now() < failed.until) {
+        if let Some(failed) = self.failed.get(key).filter(|failed| Instant::now() < failed.until) {
             return Err(failed.error);
         }
         // The cache moves the future about, so it gets it in a box.
-        let flight = Box::pin(self.fetch_noted(&key, upstream, lane));
+        let flight = Box::pin(self.fetch_noted(key, upstream, lane));
         self.cache.try_get_with(key.clone(), flight).await.map_err(|error| Arc::clone(&*error))
     }
 
@@ -118,9 +161,12 @@ impl Lists {
         lane: &Lane,
     ) -> Result<Arc<ServerList>, Arc<FetchError>> {
         let began = Instant::now();
-        let fetched = self.fetch(key.kind, upstream, lane).await.map_err(Arc::new);
+        let fetched = self.fetch(key.whose.kind, upstream, lane).await.map_err(Arc::new);
         let before = self.failed.get(key);
-        let (server, method) = (&upstream.settings.prefix, key.kind.method());
+        let (server, method) = (&upstream.settings.prefix, key.whose.kind.method());
+        if let Ok(list) = &fetched {
+            self.last_good.keep(key.whose.clone(), list);
+        }
         match &fetched {
             Ok(_) if before.is_some() => {
                 tracing::info!(server.name = %server, "{method} is answered again");
@@ -132,7 +178,10 @@ impl Lists {
                 if before.is_some_and(|before| before.error.outcome_label() == status) {
                     tracing::debug!(server.name = %server, status, reason = %error, "still missing from {method}");
                 } else {
-                    tracing::warn!(server.name = %server, status, reason = %error, "a server is missing from {method}");
+                    let stands_in = error.is_outage() && self.last_good.has(&key.whose);
+                    let what =
+                        if stands_in { "a server's last good list is served in" } else { "a server is missing from" };
+                    tracing::warn!(server.name = %server, status, reason = %error, "{what} {method}");
                 }
                 let until = Instant::now() + began.elapsed().min(LONGEST_REMEMBERED);
                 self.failed.insert(key.clone(), Failed { error: Arc::clone(error), until });
@@ -152,20 +201,14 @@ impl Lists {
     }
 
     /// The list, fetched again unless it is young; for a name that is not in the kept one.
-    pub(super) async fn refreshed(
-        &self,
-        kind: Kind,
-        upstream: &Upstream,
-        lane: &Lane,
-        seen: &ServerList,
-    ) -> Result<Arc<ServerList>, Arc<FetchError>> {
+    pub(super) async fn refreshed(&self, kind: Kind, upstream: &Upstream, lane: &Lane, seen: &ServerList) -> Given {
         let key = key(kind, upstream, lane);
         // Somebody else may have fetched it again since it was looked at.
         let is_kept = self.cache.get(&key).await.is_some_and(|kept| std::ptr::eq(&*kept, seen));
         if is_kept && seen.fetched.elapsed() >= YOUNG {
             self.cache.invalidate(&key).await;
         }
-        self.get(kind, upstream, lane).await
+        self.get(Want::Name, kind, upstream, lane).await
     }
 
     async fn fetch(&self, kind: Kind, upstream: &Upstream, lane: &Lane) -> Result<Arc<ServerList>, FetchError> {
@@ -231,9 +274,7 @@ impl Lists {
 
 fn key(kind: Kind, upstream: &Upstream, lane: &Lane) -> Key {
     Key {
-        server: upstream.settings.fingerprint,
-        kind,
-        credential: lane.fingerprint,
+        whose: Whose { server: upstream.settings.fingerprint, kind, credential: lane.fingerprint },
         revision: upstream.lists_revision(),
     }
 }

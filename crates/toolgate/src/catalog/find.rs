@@ -6,6 +6,8 @@ use futures_util::future::join_all;
 use toolgate_mcp::headers::ParamHeaders;
 
 use super::errors::{FetchError, FindError};
+use super::fetch::Want;
+use super::last_good::Given;
 use super::list::{Entry, Kind, ServerList};
 use super::merge::{Merged, Outcome};
 use super::{Catalog, Visit};
@@ -23,13 +25,14 @@ pub(super) struct Found {
 }
 
 /// A list that was asked for, and whose.
-pub(super) type Asked = (Arc<Upstream>, Result<Arc<ServerList>, Arc<FetchError>>);
+pub(super) type Asked = (Arc<Upstream>, Given);
 
 impl Catalog {
     /// Finds the tool or prompt that `name` means.
     ///
     /// In this order: a name as it is listed; a name behind any other prefix that a server is known by; a bare name that
-    /// one server alone has. When all fail, lists that are not young are fetched once more.
+    /// one server alone has. When all fail, lists that are not young are fetched once more. The last good list of a
+    /// server is as good as any: whether the call fails is for the server to say.
     ///
     /// Where every name is listed with a prefix, only the servers that can have listed it are asked, so that a slow one
     /// is in nobody else's way.
@@ -69,7 +72,7 @@ impl Catalog {
 
     async fn find_thoroughly(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Result<Found, FindError> {
         if self.settings.naming.prefix != PrefixMode::Always {
-            let asked = self.ask_all(kind, visit).await;
+            let asked = self.ask_all(Want::Name, kind, visit).await;
             if let Some((upstream, entry)) = self.merged_of(kind, &asked).by_name(name) {
                 return Ok(Found::entry(upstream, entry));
             }
@@ -77,18 +80,17 @@ impl Catalog {
         let claims = self.claims(kind, visit, name);
         let (mut denied, mut failed) = (None, None);
         for claim in &claims {
-            match self.list_of(kind, visit, &claim.upstream).await {
-                Ok(list) => {
-                    if let Some(entry) = list.by_name(&claim.own_name) {
-                        return Ok(Found::entry(&claim.upstream, entry));
-                    }
-                    if list.is_withheld(&claim.own_name) {
-                        denied.get_or_insert_with(|| not_allowed(&claim.upstream, &claim.own_name));
-                    }
+            let given = self.list_of(Want::Name, kind, visit, &claim.upstream).await;
+            if let Some(list) = given.list() {
+                if let Some(entry) = list.by_name(&claim.own_name) {
+                    return Ok(Found::entry(&claim.upstream, entry));
                 }
-                Err(error) => {
-                    failed.get_or_insert(FindError::Server(error));
+                if list.is_withheld(&claim.own_name) {
+                    denied.get_or_insert_with(|| not_allowed(&claim.upstream, &claim.own_name));
                 }
+            }
+            if let Some(error) = given.error() {
+                failed.get_or_insert_with(|| FindError::Server(Arc::clone(error)));
             }
         }
         match denied {
@@ -106,7 +108,7 @@ impl Catalog {
         claims: &[Found],
         failed: Option<FindError>,
     ) -> Result<Found, FindError> {
-        let asked = self.ask_all(kind, visit).await;
+        let asked = self.ask_all(Want::Name, kind, visit).await;
         if let Some(found) = self.among(kind, name, &asked)? {
             return Ok(found);
         }
@@ -114,13 +116,11 @@ impl Catalog {
             return Ok(found);
         }
         let withheld = || {
-            asked.iter().find_map(|(upstream, list)| {
-                list.as_ref().ok().filter(|list| list.is_withheld(name)).map(|_| not_allowed(upstream, name))
-            })
+            answered(&asked).find_map(|(upstream, list)| list.is_withheld(name).then(|| not_allowed(upstream, name)))
         };
         // With one server in scope, a bare name can only mean that server: say why it cannot be asked.
         let unreachable = || match &asked[..] {
-            [(_, Err(error))] => Some(FindError::Server(Arc::clone(error))),
+            [(_, given)] => given.error().map(|error| FindError::Server(Arc::clone(error))),
             _ => None,
         };
         Err(failed
@@ -177,20 +177,23 @@ impl Catalog {
         let worth_asking = |upstream: &Arc<Upstream>| {
             claims.is_empty() || claims.iter().any(|claim| Arc::ptr_eq(&claim.upstream, upstream))
         };
-        let again = asked.iter().filter(|(upstream, _)| worth_asking(upstream)).map(async |(upstream, list)| {
-            let fresh = match list {
-                Ok(seen) => match self.lane(visit, upstream) {
-                    Ok(lane) => self.lists.refreshed(kind, upstream, &lane, seen).await,
-                    Err(error) => Err(error),
-                },
-                Err(error) => Err(Arc::clone(error)),
+        // Those that failed just now have nothing newer to say.
+        let worth_asking = asked.iter().filter(|(upstream, _)| worth_asking(upstream));
+        let again = worth_asking.filter_map(|(upstream, given)| match given {
+            Given::Fresh(seen) => Some((upstream, seen)),
+            Given::LastGood(..) | Given::Nothing(_) => None,
+        });
+        let again = again.map(async |(upstream, seen)| {
+            let fresh = match self.lane(visit, upstream) {
+                Ok(lane) => self.lists.refreshed(kind, upstream, &lane, seen).await,
+                Err(error) => Given::Nothing(error),
             };
             (Arc::clone(upstream), fresh)
         });
         let fresh: Vec<Asked> = join_all(again).await;
         for claim in claims {
             let list = fresh.iter().find(|(other, _)| Arc::ptr_eq(other, &claim.upstream));
-            if let Some((_, Ok(list))) = list
+            if let Some(list) = list.and_then(|(_, given)| given.list())
                 && let Some(entry) = list.by_name(&claim.own_name)
             {
                 return Ok(Some(Found::entry(&claim.upstream, entry)));
@@ -205,22 +208,19 @@ impl Catalog {
     }
 
     /// Asks every server in scope for its list, all at once.
-    pub(super) async fn ask_all(&self, kind: Kind, visit: Visit<'_>) -> Vec<Asked> {
+    pub(super) async fn ask_all(&self, want: Want, kind: Kind, visit: Visit<'_>) -> Vec<Asked> {
         let asks = visit
             .servers()
             .iter()
-            .map(async |upstream| (Arc::clone(upstream), self.list_of(kind, visit, upstream).await));
+            .map(async |upstream| (Arc::clone(upstream), self.list_of(want, kind, visit, upstream).await));
         join_all(asks).await
     }
 
-    async fn list_of(
-        &self,
-        kind: Kind,
-        visit: Visit<'_>,
-        upstream: &Arc<Upstream>,
-    ) -> Result<Arc<ServerList>, Arc<FetchError>> {
-        let lane = self.lane(visit, upstream)?;
-        self.lists.get(kind, upstream, &lane).await
+    async fn list_of(&self, want: Want, kind: Kind, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Given {
+        match self.lane(visit, upstream) {
+            Ok(lane) => self.lists.get(want, kind, upstream, &lane).await,
+            Err(error) => Given::Nothing(error),
+        }
     }
 
     /// The lane for lists: the caller's credential without the client's session, so that clients share what they can.
@@ -244,16 +244,14 @@ impl Found {
     }
 }
 
-/// What the servers that failed said.
+/// What became of the servers that failed.
 pub(super) fn failures(asked: &[Asked]) -> Vec<Outcome> {
-    asked
-        .iter()
-        .filter_map(|(upstream, list)| list.as_ref().err().map(|error| Outcome::new(upstream, Err(error))))
-        .collect()
+    let failed = asked.iter().filter(|(_, given)| given.error().is_some());
+    failed.map(|(upstream, given)| Outcome::of(upstream, given)).collect()
 }
 
 pub(super) fn answered(asked: &[Asked]) -> impl Iterator<Item = (&Arc<Upstream>, &Arc<ServerList>)> {
-    asked.iter().filter_map(|(upstream, list)| list.as_ref().ok().map(|list| (upstream, list)))
+    asked.iter().filter_map(|(upstream, given)| given.list().map(|list| (upstream, list)))
 }
 
 /// The tools that `server`'s configuration gives this display name.

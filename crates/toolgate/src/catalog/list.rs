@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use toolgate_mcp::edit::Edit;
 use toolgate_mcp::headers::ParamHeaders;
@@ -83,6 +83,8 @@ pub(super) struct ServerList {
     by_uri: HashMap<Box<str>, usize>,
     withheld: HashSet<Box<str>>,
     pub(super) fetched: Instant,
+    /// The same for people.
+    pub(super) fetched_at: SystemTime,
     keep_for: Option<Duration>,
 }
 
@@ -126,6 +128,7 @@ impl ServerList {
             by_uri: HashMap::new(),
             withheld: HashSet::new(),
             fetched: Instant::now(),
+            fetched_at: SystemTime::now(),
             keep_for: listed.keep_for,
         };
         for raw in items {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use moka::sync::Cache;
@@ -12,6 +12,7 @@ use serde_json::json;
 use toolgate_mcp::uris;
 
 use super::errors::FetchError;
+use super::last_good::Given;
 use super::list::{Entry, Kind, ServerList};
 use super::naming::prefixed_uri;
 use crate::config::settings::{Naming, PrefixMode, ServerSettings};
@@ -32,7 +33,7 @@ pub struct Outcome {
     pub result: Result<usize, Failure>,
 }
 
-/// Why a server is missing from a list.
+/// Why a server is missing from a list, or is there with the last good list that it gave.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// LiteLLM's word: `timeout`, `unreachable`, `auth_required`, ...
@@ -41,11 +42,22 @@ pub struct Failure {
     pub http_status: Option<u16>,
     /// For a person.
     pub message: String,
+    /// The last good list, if it stands in.
+    pub kept: Option<Kept>,
+}
+
+/// The last good list of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// How many items it has.
+    pub items: usize,
+    /// When the server gave it.
+    pub given: SystemTime,
 }
 
 impl From<&FetchError> for Failure {
     fn from(error: &FetchError) -> Self {
-        Self { status: error.outcome_label(), http_status: error.http_status(), message: error.to_string() }
+        Self { status: error.outcome_label(), http_status: error.http_status(), message: error.to_string(), kept: None }
     }
 }
 
@@ -62,8 +74,37 @@ impl Failure {
 }
 
 impl Outcome {
-    pub(super) fn new(upstream: &Upstream, list: Result<usize, &FetchError>) -> Self {
-        Self { server: upstream.settings.prefix.clone(), result: list.map_err(Failure::from) }
+    pub(super) fn of(upstream: &Upstream, given: &Given) -> Self {
+        let result = match given {
+            Given::Fresh(list) => return Self::well(upstream, list),
+            Given::LastGood(list, error) => {
+                let kept = Kept { items: list.entries().len(), given: list.fetched_at };
+                Err(Failure { kept: Some(kept), ..Failure::from(&**error) })
+            }
+            Given::Nothing(error) => Err(Failure::from(&**error)),
+        };
+        Self { server: upstream.settings.prefix.clone(), result }
+    }
+
+    fn well(upstream: &Upstream, list: &ServerList) -> Self {
+        Self { server: upstream.settings.prefix.clone(), result: Ok(list.entries().len()) }
+    }
+
+    /// As it stands under the server's name in a list of `kind`.
+    #[must_use]
+    pub fn to_json(&self, kind: Kind) -> serde_json::Value {
+        let count = if kind == Kind::Tools { "tool_count" } else { "count" };
+        let failure = match &self.result {
+            Ok(items) => return json!({ "status": "ok", count: items }),
+            Err(failure) => failure,
+        };
+        let mut value = failure.to_json();
+        if let Some(kept) = failure.kept {
+            let given = kept.given.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            value[count] = json!(kept.items);
+            value["last_good_ms"] = json!(u64::try_from(given).unwrap_or(u64::MAX));
+        }
+        value
     }
 }
 
@@ -132,8 +173,7 @@ impl MergedCache {
 impl Merged {
     fn new(kind: Kind, naming: &Naming, sources: Vec<(Arc<Upstream>, Arc<ServerList>)>) -> Self {
         let index = Index::of(kind, naming, &sources);
-        let outcomes: Vec<Outcome> =
-            sources.iter().map(|(upstream, list)| Outcome::new(upstream, Ok(list.entries().len()))).collect();
+        let outcomes: Vec<Outcome> = sources.iter().map(|(upstream, list)| Outcome::well(upstream, list)).collect();
         Self {
             by_name: index.by_name,
             by_uri: index.by_uri,
@@ -165,7 +205,8 @@ impl Merged {
 
     fn meta_with(&self, kind: Kind, failures: &[Outcome]) -> Bytes {
         let mut outcomes: Vec<Outcome> =
-            self.sources.iter().map(|(upstream, list)| Outcome::new(upstream, Ok(list.entries().len()))).collect();
+            self.sources.iter().map(|(upstream, list)| Outcome::well(upstream, list)).collect();
+        // What failed takes the place of what its last good list would have it be.
         outcomes.extend_from_slice(failures);
         meta(kind, &outcomes)
     }
@@ -317,17 +358,8 @@ fn listed_name(naming: &Naming, server: &ServerSettings, entry: &Entry, repeated
 }
 
 fn meta(kind: Kind, outcomes: &[Outcome]) -> Bytes {
-    let count = if kind == Kind::Tools { "tool_count" } else { "count" };
-    let outcomes: serde_json::Map<String, serde_json::Value> = outcomes
-        .iter()
-        .map(|outcome| {
-            let value = match &outcome.result {
-                Ok(items) => json!({ "status": "ok", count: items }),
-                Err(failure) => failure.to_json(),
-            };
-            (outcome.server.clone(), value)
-        })
-        .collect();
+    let outcomes: serde_json::Map<String, serde_json::Value> =
+        outcomes.iter().map(|outcome| (outcome.server.clone(), outcome.to_json(kind))).collect();
     Bytes::from(json!({ "litellm.ai/server_outcomes": outcomes }).to_string())
 }
 

@@ -14,17 +14,26 @@ use toolgate_mcp::views::{Completion, Located, Named, Reference};
 use toolgate_mcp::word::Word;
 use toolgate_mcp::{method, views};
 
-use super::errors::{CallError, FetchError, FindError, ListError};
+use super::errors::{CallError, FindError, ListError};
+use super::fetch::Want;
 use super::find::{self, Found};
+use super::last_good::Given;
 use super::list::{Kind, ServerList};
-use super::merge::{ListedPage, Position};
+use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
 use super::{Catalog, Scope, Visit, repeats, rules};
 use crate::telemetry::SpanFacts;
 use crate::upstream::{Ask, Form, Reply, Upstream, UpstreamError};
 
-/// One server's tools, or why it has none to show.
-pub type ToolsOfServer = (Arc<Upstream>, Result<Vec<Box<str>>, Arc<FetchError>>);
+/// One server's tools.
+pub struct ToolsOfServer {
+    /// The server.
+    pub upstream: Arc<Upstream>,
+    /// As raw JSON under their own names; `None` when there is not even a last good list.
+    pub tools: Option<Vec<Box<str>>>,
+    /// What became of the server.
+    pub outcome: Outcome,
+}
 
 /// What was called, for metrics and traces: known names only.
 #[derive(Debug, Clone)]
@@ -112,17 +121,18 @@ pub fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
 impl Catalog {
     /// One page of the list of `kind` over all servers in scope.
     ///
-    /// Servers that fail or are late are left out and named in the page's `_meta`.
+    /// Servers that fail or are late are named in the page's `_meta`, and are there with the last good list that they
+    /// gave, if they gave one.
     ///
     /// # Errors
-    /// [`ListError`] for a stale position, or when no server in scope answered.
+    /// [`ListError`] for a stale position, or when no server in scope has a list, not even an old one.
     pub async fn list(
         &self,
         kind: Kind,
         visit: Visit<'_>,
         position: Option<Position>,
     ) -> Result<ListedPage, ListError> {
-        let asked = self.ask_all(kind, visit).await;
+        let asked = self.ask_all(Want::Items, kind, visit).await;
         let failures = find::failures(&asked);
         let merged = self.merged_of(kind, &asked);
         if merged.is_empty_of_servers() && !failures.is_empty() {
@@ -133,11 +143,15 @@ impl Catalog {
             .ok_or(ListError::Cursor("the list has changed since it was given; list again from the start"))
     }
 
-    /// Each server's tools as raw JSON under their own names, after its rules.
+    /// Each server's tools, after its rules.
     pub async fn tools_by_server(&self, visit: Visit<'_>) -> Vec<ToolsOfServer> {
-        let asked = self.ask_all(Kind::Tools, visit).await;
+        let asked = self.ask_all(Want::Items, Kind::Tools, visit).await;
         let items = |list: &Arc<ServerList>| list.entries().iter().map(|entry| entry.raw.clone()).collect();
-        asked.into_iter().map(|(upstream, list)| (upstream, list.map(|list| items(&list)))).collect()
+        let of = |(upstream, given): (Arc<Upstream>, Given)| {
+            let outcome = Outcome::of(&upstream, &given);
+            ToolsOfServer { tools: given.list().map(items), outcome, upstream }
+        };
+        asked.into_iter().map(of).collect()
     }
 
     /// Calls a tool.

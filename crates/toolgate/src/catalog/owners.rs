@@ -9,6 +9,7 @@ use futures_util::future::join;
 use toolgate_mcp::uri_template::Template;
 
 use super::errors::FindError;
+use super::fetch::Want;
 use super::find::{Asked, Found, answered};
 use super::list::Kind;
 use super::naming::own_uri;
@@ -26,7 +27,8 @@ impl Catalog {
     /// The servers that may have the resource `uri`, each with the URI that it knows it by.
     pub(super) async fn owners(&self, visit: Visit<'_>, uri: &str) -> Result<Owners, FindError> {
         let (resources, templates) =
-            join(self.ask_all(Kind::Resources, visit), self.ask_all(Kind::Templates, visit)).await;
+            join(self.ask_all(Want::Name, Kind::Resources, visit), self.ask_all(Want::Name, Kind::Templates, visit))
+                .await;
         if let Some((upstream, entry)) = self.merged_of(Kind::Resources, &resources).by_uri(uri) {
             return Ok(Owners::Known(Found::new(upstream, entry.uri.as_deref().unwrap_or(uri))));
         }
@@ -36,7 +38,7 @@ impl Catalog {
             return Ok(Owners::Known(Found::new(upstream, &own)));
         }
         let likely = likely_owners(uri, &resources, &templates);
-        match resources.iter().find_map(|(_, list)| list.as_ref().err()) {
+        match resources.iter().find_map(|(_, given)| given.error()) {
             Some(error) if likely.is_empty() => Err(FindError::Server(Arc::clone(error))),
             _ => Ok(Owners::Likely(likely)),
         }
@@ -44,7 +46,7 @@ impl Catalog {
 
     /// The server whose template is written exactly `template`, for a completion.
     pub(super) async fn owner_of_template(&self, visit: Visit<'_>, template: &str) -> Result<Found, FindError> {
-        let templates = self.ask_all(Kind::Templates, visit).await;
+        let templates = self.ask_all(Want::Name, Kind::Templates, visit).await;
         if let Some((upstream, entry)) = self.merged_of(Kind::Templates, &templates).by_uri(template) {
             return Ok(Found::new(upstream, entry.uri.as_deref().unwrap_or(template)));
         }

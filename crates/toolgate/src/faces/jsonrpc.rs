@@ -54,7 +54,7 @@ fn find_error(error: &FindError) -> ErrorObject {
 
 fn fetch_error(error: &FetchError) -> ErrorObject {
     match error {
-        FetchError::Upstream(upstream) => upstream_error(upstream),
+        FetchError::Upstream(upstream) => upstream_failure(upstream, false),
         FetchError::Refused { server, .. } | FetchError::Unreadable { server, .. } => with_data(
             code::UPSTREAM_UNAVAILABLE,
             error,
@@ -66,6 +66,11 @@ fn fetch_error(error: &FetchError) -> ErrorObject {
 /// A server that did not answer.
 #[must_use]
 pub fn upstream_error(error: &UpstreamError) -> ErrorObject {
+    upstream_failure(error, error.may_have_run())
+}
+
+/// The same, and whether what the client asked for may have run; it has not when the server was only asked for a list.
+fn upstream_failure(error: &UpstreamError, may_have_run: bool) -> ErrorObject {
     let code = match error {
         UpstreamError::TimedOut { .. } => code::TIMEOUT,
         UpstreamError::Credential(_) | UpstreamError::AuthRequired { .. } => code::UPSTREAM_AUTH,
@@ -81,7 +86,7 @@ pub fn upstream_error(error: &UpstreamError) -> ErrorObject {
     with_data(
         code,
         &told,
-        json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": error.may_have_run() }),
+        json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": may_have_run }),
     )
 }
 

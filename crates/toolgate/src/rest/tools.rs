@@ -16,7 +16,7 @@ use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
 use crate::auth::Caller;
-use crate::catalog::{Called, Failure, FetchError, Scope, Visit, is_tool_error};
+use crate::catalog::{Called, Failure, Kind, Scope, ToolsOfServer, Visit, is_tool_error};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
@@ -46,22 +46,18 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
     let client = ClientSide::none();
     let visit = visit(&caller, &client, &scope, &span);
     let listed = snapshot.catalog.tools_by_server(visit).await;
-    if let (Some(_), [(upstream, Err(error))]) = (&named, &listed[..]) {
-        return single_failure(upstream, error);
+    if let (Some(_), [ToolsOfServer { upstream, tools: None, outcome }]) = (&named, &listed[..])
+        && let Err(failure) = &outcome.result
+    {
+        return single_failure(upstream, failure);
     }
     let mut tools = Vec::new();
     let mut outcomes = Map::new();
-    for (upstream, result) in &listed {
-        let outcome = match result {
-            Ok(items) => {
-                tools.extend(items.iter().map(|item| with_mcp_info(item, upstream)));
-                json!({ "status": "ok", "tool_count": items.len() })
-            }
-            Err(error) => Failure::from(&**error).to_json(),
-        };
-        outcomes.insert(upstream.settings.prefix.clone(), outcome);
+    for ToolsOfServer { upstream, tools: items, outcome } in &listed {
+        tools.extend(items.iter().flatten().map(|item| with_mcp_info(item, upstream)));
+        outcomes.insert(outcome.server.clone(), outcome.to_json(Kind::Tools));
     }
-    let failed = listed.iter().any(|(_, result)| result.is_err());
+    let failed = listed.iter().any(|of| of.outcome.result.is_err());
     let (error, message) = if failed {
         ("\"partial_failure\"", "Some servers did not answer; server_outcomes says which and why")
     } else {
@@ -82,9 +78,9 @@ fn visit<'a>(caller: &'a Caller, client: &'a ClientSide, scope: &'a Scope, span:
 }
 
 /// LiteLLM answers a failure of the one server that was asked for with a status of its own.
-fn single_failure(upstream: &Upstream, error: &FetchError) -> Response {
-    let message = format!("Failed to list tools from server {}: {error}", upstream.settings.prefix);
-    detail(face::upstream_status(error.outcome_label()), error.outcome_label(), &message)
+fn single_failure(upstream: &Upstream, failure: &Failure) -> Response {
+    let message = format!("Failed to list tools from server {}: {}", upstream.settings.prefix, failure.message);
+    detail(face::upstream_status(failure.status), failure.status, &message)
 }
 
 fn with_mcp_info(item: &str, upstream: &Upstream) -> String {

@@ -164,6 +164,19 @@ impl UpstreamError {
         }
     }
 
+    /// Whether the server could not answer for now, whoever asks.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Busy { .. } | Self::Failed { .. } => true,
+            Self::NotActiveYet { .. }
+            | Self::Credential(_)
+            | Self::AuthRequired { .. }
+            | Self::Closed { .. }
+            | Self::Unfulfilled { .. } => false,
+        }
+    }
+
     /// LiteLLM's word for it in `_meta["litellm.ai/server_outcomes"]`.
     #[must_use]
     pub fn outcome_label(&self) -> &'static str {

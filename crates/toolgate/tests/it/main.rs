@@ -20,6 +20,7 @@ mod eras;
 mod faults;
 mod floods;
 mod large;
+mod last_good;
 mod lists;
 mod modern;
 mod modern_calls;
