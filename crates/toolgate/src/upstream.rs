@@ -35,6 +35,7 @@ mod rounds;
 mod shared;
 mod standing;
 mod status;
+mod tasks;
 mod tries;
 mod wishes;
 
@@ -63,6 +64,7 @@ pub use level::LogLevel;
 pub use news::{Changed, News};
 pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use status::{Failure, Stage, State, Status};
+pub use tasks::TaskWatch;
 pub use wishes::Overhearing;
 
 use crate::config::settings::ServerSettings;

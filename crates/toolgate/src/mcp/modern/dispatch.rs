@@ -189,6 +189,8 @@ impl Modern {
             caller: caller.clone(),
             selection: self.selection.clone(),
             scope: scope.clone(),
+            capabilities: Arc::clone(&self.exchange.client.capabilities),
+            knows_tasks: self.knows_tasks,
             id,
             server_info: self.server_info.clone(),
         };
