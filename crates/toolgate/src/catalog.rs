@@ -14,6 +14,7 @@ mod naming;
 mod offer;
 mod operations;
 mod owners;
+mod renames;
 mod repeats;
 mod rules;
 mod scope;
@@ -23,7 +24,7 @@ pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, ListedPage, Outcome, Position};
 pub use offer::Offer;
-pub use operations::{Called, Read, is_tool_error, with_uri};
+pub use operations::{Called, is_tool_error};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 
 mod addressing;
 mod all;
+mod as_task;
 mod ask;
 mod backoff;
 mod circuit;
@@ -116,6 +117,10 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::request`].
     pub async fn ask<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<F, UpstreamError> {
+        if ask.as_task {
+            // In a box, since it is rare and every request would carry its size.
+            return Box::pin(self.ask_as_task(lane, ask)).await;
+        }
         let answer: F = self.ask_once(lane, ask).await?;
         if ask.rounds == Rounds::Pass || !self.is_modern() {
             return Ok(answer);

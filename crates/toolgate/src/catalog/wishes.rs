@@ -22,9 +22,9 @@ impl Catalog {
     /// As [`Catalog::call_tool`]. `None` when the server had nothing to say: it was asked already.
     pub async fn subscribe(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Option<Answer>, CallError> {
         let wanted = self.located(visit, params).await?;
-        let Resource { owner, lane, prefix } = &wanted;
+        let Resource { owner, lane, listed } = &wanted;
         let timeout = self.call_timeout(&owner.upstream);
-        Ok(owner.upstream.subscribe(lane, &owner.own_name, prefix, timeout).await?)
+        Ok(owner.upstream.subscribe(lane, &owner.own_name, listed, timeout).await?)
     }
 
     /// Undoes [`Catalog::subscribe`].
@@ -54,6 +54,7 @@ impl Catalog {
         let in_scope = visit.servers().iter().find(|upstream| upstream.settings.name == server);
         let Some(upstream) = in_scope else { return Ok(None) };
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        let hears = self.renaming(visit, upstream, hears).await;
         Ok(upstream.watch_tasks(lane, ids, hears, timeout).await?)
     }
 
@@ -96,14 +97,13 @@ impl Catalog {
         };
         let owner = owner.ok_or_else(|| super::operations::unknown(Kind::Resources, &wanted.uri))?;
         let lane = owner.upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
-        let prefix = wanted.uri.strip_suffix(&owner.own_name).unwrap_or_default().to_owned();
-        Ok(Resource { owner, lane, prefix })
+        Ok(Resource { owner, lane, listed: wanted.uri.into_owned() })
     }
 }
 
 struct Resource {
     owner: Found,
     lane: Lane,
-    /// What stands before the server's own URI in the client's.
-    prefix: String,
+    /// The URI that the client knows.
+    listed: String,
 }
