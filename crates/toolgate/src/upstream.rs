@@ -123,6 +123,7 @@ impl Upstream {
         }
         let answer: F = self.ask_once(lane, ask).await?;
         if ask.rounds == Rounds::Pass || !self.is_modern() {
+            self.check_questions(&answer)?;
             return Ok(answer);
         }
         if !rounds::may_be_asked_back(ask.method) {

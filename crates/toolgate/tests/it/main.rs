@@ -37,6 +37,7 @@ mod renamed_uris;
 mod rest;
 mod routes;
 mod secrets;
+mod server_rules;
 mod sessions;
 mod stopping;
 mod streams;
