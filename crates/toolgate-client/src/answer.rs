@@ -45,8 +45,20 @@ impl Answer {
     /// `None` when `result` is no JSON text.
     #[must_use]
     pub fn with_result(&self, result: &str) -> Option<Self> {
+        self.with("result", result)
+    }
+
+    /// The same answer with `outcome`, JSON text, in place of its result if it has one, else of its error.
+    ///
+    /// `None` when `outcome` is no JSON text, or is no error where it takes the place of one.
+    #[must_use]
+    pub fn with_outcome(&self, outcome: &str) -> Option<Self> {
+        self.with(if self.is_result { "result" } else { "error" }, outcome)
+    }
+
+    fn with(&self, key: &str, outcome: &str) -> Option<Self> {
         let id = std::str::from_utf8(&self.message[self.id.clone()]).ok()?;
-        let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}"));
+        let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{key}\":{outcome}}}"));
         match jsonrpc::parse(&message).ok()? {
             Message::Response(response) => Self::new(&message, &response),
             Message::Request(_) | Message::Notification(_) => None,

@@ -152,6 +152,14 @@ pub enum Problem {
     /// The server answered `initialize` with a revision that is not known, or that has no handshake.
     #[error("speaks MCP revision `{0}`, which this client does not know")]
     UnknownRevision(String),
+    /// The server answered `initialize` with another revision than the only one that was asked for.
+    #[error("speaks MCP revision `{spoken}`, and only `{wanted}` is to be spoken with it")]
+    OtherRevision {
+        /// The one asked for.
+        wanted: &'static str,
+        /// The server's.
+        spoken: &'static str,
+    },
     /// The answer to `initialize` cannot be used.
     #[error("answered `initialize` wrongly: {0}")]
     BadHandshake(String),

@@ -60,15 +60,20 @@ impl Transport {
 pub(crate) fn params(options: &Options) -> String {
     format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"clientInfo":{{"name":{},"version":{}}}}}"#,
-        Revision::NEWEST_WITH_HANDSHAKE,
+        options.revision.unwrap_or(Revision::NEWEST_WITH_HANDSHAKE),
         options.capabilities.get(),
         quote(&options.client_name),
         quote(&options.client_version),
     )
 }
 
-/// Reads the answer to `initialize`.
-pub(crate) fn read(answer: &Answer, transport: Transport, has_session_id: bool) -> Result<ServerFacts, Problem> {
+/// Reads the answer to `initialize`; another revision than `only` is refused.
+pub(crate) fn read(
+    answer: &Answer,
+    transport: Transport,
+    has_session_id: bool,
+    only: Option<Revision>,
+) -> Result<ServerFacts, Problem> {
     let result = match answer.outcome() {
         AnswerOutcome::Result(result) => result,
         AnswerOutcome::Error(error) => {
@@ -83,6 +88,9 @@ pub(crate) fn read(answer: &Answer, transport: Transport, has_session_id: bool) 
     let revision = Revision::parse(&initialized.protocol_version)
         .filter(|revision| revision.has_handshake())
         .ok_or_else(|| Problem::UnknownRevision(crate::error::excerpt(initialized.protocol_version.as_bytes())))?;
+    if let Some(wanted) = only.filter(|wanted| *wanted != revision) {
+        return Err(Problem::OtherRevision { wanted: wanted.name(), spoken: revision.name() });
+    }
     Ok(ServerFacts {
         revision,
         supported_versions: vec![revision.name().to_owned()],

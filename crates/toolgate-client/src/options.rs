@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::value::RawValue;
+use toolgate_mcp::version::Revision;
 
 use crate::modern::ClientFacts;
 use crate::question::Question;
@@ -20,6 +21,9 @@ pub struct Options {
     pub client_version: String,
     /// Which kind of revisions to speak.
     pub era: Era,
+    /// The only revision to speak, of those with `initialize`; a server that answers with another is refused. `None`: the
+    /// newest that both sides know.
+    pub revision: Option<Revision>,
     /// The client capabilities that we declare, a JSON object. A session serves `ping` alone, so anything declared here
     /// must be served by [`Events::question`]; `{}` unless that is so.
     pub capabilities: Box<RawValue>,
@@ -43,6 +47,7 @@ impl Default for Options {
             client_name: "toolgate-client".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
             era: Era::Detect,
+            revision: None,
             capabilities: RawValue::from_string("{}".to_owned()).expect("an empty object is JSON"),
             timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(30),
@@ -59,6 +64,7 @@ impl fmt::Debug for Options {
             .field("client_name", &self.client_name)
             .field("client_version", &self.client_version)
             .field("era", &self.era)
+            .field("revision", &self.revision)
             .field("capabilities", &self.capabilities.get())
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)

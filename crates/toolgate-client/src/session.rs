@@ -170,11 +170,20 @@ impl Session {
     /// When it is refused, or not acknowledged within [`Options::timeout`]; [`Problem::ModernOnly`] when the server
     /// speaks a revision with `initialize`.
     pub async fn subscribe(&self, params: &str, events: Arc<dyn Events>) -> Result<Listening, Error> {
+        self.subscribe_with(params, events, &Call::default()).await
+    }
+
+    /// The same with a timeout for the acknowledgement, or saying other things of the client: [`Call::timeout`] and
+    /// [`Call::meta`] are what counts of `call`.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Session::subscribe).
+    pub async fn subscribe_with(&self, params: &str, events: Arc<dyn Events>, call: &Call) -> Result<Listening, Error> {
         let core = &*self.core;
         if !self.is_modern() {
             return Err(self.error(Delivery::NotSent, Problem::ModernOnly(listening::METHOD)));
         }
-        let Outgoing { id, message, repeats } = core.outgoing(listening::METHOD, Some(params), &Call::default())?;
+        let Outgoing { id, message, repeats } = core.outgoing(listening::METHOD, Some(params), call)?;
         let started = async {
             match &core.wire {
                 Wire::Streamable(wire) => {
@@ -188,8 +197,9 @@ impl Session {
                 Wire::Sse(_) => Err(self.error(Delivery::NotSent, Problem::ModernOnly(listening::METHOD))),
             }
         };
-        let outcome = tokio::time::timeout(core.timeout, started).await;
-        core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(listening::METHOD, core.timeout))))
+        let after = call.timeout.unwrap_or(core.timeout);
+        let outcome = tokio::time::timeout(after, started).await;
+        core.noted(outcome.unwrap_or_else(|_| Err(core.timed_out(listening::METHOD, after))))
     }
 
     /// Opens the stream on which a Streamable HTTP server of a revision with `initialize` speaks by itself, if

@@ -36,6 +36,8 @@ pub const TASKS_GET: &str = "tasks/get";
 pub const TASKS_UPDATE: &str = "tasks/update";
 /// Ends a task; the tasks extension of 2026-07-28.
 pub const TASKS_CANCEL: &str = "tasks/cancel";
+/// Asks for the result of a task, and waits for it; the experimental tasks of 2025-11-25.
+pub const TASKS_RESULT: &str = "tasks/result";
 
 /// A server asks the client's model.
 pub const SAMPLING_CREATE_MESSAGE: &str = "sampling/createMessage";

@@ -14,6 +14,12 @@ use crate::jsonrpc::{quote, string};
 use crate::method;
 use crate::views::ViewError;
 
+/// Whether a result may hold a URI; most do not. With an escape one may be hidden.
+#[must_use]
+pub fn may_hold_any(result: &str) -> bool {
+    ["uri\"", "Uri\"", "\\u"].iter().any(|sign| result.contains(sign))
+}
+
 /// From a URI as one side knows it to the one as the other does; `None` where both are the same.
 pub type Map<'m> = dyn Fn(&str) -> Option<String> + 'm;
 
@@ -25,8 +31,7 @@ pub type Map<'m> = dyn Fn(&str) -> Option<String> + 'm;
 /// # Errors
 /// [`ViewError`] when the result is no object, or an object on the way has a key twice.
 pub fn in_result<'a>(method: &str, result: &'a str, map: &Map<'_>) -> Result<Cow<'a, str>, ViewError> {
-    // Most results have no URI at all. With an escape one may be hidden.
-    if !result.contains("uri\"") && !result.contains("Uri\"") && !result.contains("\\u") {
+    if !may_hold_any(result) {
         return Ok(Cow::Borrowed(result));
     }
     let mut splice = Splice { edit: Edit::new(result), map };
@@ -64,19 +69,6 @@ pub fn in_item<'a>(item: &'a str, map: &Map<'_>) -> Result<Cow<'a, str>, ViewErr
     Ok(splice.edit.finish())
 }
 
-/// A whole `notifications/resources/updated` with its URI as `map` gives it.
-///
-/// # Errors
-/// [`ViewError`] when the message or its parameters are no object, or have a key twice.
-pub fn in_updated<'a>(message: &'a str, map: &Map<'_>) -> Result<Cow<'a, str>, ViewError> {
-    let mut splice = Splice { edit: Edit::new(message), map };
-    splice.object(Fields::read(message)?.get("params"), |splice, params| {
-        splice.uri(Fields::read(params.get())?.get("uri"));
-        Ok(())
-    })?;
-    Ok(splice.edit.finish())
-}
-
 /// A raw `error` about a resource with the URI in its `data` as `map` gives it.
 ///
 /// # Errors
@@ -85,19 +77,6 @@ pub fn in_error<'a>(error: &'a str, map: &Map<'_>) -> Result<Cow<'a, str>, ViewE
     let mut splice = Splice { edit: Edit::new(error), map };
     splice.object(Fields::read(error)?.get("data"), |splice, data| {
         splice.uri(Fields::read(data.get())?.get("uri"));
-        Ok(())
-    })?;
-    Ok(splice.edit.finish())
-}
-
-/// The parameters of a `completion/complete` with the URI (or template) of its `ref` as `map` gives it.
-///
-/// # Errors
-/// [`ViewError`] when the parameters or their `ref` are no object, or have a key twice.
-pub fn in_completion<'a>(params: &'a str, map: &Map<'_>) -> Result<Cow<'a, str>, ViewError> {
-    let mut splice = Splice { edit: Edit::new(params), map };
-    splice.object(Fields::read(params)?.get("ref"), |splice, reference| {
-        splice.uri(Fields::read(reference.get())?.get("uri"));
         Ok(())
     })?;
     Ok(splice.edit.finish())

@@ -283,7 +283,7 @@ fn a_request_that_does_not_say_who_asks_is_refused() {
 #[test]
 fn tools_that_only_run_as_tasks_are_recognized() {
     golden("tasks", include_str!("translation/tasks.json"), |case| {
-        Ok(if tasks::is_required(case.json("tool")) { "hidden" } else { "listed" }.to_owned())
+        Ok(if tasks::is_required(case.json("tool")) { "run as a task" } else { "called" }.to_owned())
     });
 }
 
@@ -292,14 +292,12 @@ fn resources_are_known_by_one_uri_everywhere() {
     let map = |uri: &str| uri.starts_with("file:///").then(|| format!("other+{uri}"));
     golden("uris", include_str!("translation/uris.json"), |case| {
         let part = |name| case.given(name).map(|json| (name, json));
-        let parts = ["result", "item", "updated", "completion", "error"];
+        let parts = ["result", "item", "error"];
         let (name, json) = parts.into_iter().find_map(part).expect("a part of a message");
         Ok(match name {
             "result" => uris::in_result(&case.text("method"), json, &map)?,
             "item" => uris::in_item(json, &map)?,
-            "updated" => uris::in_updated(json, &map)?,
-            "error" => uris::in_error(json, &map)?,
-            _ => uris::in_completion(json, &map)?,
+            _ => uris::in_error(json, &map)?,
         }
         .into_owned())
     });

@@ -15,6 +15,7 @@ mod naming;
 mod offer;
 mod operations;
 mod owners;
+mod renames;
 mod repeats;
 mod rules;
 mod scope;
@@ -24,7 +25,7 @@ pub use errors::{CallError, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, Kept, ListedPage, Outcome, Position};
 pub use offer::Offer;
-pub use operations::{Called, Read, ToolsOfServer, is_tool_error, with_uri};
+pub use operations::{Called, ToolsOfServer, is_tool_error};
 pub use scope::{Scope, ScopeError};
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 
 mod addressing;
 mod all;
+mod as_task;
 mod ask;
 mod backoff;
 mod circuit;
@@ -35,6 +36,7 @@ mod rounds;
 mod shared;
 mod standing;
 mod status;
+mod tasks;
 mod tries;
 mod wishes;
 
@@ -63,6 +65,7 @@ pub use level::LogLevel;
 pub use news::{Changed, News};
 pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use status::{Failure, Stage, State, Status};
+pub use tasks::TaskWatch;
 pub use wishes::Overhearing;
 
 use crate::config::settings::ServerSettings;
@@ -114,8 +117,13 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::request`].
     pub async fn ask<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<F, UpstreamError> {
+        if ask.as_task {
+            // In a box, since it is rare and every request would carry its size.
+            return Box::pin(self.ask_as_task(lane, ask)).await;
+        }
         let answer: F = self.ask_once(lane, ask).await?;
         if ask.rounds == Rounds::Pass || !self.is_modern() {
+            self.check_questions(&answer)?;
             return Ok(answer);
         }
         if !rounds::may_be_asked_back(ask.method) {

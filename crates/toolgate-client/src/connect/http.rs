@@ -160,7 +160,7 @@ fn judged(outcome: Result<crate::answer::Answer, Error>) -> Result<Verdict, Doub
 async fn legacy(place: &Arc<Place>, context: &Arc<Context>, options: &Options) -> Result<Connected, Error> {
     let mut wire = Streamable::new(Arc::clone(place), Arc::clone(context));
     let answer = wire.initialize(INITIALIZE_ID, super::initialize(options)).await?;
-    let facts = handshake::read(&answer, Transport::Streamable, wire.has_session())
+    let facts = handshake::read(&answer, Transport::Streamable, wire.has_session(), options.revision)
         .map_err(|problem| place.error(Delivery::Answered, problem))?;
     wire.agree(facts.revision);
     match wire.send(super::initialized(), With::headers(&HeaderMap::new())).await {
@@ -183,8 +183,8 @@ async fn sse(place: &Arc<Place>, context: &Arc<Context>, options: &Options) -> R
     let mut wire = Sse::open(Arc::clone(place), Arc::clone(context)).await?;
     let none = HeaderMap::new();
     let answer = wire.request(INITIALIZE_ID, super::initialize(options), &none).await?;
-    let facts =
-        handshake::read(&answer, Transport::Sse, false).map_err(|problem| place.error(Delivery::Answered, problem))?;
+    let facts = handshake::read(&answer, Transport::Sse, false, options.revision)
+        .map_err(|problem| place.error(Delivery::Answered, problem))?;
     wire.agree(facts.revision);
     wire.send(super::initialized(), &none).await?;
     Ok(Connected { facts, wire: Wire::Sse(wire), context: Arc::clone(context), client: None })

@@ -92,7 +92,7 @@ impl Child {
     async fn handshake(&self, options: &Options) -> Result<ServerFacts, Error> {
         let server = &self.context.server;
         let answer = self.wire.request(server, INITIALIZE_ID, super::initialize(options)).await?;
-        let facts = handshake::read(&answer, Transport::Stdio, false)
+        let facts = handshake::read(&answer, Transport::Stdio, false, options.revision)
             .map_err(|problem| Error::new(server, Delivery::Answered, problem))?;
         self.wire.send(server, super::initialized())?;
         Ok(facts)

@@ -342,8 +342,7 @@ pub fn translations(json: &str) {
         capabilities::of_client(json).map(|text| text.into_owned()),
         capabilities::of_servers([json, json]),
         uris::in_item(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
-        uris::in_updated(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
-        uris::in_completion(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
+        uris::in_error(json, &|_: &str| Some("x".to_owned())).map(|text| text.into_owned()),
     ];
     for text in given.into_iter().flatten().filter(|text| !text.is_empty()) {
         assert!(raw(&text).is_some(), "{json} became {text}");

@@ -15,7 +15,7 @@ use moka::future::Cache;
 use toolgate_client::Transport;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::quote;
-use toolgate_mcp::translate::results;
+use toolgate_mcp::translate::{results, tasks};
 use toolgate_mcp::views::Page;
 
 use super::errors::FetchError;
@@ -225,7 +225,11 @@ impl Lists {
             true => self.pages(kind, upstream, lane, deadline).await?,
             false => Pages::default(),
         };
-        let listed = Listed { wants_headers: is_modern && is_http, keep_for: keep_for.filter(|_| is_modern) };
+        let listed = Listed {
+            wants_headers: is_modern && is_http,
+            runs_tasks: !is_modern && tasks::are_served(facts.capabilities.get()),
+            keep_for: keep_for.filter(|_| is_modern),
+        };
         Ok(Arc::new(ServerList::build(kind, &upstream.settings, &self.separator, &items, listed)))
     }
 

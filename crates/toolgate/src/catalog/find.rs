@@ -22,6 +22,8 @@ pub(super) struct Found {
     pub(super) may_repeat: bool,
     /// Its arguments that go to the server in headers too, if there are any.
     pub(super) param_headers: Option<Arc<ParamHeaders>>,
+    /// It only runs as a task of 2025-11-25.
+    pub(super) as_task: bool,
 }
 
 /// A list that was asked for, and whose.
@@ -231,7 +233,13 @@ impl Catalog {
 
 impl Found {
     pub(super) fn new(upstream: &Arc<Upstream>, own_name: &str) -> Self {
-        Self { upstream: Arc::clone(upstream), own_name: own_name.to_owned(), may_repeat: false, param_headers: None }
+        Self {
+            upstream: Arc::clone(upstream),
+            own_name: own_name.to_owned(),
+            may_repeat: false,
+            param_headers: None,
+            as_task: false,
+        }
     }
 
     fn entry(upstream: &Arc<Upstream>, entry: &Entry) -> Self {
@@ -240,6 +248,7 @@ impl Found {
             own_name: entry.name.to_string(),
             may_repeat: entry.may_repeat,
             param_headers: entry.param_headers.clone(),
+            as_task: entry.as_task,
         }
     }
 }

@@ -9,6 +9,7 @@ use toolgate_mcp::edit::Edit;
 use toolgate_mcp::headers::ParamHeaders;
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::method;
+use toolgate_mcp::translate::tasks;
 use toolgate_mcp::views::{Hints, Item};
 
 use super::rules::{self, Verdict};
@@ -102,6 +103,8 @@ pub(super) struct Entry {
     pub(super) may_repeat: bool,
     /// A tool's arguments that go to a modern server in headers too, if there are any.
     pub(super) param_headers: Option<Arc<ParamHeaders>>,
+    /// A tool that only runs as a task of 2025-11-25.
+    pub(super) as_task: bool,
 }
 
 /// What is known of the server that listed, beside its settings.
@@ -109,6 +112,8 @@ pub(super) struct Entry {
 pub(super) struct Listed {
     /// It speaks revision 2026-07-28 over HTTP, where arguments may have to be repeated in headers.
     pub(super) wants_headers: bool,
+    /// It speaks revision 2025-11-25 and runs calls as tasks.
+    pub(super) runs_tasks: bool,
     /// How long the list may be kept, if the server says so.
     pub(super) keep_for: Option<Duration>,
 }
@@ -133,7 +138,7 @@ impl ServerList {
         };
         for raw in items {
             let item = Item::read(raw, kind.field()).ok();
-            let entry = item.and_then(|item| list.entry(kind, server, separator, &item, listed.wants_headers));
+            let entry = item.and_then(|item| list.entry(kind, server, separator, &item, listed));
             if let Some(entry) = entry
                 && !list.push(kind, entry)
             {
@@ -150,32 +155,37 @@ impl ServerList {
         server: &ServerSettings,
         separator: &str,
         item: &Item<'_>,
-        wants_headers: bool,
+        listed: Listed,
     ) -> Option<Entry> {
         let name: Box<str> = item.name.as_deref()?.into();
         let uri: Option<Box<str>> = item.uri.as_deref().map(Into::into);
         if kind != Kind::Tools {
             let raw = item.raw.into();
-            return Some(Entry { raw, name, uri, display_name: None, may_repeat: true, param_headers: None });
+            let (display_name, param_headers) = (None, None);
+            return Some(Entry { raw, name, uri, display_name, may_repeat: true, param_headers, as_task: false });
         }
         if rules::verdict(server, separator, &name) == Verdict::Withheld {
             self.withheld.insert(name);
             return None;
         }
-        let raw = rules::apply_overrides(server, &name, item);
+        let mut raw = rules::apply_overrides(server, &name, item);
+        let as_task = listed.runs_tasks && tasks::is_required(&raw);
+        if as_task && let Ok(Cow::Owned(plain)) = tasks::without_support(&raw) {
+            raw = Cow::Owned(plain);
+        }
         let display_name = server.tools.display_names.get(&*name).map(|shown| shown.as_str().into());
         let hints = item.annotations.map(Hints::read).unwrap_or_default();
         let may_repeat = hints.read_only || hints.idempotent;
         // Clients of 2026-07-28 repeat what is marked, whichever revision the server is of.
         let param_headers = match item.input_schema.map(ParamHeaders::read) {
-            Some(Err(why)) if wants_headers => {
+            Some(Err(why)) if listed.wants_headers => {
                 tracing::warn!(server.name = %server.prefix, tool = &*name, "a tool was left out: {why}");
                 return None;
             }
             Some(Ok(headers)) if !headers.is_empty() => Some(Arc::new(headers)),
             _ => None,
         };
-        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat, param_headers })
+        Some(Entry { raw: raw.into(), name, uri, display_name, may_repeat, param_headers, as_task })
     }
 
     /// Adds an item, unless it cannot be told apart on the wire from one that is there.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -142,18 +143,32 @@ pub(super) struct Merged {
     sources: Vec<(Arc<Upstream>, Arc<ServerList>)>,
     by_name: HashMap<String, Origin>,
     by_uri: HashMap<String, Origin>,
+    /// The first source with a tool of this user interface.
+    interfaces: HashMap<String, usize>,
+    /// Something is listed under another URI than its server's.
+    renames: bool,
     pages: Vec<Bytes>,
     version: u64,
     meta: Bytes,
 }
 
-pub(super) struct MergedCache(Cache<Vec<usize>, Arc<Merged>>);
+pub(super) struct MergedCache {
+    kept: Cache<Vec<usize>, Arc<Merged>>,
+    /// Some list renamed a resource.
+    has_renamed: AtomicBool,
+}
 
 impl MergedCache {
     /// Keeps what was asked for within `idle`; older ones are of lists that are not kept any more.
     pub(super) fn new(idle: Duration) -> Self {
         let weigh = |_: &Vec<usize>, merged: &Arc<Merged>| u32::try_from(merged.bytes()).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).time_to_idle(idle).build())
+        let kept = Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).time_to_idle(idle).build();
+        Self { kept, has_renamed: AtomicBool::new(false) }
+    }
+
+    /// Whether any list that was merged so far gave a resource another URI than its server's.
+    pub(super) fn has_renamed(&self) -> bool {
+        self.has_renamed.load(Ordering::Relaxed)
     }
 
     /// The merged form of `sources`, from the cache when exactly these lists were merged before.
@@ -166,7 +181,13 @@ impl MergedCache {
         // A list is told by its address: the merged value holds it, so no other can take that address meanwhile.
         let mut key: Vec<usize> = sources.iter().map(|(_, list)| Arc::as_ptr(list) as usize).collect();
         key.push(kind as usize);
-        self.0.get_with(key, || Arc::new(Merged::new(kind, naming, sources)))
+        self.kept.get_with(key, || {
+            let merged = Merged::new(kind, naming, sources);
+            if merged.renames {
+                self.has_renamed.store(true, Ordering::Relaxed);
+            }
+            Arc::new(merged)
+        })
     }
 }
 
@@ -177,6 +198,8 @@ impl Merged {
         Self {
             by_name: index.by_name,
             by_uri: index.by_uri,
+            interfaces: index.interfaces,
+            renames: index.renames,
             version: version_of(&index.texts),
             pages: index.texts.chunks(ITEMS_PER_PAGE).map(|page| Bytes::from(page.join(","))).collect(),
             meta: meta(kind, &outcomes),
@@ -232,6 +255,26 @@ impl Merged {
         self.by_uri.get(uri).map(|origin| self.entry(*origin))
     }
 
+    /// The URI under which `upstream`'s `own` is listed, if that is another.
+    pub(super) fn other_uri(&self, upstream: &Arc<Upstream>, own: &str) -> Option<String> {
+        let listed = prefixed_uri(&upstream.settings, own);
+        let (owner, entry) = self.by_uri(&listed)?;
+        (Arc::ptr_eq(owner, upstream) && entry.uri.as_deref() == Some(own)).then_some(listed)
+    }
+
+    /// The same of the user interface of a tool.
+    pub(super) fn other_interface(&self, upstream: &Arc<Upstream>, own: &str) -> Option<String> {
+        let (owner, _) = &self.sources[*self.interfaces.get(own)?];
+        (!Arc::ptr_eq(owner, upstream)).then(|| prefixed_uri(&upstream.settings, own))
+    }
+
+    /// The URIs of `upstream`'s own that are listed under others.
+    pub(super) fn renamed_of<'m>(&'m self, upstream: &'m Arc<Upstream>) -> impl Iterator<Item = &'m str> {
+        let lists = self.sources.iter().filter(|(owner, _)| self.renames && Arc::ptr_eq(owner, upstream));
+        let own = lists.flat_map(|(_, list)| list.entries()).filter_map(|entry| entry.uri.as_deref());
+        own.filter(|own| self.other_uri(upstream, own).is_some())
+    }
+
     fn entry(&self, origin: Origin) -> (&Arc<Upstream>, &Entry) {
         let (upstream, list) = &self.sources[origin.source];
         (upstream, &list.entries()[origin.entry])
@@ -258,6 +301,7 @@ struct Index {
     texts: Vec<String>,
     /// The first source with a tool of this user interface.
     interfaces: HashMap<String, usize>,
+    renames: bool,
 }
 
 impl Index {
@@ -296,9 +340,11 @@ impl Index {
     fn with_own_interface(&mut self, server: &ServerSettings, source: usize, tool: &str) -> Option<String> {
         // Most tools have none, and need not be read once more.
         memchr::memmem::find(tool.as_bytes(), b"esourceUri")?;
-        let owners = RefCell::new(&mut self.interfaces);
+        let owners = RefCell::new((&mut self.interfaces, &mut self.renames));
         let map = |uri: &str| {
-            let owner = *owners.borrow_mut().entry(uri.to_owned()).or_insert(source);
+            let (owners, renames) = &mut *owners.borrow_mut();
+            let owner = *owners.entry(uri.to_owned()).or_insert(source);
+            **renames |= owner != source;
             (owner != source).then(|| prefixed_uri(server, uri))
         };
         uris::in_item(tool, &map).ok().map(Cow::into_owned)
@@ -326,6 +372,7 @@ impl Index {
     fn add_located(&mut self, kind: Kind, server: &ServerSettings, entry: &Entry, name: &str, origin: Origin) {
         let own = entry.uri.as_deref().unwrap_or_default();
         let other = self.by_uri.contains_key(own).then(|| prefixed_uri(server, own));
+        self.renames |= other.is_some();
         self.texts.push(entry.listed_as(kind, name, other.as_deref()).into_owned());
         self.by_uri.insert(other.unwrap_or_else(|| own.to_owned()), origin);
     }

@@ -1,14 +1,13 @@
 //! What callers do with the catalog: list, call, get, read, complete, and learn what is on offer.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use serde_json::value::RawValue;
 use toolgate_client::{Answer, AnswerOutcome};
-use toolgate_mcp::edit::{Edit, Fields};
-use toolgate_mcp::jsonrpc::{self, Id, quote};
+use toolgate_mcp::edit::Edit;
+use toolgate_mcp::jsonrpc::{self, quote};
 use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::{Completion, Located, Named, Reference};
 use toolgate_mcp::word::Word;
@@ -23,7 +22,7 @@ use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
 use super::{Catalog, Scope, Visit, repeats, rules};
 use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, Form, Reply, Upstream, UpstreamError};
+use crate::upstream::{Ask, Form, Upstream, UpstreamError};
 
 /// One server's tools.
 pub struct ToolsOfServer {
@@ -48,6 +47,23 @@ pub struct Called {
     pub upstream_took: Duration,
 }
 
+/// How a request is sent, beside what it says.
+#[derive(Default)]
+pub(super) struct How {
+    /// Sending it twice does no harm.
+    may_repeat: bool,
+    /// The tool only runs as a task of 2025-11-25.
+    as_task: bool,
+    /// Headers of its own.
+    headers: Option<HeaderMap>,
+}
+
+impl How {
+    pub(super) fn repeatable() -> Self {
+        Self { may_repeat: true, ..Self::default() }
+    }
+}
+
 const IS_ERROR: Word = Word::new("\"isError\"");
 
 /// Whether a tool was called and says that it failed (`isError`). Most do not have the word with that value, and are not parsed.
@@ -62,60 +78,6 @@ pub fn is_tool_error(answer: &Answer) -> bool {
         value.is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
     };
     IS_ERROR.ends(result).any(is_true) && std::str::from_utf8(result).is_ok_and(views::is_error)
-}
-
-/// An answer to `resources/read`.
-pub enum Read<F = Reply> {
-    /// What the server said, with the URI that the client knows.
-    Known(F),
-    /// What the server said under a URI of its own.
-    Renamed {
-        /// What it said.
-        answer: Answer,
-        /// Its own URI.
-        own: String,
-        /// The URI that the client knows.
-        listed: String,
-    },
-}
-
-impl<F: Form> Read<F> {
-    fn is_result(&self) -> bool {
-        match self {
-            Self::Known(reply) => reply.is_result(),
-            Self::Renamed { answer, .. } => answer.is_result(),
-        }
-    }
-}
-
-impl Read {
-    /// `answer` as the client is to see it: its id, and `listed` in place of `own`.
-    #[must_use]
-    pub fn renamed(answer: &Answer, own: &str, listed: &str, id: &Id) -> Vec<u8> {
-        match answer.outcome() {
-            AnswerOutcome::Result(result) => jsonrpc::result(id, &with_uri(result, own, listed)),
-            AnswerOutcome::Error(_) => answer.with_id(id),
-        }
-    }
-}
-
-/// `result` of a read with `listed` in place of `own` as the URI of its contents.
-#[must_use]
-pub fn with_uri<'r>(result: &'r str, own: &str, listed: &str) -> Cow<'r, str> {
-    let mut edit = Edit::new(result);
-    let contents: Vec<&RawValue> = Fields::read(result)
-        .ok()
-        .and_then(|fields| serde_json::from_str(fields.get("contents")?.get()).ok())
-        .unwrap_or_default();
-    for content in contents {
-        let uri = Fields::read(content.get()).ok().and_then(|fields| fields.get("uri"));
-        if let Some(uri) = uri
-            && jsonrpc::string(uri).as_deref() == Some(own)
-        {
-            edit.replace(uri.get(), quote(listed));
-        }
-    }
-    edit.finish()
 }
 
 impl Catalog {
@@ -208,8 +170,9 @@ impl Catalog {
         }
         let may_repeat = method != method::TOOLS_CALL || found.may_repeat;
         let headers = (!headers.is_empty()).then_some(headers);
+        let how = How { may_repeat, as_task: found.as_task, headers };
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish(), may_repeat, headers).await?;
+        let answer = self.send(visit, &found.upstream, method, &edit.finish(), how).await?;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
@@ -220,11 +183,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::call_tool`].
-    pub async fn read_resource<F: Form>(
-        &self,
-        visit: Visit<'_>,
-        params: Option<&RawValue>,
-    ) -> Result<Read<F>, CallError> {
+    pub async fn read_resource<F: Form>(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<F, CallError> {
         let read = Located::read(params)?;
         let text = params.map(RawValue::get).unwrap_or("{}");
         let owners = match self.owners(visit, &read.uri).await? {
@@ -235,15 +194,14 @@ impl Catalog {
         let mut first = None;
         for owner in owners {
             let answered = if read.uri == owner.own_name {
-                let reply = self.send(visit, &owner.upstream, method::RESOURCES_READ, text, true, None).await;
-                reply.map(Read::Known)
+                self.send(visit, &owner.upstream, method::RESOURCES_READ, text, How::repeatable()).await
             } else {
                 let mut edit = Edit::new(text);
                 edit.replace(read.uri_text, quote(&owner.own_name));
-                let answer =
-                    self.send(visit, &owner.upstream, method::RESOURCES_READ, &edit.finish(), true, None).await;
-                let (own, listed) = (owner.own_name.clone(), read.uri.to_string());
-                answer.map(|answer| Read::Renamed { answer, own, listed })
+                let asked = edit.finish();
+                // In a box, since it is rare and every read would carry its size.
+                let read = self.read_renamed(visit, &owner.upstream, &asked, &owner.own_name, &read.uri);
+                Box::pin(read).await.map(F::from)
             };
             match answered {
                 Ok(answer) if answer.is_result() => return Ok(answer),
@@ -274,7 +232,7 @@ impl Catalog {
         if **asked != *found.own_name {
             edit.replace(wire, quote(&found.own_name));
         }
-        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), true, None).await
+        self.send(visit, &found.upstream, method::COMPLETION_COMPLETE, &edit.finish(), How::repeatable()).await
     }
 
     async fn send<F: Form>(
@@ -283,15 +241,31 @@ impl Catalog {
         upstream: &Arc<Upstream>,
         method: &str,
         params: &str,
-        may_repeat: bool,
-        headers: Option<HeaderMap>,
+        how: How,
     ) -> Result<F, CallError> {
+        if self.merged.has_renamed() {
+            // In a box, since it is rare and every request would carry its size.
+            return Box::pin(self.send_renaming(visit, upstream, method, params, how)).await.map(F::from);
+        }
+        self.send_plainly(visit, upstream, method, params, how).await
+    }
+
+    pub(super) async fn send_plainly<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        upstream: &Arc<Upstream>,
+        method: &str,
+        params: &str,
+        how: How,
+    ) -> Result<F, CallError> {
+        let How { may_repeat, as_task, headers } = how;
         let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
         // What is asked on the client's own connection meanwhile is about this call.
         let _overhearing = visit.alone.and_then(|_| upstream.overhear(&lane));
         let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
         let (hears, rounds) = (visit.hears, visit.rounds);
-        let ask = Ask { hears, rounds, may_repeat, headers: headers.as_ref(), ..Ask::new(method, None, timeout) };
+        let headers_of = headers.as_ref();
+        let ask = Ask { hears, rounds, may_repeat, as_task, headers: headers_of, ..Ask::new(method, None, timeout) };
         if !visit.span.is_on() {
             return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
@@ -319,7 +293,7 @@ impl Catalog {
         params: &str,
     ) -> Result<Option<Answer>, CallError> {
         match visit.servers().iter().find(|upstream| upstream.settings.name == server) {
-            Some(upstream) => self.send(visit, upstream, method, params, false, None).await.map(Some),
+            Some(upstream) => self.send(visit, upstream, method, params, How::default()).await.map(Some),
             None => Ok(None),
         }
     }

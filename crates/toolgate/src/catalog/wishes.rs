@@ -1,8 +1,11 @@
 //! What clients want of servers beyond single requests, over all servers in scope.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
-use toolgate_client::Answer;
+use toolgate_client::{Answer, Events};
 use toolgate_mcp::views::Located;
 
 use super::errors::CallError;
@@ -10,7 +13,7 @@ use super::find::Found;
 use super::list::Kind;
 use super::owners::Owners;
 use super::{Catalog, Visit};
-use crate::upstream::{Lane, UpstreamError};
+use crate::upstream::{Lane, TaskWatch, UpstreamError};
 
 impl Catalog {
     /// Has the visit's client told when a resource changes, under the URI that it knows.
@@ -19,9 +22,9 @@ impl Catalog {
     /// As [`Catalog::call_tool`]. `None` when the server had nothing to say: it was asked already.
     pub async fn subscribe(&self, visit: Visit<'_>, params: Option<&RawValue>) -> Result<Option<Answer>, CallError> {
         let wanted = self.located(visit, params).await?;
-        let Resource { owner, lane, prefix } = &wanted;
+        let Resource { owner, lane, listed } = &wanted;
         let timeout = self.call_timeout(&owner.upstream);
-        Ok(owner.upstream.subscribe(lane, &owner.own_name, prefix, timeout).await?)
+        Ok(owner.upstream.subscribe(lane, &owner.own_name, listed, timeout).await?)
     }
 
     /// Undoes [`Catalog::subscribe`].
@@ -33,6 +36,26 @@ impl Catalog {
         let Resource { owner, lane, .. } = &wanted;
         let timeout = self.call_timeout(&owner.upstream);
         Ok(owner.upstream.unsubscribe(lane, &owner.own_name, timeout).await?)
+    }
+
+    /// Has `hears` told how tasks stand that `server`, a configured name, runs for the visit's caller and calls `ids`;
+    /// gives those of which it will tell. `None` when there are none, or the server is not in scope.
+    ///
+    /// # Errors
+    /// As [`Catalog::call_tool`].
+    pub async fn watch_tasks(
+        &self,
+        visit: Visit<'_>,
+        server: &str,
+        ids: Vec<String>,
+        hears: Arc<dyn Events>,
+        timeout: Duration,
+    ) -> Result<Option<(Vec<String>, TaskWatch)>, CallError> {
+        let in_scope = visit.servers().iter().find(|upstream| upstream.settings.name == server);
+        let Some(upstream) = in_scope else { return Ok(None) };
+        let lane = upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
+        let hears = self.renaming(visit, upstream, hears).await;
+        Ok(upstream.watch_tasks(lane, ids, hears, timeout).await?)
     }
 
     /// Has the servers that are connected log as the visit's client wants; the others learn it when they are.
@@ -74,14 +97,13 @@ impl Catalog {
         };
         let owner = owner.ok_or_else(|| super::operations::unknown(Kind::Resources, &wanted.uri))?;
         let lane = owner.upstream.lane(visit.caller, visit.client).map_err(UpstreamError::from)?;
-        let prefix = wanted.uri.strip_suffix(&owner.own_name).unwrap_or_default().to_owned();
-        Ok(Resource { owner, lane, prefix })
+        Ok(Resource { owner, lane, listed: wanted.uri.into_owned() })
     }
 }
 
 struct Resource {
     owner: Found,
     lane: Lane,
-    /// What stands before the server's own URI in the client's.
-    prefix: String,
+    /// The URI that the client knows.
+    listed: String,
 }

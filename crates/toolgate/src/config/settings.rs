@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue};
 use indexmap::IndexMap;
 use secrecy::SecretString;
 use serde_json::value::RawValue;
+use toolgate_mcp::method;
 use toolgate_mcp::version::Revision;
 use url::Url;
 
@@ -64,6 +65,14 @@ pub struct General {
     pub allowed_origins: AllowedOrigins,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
+}
+
+impl General {
+    /// Whether clients of a revision that begins with `initialize` are served.
+    #[must_use]
+    pub fn has_handshake(&self) -> bool {
+        self.advertised_versions.first().is_none_or(|oldest| oldest.has_handshake())
+    }
 }
 
 /// Where the master key comes from.
@@ -250,6 +259,12 @@ pub struct ServerSettings {
     pub allow_all_keys: bool,
     /// `timeout`.
     pub timeout: Option<Duration>,
+    /// `protocol_version`: the only revision to speak with it. `None`: found out.
+    pub revision: Option<Revision>,
+    /// `allow_sampling`. Default true: clients that can be asked are told to be.
+    pub allow_sampling: bool,
+    /// `allow_elicitation`, of forms and URLs. Default true.
+    pub allow_elicitation: bool,
     /// `max_concurrent_requests`.
     pub max_concurrent_requests: Option<std::num::NonZeroUsize>,
     /// `ssl_verify` of the entry, or the general one.
@@ -259,6 +274,16 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// The key by which the server may not ask clients for this, if there is one.
+    #[must_use]
+    pub fn forbids(&self, asked: &str) -> Option<&'static str> {
+        match asked {
+            method::SAMPLING_CREATE_MESSAGE if !self.allow_sampling => Some("allow_sampling"),
+            method::ELICITATION_CREATE if !self.allow_elicitation => Some("allow_elicitation"),
+            _ => None,
+        }
+    }
+
     /// Every name under which this server may be addressed or its tools prefixed: alias, name, ids, prefix.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let ids = std::iter::once(&self.id).chain(&self.other_ids).map(|id| &*id.0);

@@ -22,7 +22,7 @@ use super::outlet::Outlet;
 use super::reply::Message;
 use super::session::ClientSession;
 use crate::auth::Caller;
-use crate::catalog::{CallError, Called, Kind, Read, Scope, Visit, is_tool_error};
+use crate::catalog::{CallError, Called, Kind, Scope, Visit, is_tool_error};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
@@ -202,7 +202,9 @@ impl Exchange {
             method::RESOURCES_LIST => self.list(Kind::Resources, visit, id, params).await,
             method::RESOURCES_TEMPLATES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Templates, id)),
             method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, visit, id, params).await,
-            method::RESOURCES_READ if !disabled.resources => self.read(visit, id, params).await,
+            method::RESOURCES_READ if !disabled.resources => {
+                Ended::of_call(id, catalog.read_resource(visit, params).await)
+            }
             method::RESOURCES_SUBSCRIBE if !disabled.resources => {
                 Ended::of_told(id, catalog.subscribe(visit, params).await)
             }
@@ -255,16 +257,6 @@ impl Exchange {
         match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params, Dress::default()).await {
             Ok(message) => Ended::ok(message),
             Err(error) => Ended::error(id, &face::list_error(&error)),
-        }
-    }
-
-    async fn read(&self, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
-        match self.snapshot.catalog.read_resource(visit, params).await {
-            Ok(Read::Known(reply)) => Ended::of_call(id, Ok(reply)),
-            Ok(Read::Renamed { answer, own, listed }) => {
-                Ended::of_answer(&answer, Read::renamed(&answer, &own, &listed, id).into())
-            }
-            Err(error) => Ended::error(id, &face::call_error(&error)),
         }
     }
 

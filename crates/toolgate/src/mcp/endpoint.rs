@@ -73,7 +73,7 @@ async fn take(
     let told = scope.as_ref().map_or_else(|_| HeaderMap::new(), |scope| debug_headers(&caller, scope));
     let accepts = Accepts::of(&parts.headers);
     let trace_headers = trace_headers(&gateway, &parts.headers);
-    if modern::is_ours(version.as_deref(), &body) {
+    if modern::is_ours(version.as_deref(), &body) || !snapshot.settings.general.has_handshake() {
         let headers = parts.headers;
         let arrived =
             modern::Arrived { gateway, snapshot, caller, selection, scope, headers, version, trace_headers, body };

@@ -1,22 +1,27 @@
 //! The answer to `initialize`: which revision, what is on offer, how to use it.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use toolgate_mcp::jsonrpc::quote;
+use toolgate_mcp::translate::capabilities::of_server;
 use toolgate_mcp::version::Revision;
 
 use crate::catalog::Offer;
 use crate::config::Settings;
 use crate::upstream::Upstream;
 
-/// The result. `the_one` is the server, when the path names exactly one.
+/// The result. `the_one` is the server, when the path names exactly one. What is offered to clients of 2026-07-28 alone
+/// is left out.
 pub(super) fn result(settings: &Settings, revision: Revision, offer: &Offer, the_one: Option<&Upstream>) -> String {
     let name = the_one.map_or(settings.identity.name.as_str(), |only| only.settings.prefix.as_str());
+    let capabilities = capabilities(offer);
     let instructions =
         instructions(offer).map_or_else(String::new, |text| format!(r#","instructions":{}"#, quote(&text)));
     format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{{"name":{},"version":"{}"}}{instructions}}}"#,
         revision.name(),
-        capabilities(offer),
+        of_server(&capabilities).unwrap_or(Cow::Borrowed("{}")),
         quote(name),
         env!("CARGO_PKG_VERSION"),
     )

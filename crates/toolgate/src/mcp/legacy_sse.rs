@@ -49,6 +49,9 @@ impl Drop for OpenStream {
 /// `GET /sse`: opens the stream.
 pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri, headers: HeaderMap) -> Response {
     let Admitted { caller, snapshot } = admitted;
+    if !snapshot.settings.general.has_handshake() {
+        return Refusal::NoSessions.into_response();
+    }
     let selection = Selection::of_headers(&headers);
     let scope = match selection.scope(&snapshot) {
         Ok(scope) => scope,

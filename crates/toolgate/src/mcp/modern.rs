@@ -51,7 +51,7 @@ pub(super) fn is_named(version: Option<&str>) -> bool {
     version.and_then(Revision::parse).is_some_and(|revision| !revision.has_handshake())
 }
 
-/// Whether a POST is for this face: its body says a revision in `_meta`, or its header names one whose bodies do.
+/// Whether a POST is for this face whatever else is offered: its body says a revision in `_meta`, or its header names one whose bodies do.
 ///
 /// The version in the header is `None` when there is none. `initialize` without a revision in `_meta` is the older
 /// face's, whatever its header says.
@@ -132,17 +132,20 @@ impl Arrived {
             meta_version: asked.as_deref(),
             content: Content::Request(&request.method),
         });
-        let unsupported = || Refusal::Version {
-            requested: asked.clone().unwrap_or_default(),
-            supported: offered.iter().map(|revision| revision.name()).collect(),
-        };
+        let supported = offered.iter().map(|revision| revision.name()).collect();
         match decision {
             Decision::Modern(revision) if offered.contains(&revision) => Ok(()),
-            Decision::Modern(_) | Decision::Refused(rules::Refusal::UnsupportedVersion { .. }) => Err(unsupported()),
-            Decision::Refused(refusal) => Err(Refusal::Era(refusal)),
-            Decision::Initialize | Decision::InSession(_) | Decision::Sessionless(_) => {
-                Err(Refusal::Era(rules::Refusal::MissingMeta))
+            Decision::Modern(_) | Decision::Refused(rules::Refusal::UnsupportedVersion { .. }) => {
+                Err(Refusal::Version { requested: asked.unwrap_or_default(), supported })
             }
+            Decision::Refused(refusal) => Err(Refusal::Era(refusal)),
+            // It comes here only where no revision is offered that has it.
+            Decision::Initialize => {
+                let requested =
+                    views::Initialize::read(request.params).map(|asked| asked.protocol_version.into_owned());
+                Err(Refusal::Version { requested: requested.unwrap_or_default(), supported })
+            }
+            Decision::InSession(_) | Decision::Sessionless(_) => Err(Refusal::Era(rules::Refusal::MissingMeta)),
         }
     }
 }

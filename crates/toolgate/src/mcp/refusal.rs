@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     ScopeRequired,
     /// GET or DELETE without a session.
     SessionRequired,
+    /// HTTP+SSE, where no revision is offered that has it.
+    NoSessions,
     /// GET by a client that takes no streams.
     NotAStream,
     /// The session is not there.
@@ -82,6 +84,11 @@ impl IntoResponse for Refusal {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 response
             }
+            Self::NoSessions => detail(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "HTTP+SSE is not offered here: `mcp_advertised_versions` has no revision with `initialize`",
+            ),
             Self::NotAStream => detail(
                 StatusCode::NOT_ACCEPTABLE,
                 "not_acceptable",

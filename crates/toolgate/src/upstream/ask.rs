@@ -44,6 +44,8 @@ pub struct Ask<'a> {
     pub rounds: Rounds,
     /// Running it twice does no harm: the tool says that it only reads or is idempotent.
     pub may_repeat: bool,
+    /// The tool that it calls only runs as a task of 2025-11-25, whose result is waited for.
+    pub as_task: bool,
 }
 
 /// What becomes of an answer in which a modern server asks for the client's input.
@@ -61,7 +63,16 @@ impl<'a> Ask<'a> {
     /// A request that nobody hears of but by its answer.
     #[must_use]
     pub fn new(method: &'a str, params: Option<&'a str>, timeout: Duration) -> Self {
-        Self { method, params, timeout, headers: None, hears: None, rounds: Rounds::Pass, may_repeat: false }
+        Self {
+            method,
+            params,
+            timeout,
+            headers: None,
+            hears: None,
+            rounds: Rounds::Pass,
+            may_repeat: false,
+            as_task: false,
+        }
     }
 
     /// Whether sending it twice does no harm.
@@ -235,6 +246,7 @@ fn only_reads(method: &str) -> bool {
             | method::PROMPTS_GET
             | method::RESOURCES_READ
             | method::COMPLETION_COMPLETE
+            | method::TASKS_RESULT
             | method::LOGGING_SET_LEVEL
             | method::RESOURCES_SUBSCRIBE
             | method::RESOURCES_UNSUBSCRIBE

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::value::RawValue;
 use toolgate_client::{ClientFacts, Events};
-use toolgate_mcp::edit::Fields;
+use toolgate_mcp::edit::{self, Fields};
 use toolgate_mcp::method;
 use toolgate_mcp::session::ClientCapabilities;
 use toolgate_mcp::translate::capabilities;
@@ -39,6 +39,8 @@ pub struct Capabilities {
     digest: [u8; 16],
     /// They came with a request, so that a modern server is told all of them.
     with_request: bool,
+    /// The same for servers that may not ask for all of it: without sampling, without elicitation, without both.
+    narrowed: [OnceLock<Arc<Capabilities>>; 3],
     /// As they are declared with each request to a modern server.
     of_requests: OnceLock<Arc<ClientFacts>>,
 }
@@ -51,6 +53,7 @@ static NONE: LazyLock<Arc<Capabilities>> = LazyLock::new(|| {
         flags: ClientCapabilities::default(),
         digest: [0; 16],
         with_request: false,
+        narrowed: Default::default(),
         of_requests: OnceLock::new(),
     })
 });
@@ -117,7 +120,30 @@ impl Capabilities {
         };
         let mut short = [0; 16];
         short.copy_from_slice(&digest(&SHA256, raw.get().as_bytes()).as_ref()[..16]);
-        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short, with_request, of_requests: OnceLock::new() }))
+        let (narrowed, of_requests) = (Default::default(), OnceLock::new());
+        Ok(Arc::new(Self { raw: raw.to_owned(), flags, digest: short, with_request, narrowed, of_requests }))
+    }
+
+    /// What of these a server is told that may ask for so much.
+    pub(super) fn narrowed(self: &Arc<Self>, sampling: bool, elicitation: bool) -> Arc<Self> {
+        let flags = self.flags;
+        let without_sampling = !sampling && flags.sampling;
+        let without_elicitation = !elicitation && (flags.elicitation_form || flags.elicitation_url);
+        let (at, left_out): (usize, &[&str]) = match (without_sampling, without_elicitation) {
+            (false, false) => return Arc::clone(self),
+            (true, false) => (0, &["sampling"]),
+            (false, true) => (1, &["elicitation"]),
+            (true, true) => (2, &["sampling", "elicitation"]),
+        };
+        let narrow = || {
+            let mut kept = self.raw.get().to_owned();
+            for key in left_out {
+                kept = edit::remove_field(&kept, key).ok()?;
+            }
+            let kept = RawValue::from_string(kept).ok()?;
+            Self::read_as(Some(&kept), self.with_request).ok()
+        };
+        Arc::clone(self.narrowed[at].get_or_init(|| narrow().unwrap_or_else(Self::none)))
     }
 
     /// The capabilities of which only the flags are known.
@@ -203,6 +229,27 @@ mod tests {
             assert_eq!(methods.map(|method| capabilities.allow(method)), allowed, "{json}");
         }
         assert_eq!(Capabilities::read(None).unwrap().digest(), [0; 16]);
+    }
+
+    #[test]
+    fn a_server_is_told_only_of_what_it_may_ask_for() {
+        let json = r#"{"roots":{}, "sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"x":1.50}"#;
+        let all = Capabilities::read(Some(serde_json::from_str(json).unwrap())).unwrap();
+        let cases = [
+            ((true, true), json),
+            ((false, true), r#"{"roots":{}, "elicitation":{"form":{},"url":{}},"x":1.50}"#),
+            ((true, false), r#"{"roots":{}, "sampling":{"tools":{}},"x":1.50}"#),
+            ((false, false), r#"{"roots":{}, "x":1.50}"#),
+        ];
+        for ((sampling, elicitation), expected) in cases {
+            let told = all.narrowed(sampling, elicitation);
+            let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+            assert_eq!(value(told.raw().get()), value(expected));
+            let may_ask = ["sampling/createMessage", "elicitation/create"].map(|method| told.allow(method));
+            assert_eq!(may_ask, [sampling, elicitation]);
+        }
+        let roots = Capabilities::read(Some(serde_json::from_str(r#"{"roots":{}}"#).unwrap())).unwrap();
+        assert!(std::sync::Arc::ptr_eq(&roots, &roots.narrowed(false, false)), "there is nothing to leave out");
     }
 
     #[test]

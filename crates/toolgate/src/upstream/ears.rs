@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use toolgate_client::{Events, Question};
+use toolgate_mcp::jsonrpc::{ErrorObject, code};
 use toolgate_mcp::method;
 use toolgate_mcp::translate::subscriptions;
 
@@ -213,6 +214,16 @@ impl Ears {
         owner
     }
 
+    /// Nobody can be asked this. Dropping the question refuses it, unless there is more to say.
+    fn refuse(&self, question: Question) {
+        self.dropped("question_for_nobody");
+        let Some(pool) = self.pool.upgrade() else { return };
+        if let Some(key) = pool.settings.forbids(question.method()) {
+            let text = format!("`{}` is switched off for this server (`{key}: false`)", question.method());
+            question.refuse(&ErrorObject::new(code::METHOD_NOT_FOUND, text));
+        }
+    }
+
     fn dropped(&self, why: &'static str) {
         if let Some(pool) = self.pool.upgrade() {
             pool.shared.metrics.dropped_frames(&pool.settings.name, why);
@@ -238,8 +249,7 @@ impl Events for Ears {
     fn question(&self, question: Question) {
         match self.whose().filter(|_| self.offered.allow(question.method())) {
             Some(hears) => hears.question(question),
-            // Dropping it refuses it.
-            None => self.dropped("question_for_nobody"),
+            None => self.refuse(question),
         }
     }
 }
@@ -255,7 +265,7 @@ impl Events for OwnStream {
         if self.ears.offered.allow(question.method()) {
             self.hears.question(question);
         } else {
-            self.ears.dropped("question_for_nobody");
+            self.ears.refuse(question);
         }
     }
 }

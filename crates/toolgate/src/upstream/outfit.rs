@@ -28,6 +28,15 @@ impl Upstream {
     /// When the request does not hold what the server needs, or holds something that may not be sent.
     pub fn lane(&self, caller: &Caller, client: &ClientSide) -> Result<Lane, CredentialError> {
         let outfit = self.outfit(&caller.headers)?;
+        let (sampling, elicitation) = (self.settings.allow_sampling, self.settings.allow_elicitation);
+        if !(sampling && elicitation) {
+            let capabilities = client.capabilities.narrowed(sampling, elicitation);
+            return Ok(self.lane_of(outfit, caller, &ClientSide { capabilities, ..client.clone() }));
+        }
+        Ok(self.lane_of(outfit, caller, client))
+    }
+
+    fn lane_of(&self, outfit: Arc<Outfit>, caller: &Caller, client: &ClientSide) -> Lane {
         let owner = match &self.settings.transport {
             Transport::Stdio(command) => owner_of_child(command.isolation, &caller.id, client),
             // Its requests say themselves on whose behalf they are, so one connection serves all.
@@ -46,7 +55,7 @@ impl Upstream {
             fingerprint,
         };
         let lists = lists_fingerprint(fingerprint, &owner.offered);
-        Ok(Lane { fingerprint: lists, key, outfit, client: client.clone(), offered: owner.offered })
+        Lane { fingerprint: lists, key, outfit, client: client.clone(), offered: owner.offered }
     }
 
     pub(super) fn check_active(&self) -> Result<(), UpstreamError> {

@@ -149,6 +149,11 @@ impl Pool {
         self.settings.timeout.unwrap_or_else(|| self.shared.current().timeouts.call)
     }
 
+    /// Cancelled when all connections are closed for good.
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
     pub(super) fn lists_revision(&self) -> u64 {
         self.lists_revision.load(Ordering::Acquire)
     }

@@ -72,6 +72,7 @@ impl Upstream {
         hears: Option<&Arc<dyn Events>>,
     ) -> Result<Answered<'q>, UpstreamError> {
         let questions::Question { key, method, params } = question;
+        self.check_question(&method)?;
         let Some(hears) = hears.filter(|_| capabilities.allow(&method)) else {
             return Err(self.unfulfilled(format!("the client has not declared that it serves `{method}`")));
         };
@@ -103,6 +104,28 @@ impl Upstream {
         };
         let refused = || self.unfulfilled(format!("the client refused `{method}`"));
         Ok(Answered { key, result: result.ok_or_else(refused)? })
+    }
+
+    /// Refuses an answer that asks for what this server may not ask for; for clients to which answers pass as they are.
+    pub(super) fn check_questions<F: Form>(&self, answer: &F) -> Result<(), UpstreamError> {
+        if self.settings.allow_sampling && self.settings.allow_elicitation {
+            return Ok(());
+        }
+        let Some(AnswerOutcome::Result(result)) = answer.whole().map(Answer::outcome) else { return Ok(()) };
+        let Ok(Some(asked)) = edit::get_at(result, &["inputRequests"]) else { return Ok(()) };
+        let unreadable = |error: serde_json::Error| self.unfulfilled(format!("its questions cannot be read: {error}"));
+        for (_, question) in Fields::read(asked.get()).map_err(unreadable)?.iter() {
+            let method = edit::get_at(question.get(), &["method"]).map_err(unreadable)?.and_then(jsonrpc::string);
+            self.check_question(method.as_deref().unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    fn check_question(&self, method: &str) -> Result<(), UpstreamError> {
+        match self.settings.forbids(method) {
+            Some(key) => Err(self.unfulfilled(format!("`{method}` is switched off for it (`{key}: false`)"))),
+            None => Ok(()),
+        }
     }
 
     fn unfulfilled(&self, why: String) -> UpstreamError {

@@ -40,8 +40,8 @@ struct Subscription {
 struct Subscriber {
     hears: Arc<dyn Events>,
     session: Option<SessionKey>,
-    /// What stands before the server's own URI where the client sees it.
-    prefix: Box<str>,
+    /// The URI that the client knows.
+    listed: Box<str>,
 }
 
 /// A subscription that nobody wants any more, and its connection.
@@ -84,12 +84,12 @@ impl Standing {
     }
 
     /// Adds a subscriber to `uri`; says whether the server has to be asked.
-    pub(super) fn subscribe(&mut self, lane: &Lane, uri: &str, prefix: &str, hears: &Arc<dyn Events>) -> bool {
+    pub(super) fn subscribe(&mut self, lane: &Lane, uri: &str, listed: &str, hears: &Arc<dyn Events>) -> bool {
         let session = lane.client.session;
         let new = || Subscription { taken: false, by: Vec::new() };
         let subscription = self.wishes(lane).resources.entry(uri.into()).or_insert_with(new);
         subscription.by.retain(|subscriber| !is_same(&subscriber.hears, hears));
-        subscription.by.push(Subscriber { hears: Arc::clone(hears), session, prefix: prefix.into() });
+        subscription.by.push(Subscriber { hears: Arc::clone(hears), session, listed: listed.into() });
         !subscription.taken
     }
 
@@ -169,7 +169,9 @@ impl Standing {
                 if told.iter().any(|(hears, _)| is_same(hears, &subscriber.hears)) {
                     continue;
                 }
-                told.push((Arc::clone(&subscriber.hears), renamed(message, uri_text, &uri, &subscriber.prefix)));
+                let part = &uri[subscribed.len()..];
+                let listed = (subscriber.listed != *subscribed).then(|| format!("{}{part}", subscriber.listed));
+                told.push((Arc::clone(&subscriber.hears), renamed(message, uri_text, listed)));
             }
         }
         told
@@ -212,13 +214,11 @@ fn is_part(uri: &str, of: &str) -> bool {
     uri.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']) || of.ends_with('/'))
 }
 
-fn renamed(message: &Bytes, uri_text: &str, uri: &str, prefix: &str) -> Bytes {
-    if prefix.is_empty() {
-        return message.clone();
-    }
+fn renamed(message: &Bytes, uri_text: &str, listed: Option<String>) -> Bytes {
+    let Some(listed) = listed else { return message.clone() };
     let text = std::str::from_utf8(message).expect("it was parsed as JSON text");
     let mut edit = Edit::new(text);
-    edit.replace(uri_text, quote(&format!("{prefix}{uri}")));
+    edit.replace(uri_text, quote(&listed));
     Bytes::from(edit.finish().into_owned())
 }
 

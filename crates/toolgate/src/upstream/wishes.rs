@@ -30,7 +30,7 @@ impl Upstream {
     }
 
     /// Has [`ClientSide::hears`] told when the resource `uri` changes, until it says otherwise, also after the connection
-    /// was lost and opened again. Where the client knows the resource by another name, `prefix` stands before it.
+    /// was lost and opened again. The client knows the resource as `listed`.
     ///
     /// # Errors
     /// When no answer came. `None` when the server had been asked already, for another client; an answer that is an error
@@ -39,11 +39,11 @@ impl Upstream {
         &self,
         lane: &Lane,
         uri: &str,
-        prefix: &str,
+        listed: &str,
         timeout: Duration,
     ) -> Result<Option<Answer>, UpstreamError> {
         let Some(hears) = &lane.client.hears else { return Ok(None) };
-        let ask_server = self.pool.standing().subscribe(lane, uri, prefix, hears);
+        let ask_server = self.pool.standing().subscribe(lane, uri, listed, hears);
         if !ask_server {
             return Ok(None);
         }

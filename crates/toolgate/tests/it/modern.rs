@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeMcp, MODERN, Modern, Scripted, TestGateway, config, initialize, script, tool};
+use crate::support::{
+    Answer, Caller, Era, FakeMcp, Fixture, MODERN, Modern, Scripted, TestGateway, config, initialize, script, tool,
+};
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -122,6 +124,42 @@ async fn a_revision_that_is_not_offered_is_refused_with_those_that_are() {
     let answer = Modern::new(&gate.admin()).rpc("server/discover", json!({})).await;
     refused(&answer, 400, -32022);
     assert_eq!(answer.error()["data"], json!({"requested": MODERN, "supported": ["2025-11-25"]}));
+}
+
+#[tokio::test]
+async fn where_only_this_revision_is_offered_the_others_are_refused_as_its_servers_do() {
+    let gate = TestGateway::start(config().general("mcp_advertised_versions: [2026-07-28]")).await;
+    let admin = gate.admin();
+    let answer = admin.rpc("initialize", initialize("2025-11-25")).await;
+    refused(&answer, 400, -32022);
+    assert_eq!(answer.error()["data"], json!({"requested": "2025-11-25", "supported": [MODERN]}));
+    assert_eq!(answer.message()["id"], 1);
+    let fixture = Fixture::start(Era::Modern).await;
+    let direct = Caller::new(fixture.url().trim_end_matches("/mcp"));
+    let theirs = direct.rpc("initialize", initialize("2025-11-25")).await;
+    assert_eq!((theirs.error_code(), &theirs.error()["data"]), (-32022, &answer.error()["data"]));
+    refused(&admin.rpc("tools/list", json!({})).await, 400, -32602);
+    let named = admin.clone().with("mcp-protocol-version", "2025-11-25");
+    refused(&named.rpc("tools/list", json!({})).await, 400, -32602);
+    assert_eq!((admin.get_status("/mcp").await, admin.get_status("/sse").await), (405, 404));
+    Modern::new(&admin).rpc("tools/list", json!({})).await.result();
+}
+
+#[tokio::test]
+async fn what_only_this_revision_has_is_not_offered_to_those_with_a_handshake() {
+    let extensions = json!({"io.modelcontextprotocol/tasks": {}, "io.modelcontextprotocol/ui": {"a": 1}});
+    let discovered = json!({
+        "resultType": "complete", "supportedVersions": [MODERN], "ttlMs": 0, "cacheScope": "private",
+        "capabilities": {"tools": {}, "extensions": extensions},
+    });
+    let fake = script().without_sessions().on("server/discover", Scripted::Result(discovered.to_string()));
+    let fake = FakeMcp::start(fake).await;
+    let gate = TestGateway::start(config().server("jobs", fake.entry())).await;
+    let begun = gate.admin().rpc("initialize", initialize("2025-11-25")).await;
+    let offered = &begun.result()["capabilities"]["extensions"];
+    assert_eq!(offered, &json!({"io.modelcontextprotocol/ui": {"a": 1}}));
+    let answer = Modern::new(&gate.admin()).rpc("server/discover", json!({})).await;
+    assert_eq!(answer.result()["capabilities"]["extensions"], extensions);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{FakeMcp, Modern, Script, Scripted, TestGateway, config, script};
+use crate::support::{EventStream, FakeMcp, Modern, Script, Scripted, Talk, TestGateway, config, script};
+
+/// The master key of another gateway.
+const OTHER_KEY: &str = "sk-other-4e1f0a5be2d94c3f8a6b4d1e9f20c7a8";
 
 /// A server of 2026-07-28 whose tool begins a task.
 fn working() -> Script {
@@ -23,9 +26,12 @@ fn working() -> Script {
         .on("tasks/cancel", Scripted::Result(r#"{"resultType":"complete"}"#.to_owned()))
 }
 
+fn tasks() -> Value {
+    json!({"extensions": {"io.modelcontextprotocol/tasks": {}}})
+}
+
 fn knowing(gate: &TestGateway) -> Modern {
-    let tasks = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
-    Modern::new(&gate.admin()).capable(tasks)
+    Modern::new(&gate.admin()).capable(tasks())
 }
 
 #[tokio::test]
@@ -67,4 +73,98 @@ async fn a_client_that_does_not_know_tasks_is_told_so() {
     for gone in ["tasks/result", "tasks/list"] {
         assert_eq!(knowing(&gate).rpc(gone, json!({"taskId": "x"})).await.http.status, 404);
     }
+}
+
+/// The same, telling of some tasks what the test has it say.
+fn telling(own: &str, said: usize) -> Script {
+    let acknowledged = format!(
+        r#"{{"_meta":{{"io.modelcontextprotocol/subscriptionId":$id}},"notifications":{{"taskIds":["{own}"]}}}}"#
+    );
+    let mut talk = vec![Talk::tells("notifications/subscriptions/acknowledged", &acknowledged)];
+    talk.extend(std::iter::repeat_n(Talk::Said, said));
+    talk.push(Talk::Held);
+    working().on("subscriptions/listen", Scripted::Talk(talk))
+}
+
+/// What a server says of a task.
+fn stands(own: &str, status: &str) -> Value {
+    let meta = json!({"io.modelcontextprotocol/subscriptionId": "$id"});
+    let result = json!({"content": [], "other": 1});
+    let params = json!({"_meta": meta, "taskId": own, "status": status, "result": result});
+    json!({"jsonrpc": "2.0", "method": "notifications/tasks", "params": params})
+}
+
+async fn begin(client: &Modern, tool: &str) -> String {
+    let begun = client.call(tool, json!({})).await;
+    begun.result()["taskId"].as_str().expect("the call became a task").to_owned()
+}
+
+async fn watch(client: &Modern, ids: Value) -> EventStream {
+    client.open(json!("w"), "subscriptions/listen", json!({"notifications": {"taskIds": ids}})).await
+}
+
+#[tokio::test]
+async fn how_tasks_of_all_servers_stand_is_told_on_one_stream_under_the_callers_ids() {
+    let one = FakeMcp::start(telling("own-7", 3)).await;
+    let two = FakeMcp::start(telling("own-7", 1)).await;
+    let gate = TestGateway::start(config().server("one", one.entry()).server("two", two.entry())).await;
+    let client = knowing(&gate);
+    let (first, second) = (begin(&client, "one-t").await, begin(&client, "two-t").await);
+    let mut stream = watch(&client, json!([first, "own-7", second])).await;
+    let acknowledged = stream.message().await;
+    assert_eq!(acknowledged["params"]["notifications"], json!({"taskIds": [first, second]}));
+    let asked = one.only("subscriptions/listen").message;
+    assert_eq!(asked["params"]["notifications"], json!({"taskIds": ["own-7"]}));
+    let capabilities = &asked["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    assert!(capabilities["extensions"]["io.modelcontextprotocol/tasks"].is_object(), "{asked}");
+    // A task of somebody else, who has the same credential at the server.
+    one.say(&stands("own-8", "working"));
+    one.say(&json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"taskId": "own-7"}}));
+    two.say(&stands("own-7", "working"));
+    let told = stream.message().await;
+    assert_eq!((&told["params"]["taskId"], &told["params"]["status"]), (&json!(second), &json!("working")));
+    one.say(&stands("own-7", "completed"));
+    let told = stream.message().await;
+    assert_eq!((&told["params"]["taskId"], &told["params"]["status"]), (&json!(first), &json!("completed")));
+    assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "w");
+    assert_eq!(told["params"]["result"], json!({"content": [], "other": 1}));
+}
+
+#[tokio::test]
+async fn a_task_that_the_caller_was_not_given_is_not_told_of() {
+    let fake = FakeMcp::start(telling("own-7", 1)).await;
+    let gate = TestGateway::start(config().server("jobs", fake.entry())).await;
+    let other = TestGateway::start(config().master_key(OTHER_KEY).server("jobs", fake.entry())).await;
+    let theirs = Modern::new(&other.anonymous().with("x-litellm-api-key", OTHER_KEY)).capable(tasks());
+    let foreign = begin(&theirs, "jobs-t").await;
+    let mut stream = watch(&knowing(&gate), json!([foreign])).await;
+    assert_eq!(stream.message().await["params"]["notifications"], json!({}));
+    assert!(fake.seen_of("subscriptions/listen").is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_ends_its_stream_is_asked_for_its_tasks_again() {
+    let acknowledged =
+        r#"{"_meta":{"io.modelcontextprotocol/subscriptionId":$id},"notifications":{"taskIds":["own-7"]}}"#;
+    // It ends after each message.
+    let talk = vec![Talk::tells("notifications/subscriptions/acknowledged", acknowledged), Talk::Said];
+    let fake = FakeMcp::start(working().on("subscriptions/listen", Scripted::Talk(talk))).await;
+    let gate = TestGateway::start(config().server("jobs", fake.entry())).await;
+    let client = knowing(&gate);
+    let id = begin(&client, "jobs-t").await;
+    let mut stream = watch(&client, json!([id])).await;
+    stream.message().await;
+    for (times, status) in [(1, "working"), (2, "completed")] {
+        fake.came("subscriptions/listen", times).await;
+        fake.say(&stands("own-7", status));
+        assert_eq!(stream.message().await["params"]["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_know_tasks_cannot_listen_for_them() {
+    let gate = TestGateway::start(config()).await;
+    let params = json!({"notifications": {"taskIds": ["x"]}});
+    let answer = Modern::new(&gate.admin()).rpc("subscriptions/listen", params).await;
+    assert_eq!((answer.http.status.as_u16(), answer.error_code()), (400, -32021));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
+use toolgate_mcp::version::Revision;
 use url::Url;
 
 use super::super::file::ServerEntry;
@@ -61,6 +62,9 @@ pub(super) fn check(
         access_groups: entry.access_groups.clone().unwrap_or_default(),
         allow_all_keys: entry.allow_all_keys.unwrap_or(false),
         timeout: timeout(entry, at, report),
+        revision: revision(entry, at, report),
+        allow_sampling: entry.allow_sampling.unwrap_or(true),
+        allow_elicitation: entry.allow_elicitation.unwrap_or(true),
         max_concurrent_requests: max_concurrent(entry),
         tls,
         fingerprint,
@@ -174,6 +178,31 @@ fn timeout(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> Option<Dura
             .help("the value is in seconds");
     }
     duration
+}
+
+/// `protocol_version`, or `mcp_info.protocol_version`, which LiteLLM reads as well.
+fn revision(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> Option<Revision> {
+    let in_info = || entry.mcp_info.as_ref()?.get("protocol_version")?.as_str();
+    let (given, at) = match entry.protocol_version.as_deref() {
+        Some(given) => (given, at.key("protocol_version")),
+        None => (in_info()?, at.key("mcp_info").key("protocol_version")),
+    };
+    if given == "auto" {
+        return None;
+    }
+    let Some(revision) = Revision::parse(given) else {
+        let known = Revision::ALL.map(Revision::name).join(", ");
+        report
+            .error("config.unknown_value", &at, format!("unknown revision `{given}`"))
+            .help(format!("possible: auto, {known}"));
+        return None;
+    };
+    if !revision.has_handshake() && entry.transport == Some(TransportName::Sse) {
+        report
+            .error("config.unknown_value", &at, format!("{given} cannot be spoken over HTTP+SSE"))
+            .help("write `transport: http`, or an older revision");
+    }
+    Some(revision)
 }
 
 /// Nothing, 0 and negative numbers mean no limit, as in LiteLLM.

@@ -93,17 +93,17 @@ pub struct ServerEntry {
     /// An OpenAPI document that describes a REST API to be offered as tools.
     #[schemars(extend("x-status" = "not active yet"))]
     pub spec_path: Option<String>,
-    /// Which revision of MCP to speak with the server.
-    #[schemars(extend("default" = "auto", "x-status" = "not active yet"))]
+    /// The only revision of MCP to speak with the server; `auto` finds out which it speaks.
+    #[schemars(extend("default" = "auto"))]
     pub protocol_version: Option<String>,
     /// Requests per minute to the server.
     #[schemars(extend("x-status" = "not active yet"))]
     pub rpm: Option<i64>,
-    /// The server may ask the client for completions.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    /// The server may ask clients that serve it for completions (sampling).
+    #[schemars(extend("default" = true))]
     pub allow_sampling: Option<bool>,
-    /// The server may ask the client's user.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    /// The server may ask users of clients that serve it (elicitation).
+    #[schemars(extend("default" = true))]
     pub allow_elicitation: Option<bool>,
     /// `false`: only callers with an internal address see the server.
     #[schemars(extend("default" = true, "x-status" = "not active yet"))]

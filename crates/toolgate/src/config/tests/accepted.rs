@@ -31,6 +31,8 @@ mcp_servers:
     max_concurrent_requests: 4
     allow_all_keys: yes
     access_groups: [dev]
+    protocol_version: 2025-06-18
+    allow_sampling: false
 ";
     let settings = settings(text);
     let server = &settings.servers[0];
@@ -47,6 +49,8 @@ mcp_servers:
     assert_eq!(server.timeout, Some(Duration::from_millis(2500)));
     assert_eq!(server.max_concurrent_requests.map(std::num::NonZero::get), Some(4));
     assert!(server.allow_all_keys);
+    assert_eq!(server.revision.map(|revision| revision.name()), Some("2025-06-18"));
+    assert!(!server.allow_sampling && server.allow_elicitation);
     assert_eq!(server.mcp_info["server_name"], "github");
     assert_eq!(server.mcp_info["description"], "GitHub");
 }

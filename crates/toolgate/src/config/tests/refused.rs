@@ -197,9 +197,9 @@ mcp_servers:
     client_secret: s
     token_url: https://h/token
     rpm: 5
-    allow_sampling: false
+    source_url: https://h/source
     available_on_public_internet: false
-    protocol_version: auto
+    audience: x
   b: {url: 'http://h/b', static_headers: {X-Key: '${MINE}'}, env_vars: [{name: MINE, scope: user}]}
 general_settings: {store_model_in_db: true, enable_jwt_auth: true, use_x_forwarded_for: false}
 litellm_settings: {mcp_semantic_tool_filter: {enabled: true}}

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use axum::response::Response;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use toolgate_client::{Answer, AnswerOutcome, Events};
+use toolgate_client::{Answer, Events};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
 use toolgate_mcp::session::ClientCapabilities;
 use toolgate_mcp::translate::log_level::LogLevel;
@@ -29,7 +29,7 @@ use super::parking::Parking;
 use super::refusal::Refusal;
 use super::respond::respond;
 use super::{Arrived, discover, tasks};
-use crate::catalog::{Alone, CallError, Called, Kind, Read, Scope, Visit, is_tool_error, with_uri};
+use crate::catalog::{Alone, CallError, Called, Kind, Scope, Visit, is_tool_error};
 use crate::faces::jsonrpc as face;
 use crate::mcp::dispatch::{Ended, ErrorType, Exchange};
 use crate::mcp::head::Accepts;
@@ -189,6 +189,8 @@ impl Modern {
             caller: caller.clone(),
             selection: self.selection.clone(),
             scope: scope.clone(),
+            capabilities: Arc::clone(&self.exchange.client.capabilities),
+            knows_tasks: self.knows_tasks,
             id,
             server_info: self.server_info.clone(),
         };
@@ -294,20 +296,9 @@ impl Modern {
             method::PROMPTS_GET if !disabled.prompts => {
                 self.of_call(catalog.get_prompt(visit, params).await.map(|(answer, _)| answer))
             }
-            method::RESOURCES_READ if !disabled.resources => self.read(visit).await,
+            method::RESOURCES_READ if !disabled.resources => self.of_call(catalog.read_resource(visit, params).await),
             method::COMPLETION_COMPLETE => self.of_call(catalog.complete(visit, params).await),
             method => Done::refused(&not_found(method)),
-        }
-    }
-
-    async fn read(&self, visit: Visit<'_>) -> Done {
-        match self.exchange.snapshot.catalog.read_resource(visit, self.params.as_deref()).await {
-            Ok(Read::Known(answer)) => self.of_call(Ok(answer)),
-            Ok(Read::Renamed { answer, own, listed }) => match answer.outcome() {
-                AnswerOutcome::Result(result) => Done::result(self.request(None), &with_uri(result, &own, &listed)),
-                AnswerOutcome::Error(_) => self.of_call(Ok(answer)),
-            },
-            Err(error) => Done::refused(&face::call_error(&error)),
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! The acknowledgement comes first and says what will be told. Every message carries the id of the request that opened
 //! the stream. It ends with the client, or with a result when the gateway stops. Changes of lists concern whoever
-//! listens, since they come from a reload as well; resources are subscribed to at the servers that have them.
+//! listens, since they come from a reload as well; resources are subscribed to at the servers that have them, and tasks
+//! at those that run them ([`tasks`]).
 //!
 //! Source: MCP 2026-07-28, Subscriptions.
+
+mod tasks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,10 +34,10 @@ use crate::mcp::scope::Selection;
 use crate::mcp::stream as events;
 use crate::places::Place;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{Changed, ClientSide, News, Rounds};
+use crate::upstream::{Capabilities, Changed, ClientSide, News, Rounds, TaskWatch};
 
-/// Resources that one stream may tell of.
-const MAX_RESOURCES: usize = 1_000;
+/// Resources that one stream may tell of, and tasks.
+const MAX_NAMED: usize = 1_000;
 
 /// How long the acknowledgement waits for servers to take subscriptions; those that are late are not in it.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,7 +45,7 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Servers are asked for so many subscriptions of one stream at once.
 const AT_ONCE: usize = 8;
 
-/// Updates that may come before the acknowledgement.
+/// Messages that may come before the acknowledgement.
 const MAX_EARLY: usize = 256;
 
 /// A request to listen.
@@ -53,6 +56,10 @@ pub(super) struct Listen {
     /// What the path or header selects, and which servers that are now.
     pub(super) selection: Selection,
     pub(super) scope: Scope,
+    /// What the client can do.
+    pub(super) capabilities: Arc<Capabilities>,
+    /// Whether it knows tasks.
+    pub(super) knows_tasks: bool,
     pub(super) id: Id,
     /// The gateway's name and version as a JSON object.
     pub(super) server_info: String,
@@ -70,15 +77,21 @@ struct Ear {
 struct Heard {
     /// What was acknowledged; until then updates wait.
     accepted: Option<Filter>,
-    early: Vec<Bytes>,
+    early: Vec<(&'static str, Bytes)>,
 }
 
 impl Listen {
     /// Opens the stream, or says why not.
     pub(super) async fn open(self, params: Option<&RawValue>) -> Result<Response, Refusal> {
         let wanted = Filter::read(params)?;
-        if wanted.resource_uris.len() > MAX_RESOURCES {
-            return Err(Refusal::TooMany { what: "resources in one filter", max: MAX_RESOURCES });
+        if wanted.resource_uris.len() > MAX_NAMED {
+            return Err(Refusal::TooMany { what: "resources in one filter", max: MAX_NAMED });
+        }
+        if wanted.task_ids.len() > MAX_NAMED {
+            return Err(Refusal::TooMany { what: "tasks in one filter", max: MAX_NAMED });
+        }
+        if !wanted.task_ids.is_empty() && !self.knows_tasks {
+            return Err(Refusal::TasksUndeclared);
         }
         let place = self.gateway.streams.place(self.snapshot.settings.clients.streams).ok_or(Refusal::Busy)?;
         // Before anything else, so that no change is missed.
@@ -89,12 +102,13 @@ impl Listen {
             prompts: !disabled.prompts,
             resources: !disabled.resources,
             subscribe: !disabled.resources,
-            tasks: false,
+            tasks: true,
         });
         let ear = Arc::new(Ear { id: self.id.clone(), outlet: Outlet::new(), state: Mutex::default() });
-        let listener = Listener { client: client_of(&ear), listen: self, ear };
+        let mut listener = Listener { client: client_of(&ear), listen: self, ear, watches: Vec::new() };
         listener.hear();
         accepted.resource_uris = listener.subscribe(&accepted.resource_uris).await;
+        accepted.task_ids = listener.watch_tasks(&accepted.task_ids).await;
         listener.ear.acknowledge(accepted.clone());
         let reader = listener.ear.outlet.reader();
         let gateway = listener.listen.gateway.clone();
@@ -114,6 +128,8 @@ struct Listener {
     listen: Listen,
     client: ClientSide,
     ear: Arc<Ear>,
+    /// Has servers tell of tasks.
+    watches: Vec<TaskWatch>,
 }
 
 impl Listener {
@@ -196,6 +212,7 @@ impl Listener {
             self.listen.snapshot = snapshot;
             self.hear();
             self.subscribe(&accepted.resource_uris).await;
+            self.watch_tasks(&accepted.task_ids).await;
         } else {
             self.listen.snapshot = snapshot;
         }
@@ -227,10 +244,20 @@ impl Ear {
         // An answer always has room, and this must not be dropped.
         self.outlet.answer(Bytes::from(subscriptions::acknowledged(&self.id, &accepted)));
         let mut heard = self.lock();
-        for message in std::mem::take(&mut heard.early) {
-            self.put(&accepted, method::RESOURCES_UPDATED, &message);
+        for (method, message) in std::mem::take(&mut heard.early) {
+            self.put(&accepted, method, &message);
         }
         heard.accepted = Some(accepted);
+    }
+
+    /// Takes a notification that a server meant for this stream.
+    fn hear(&self, method: &'static str, message: Bytes) {
+        let mut heard = self.lock();
+        match &heard.accepted {
+            Some(accepted) => self.put(accepted, method, &message),
+            None if heard.early.len() < MAX_EARLY => heard.early.push((method, message)),
+            None => {}
+        }
     }
 
     /// Tells of changed lists, as far as they were asked for.
@@ -261,14 +288,8 @@ impl Ear {
 impl Events for Ear {
     fn notification(&self, method: &str, message: Bytes) {
         // Progress and log messages never come here in this revision; lists are told of by the news.
-        if method != method::RESOURCES_UPDATED {
-            return;
-        }
-        let mut heard = self.lock();
-        match &heard.accepted {
-            Some(accepted) => self.put(accepted, method, &message),
-            None if heard.early.len() < MAX_EARLY => heard.early.push(message),
-            None => {}
+        if method == method::RESOURCES_UPDATED {
+            self.hear(method::RESOURCES_UPDATED, message);
         }
     }
 

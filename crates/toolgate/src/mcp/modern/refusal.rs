@@ -12,6 +12,7 @@ use toolgate_mcp::views::ViewError;
 
 use super::super::refusal::not_allowed_servers;
 use super::super::reply::Message;
+use super::tasks;
 use crate::catalog::ScopeError;
 
 /// Why a request is refused.
@@ -45,6 +46,8 @@ pub(super) enum Refusal {
         /// How many there may be.
         max: usize,
     },
+    /// The client must declare the tasks extension.
+    TasksUndeclared,
     /// All streams are taken.
     Busy,
 }
@@ -74,6 +77,7 @@ impl Refusal {
                 (StatusCode::NOT_ACCEPTABLE, ErrorObject::new(code::INVALID_REQUEST, text))
             }
             Self::TooMany { what, max } => bad(code::INVALID_PARAMS, format!("at most {max} {what}")),
+            Self::TasksUndeclared => (StatusCode::BAD_REQUEST, tasks::undeclared()),
             Self::Busy => {
                 let text = "too many streams are open; close some, or try again later";
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorObject::new(code::BUSY, text))

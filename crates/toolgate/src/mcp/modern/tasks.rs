@@ -50,10 +50,14 @@ pub(super) fn find(sealer: &Sealer, caller: &CallerId, params: Option<&RawValue>
     let invalid = |text: String| ErrorObject::new(code::INVALID_PARAMS, text);
     let id = tasks::id(params.map_or("{}", RawValue::get)).map_err(|error| invalid(error.to_string()))?;
     let listed = id.ok_or_else(|| invalid("`taskId` is missing".to_owned()))?;
-    let plain = sealer.open(Purpose::Task, caller.as_str(), &listed).and_then(|plain| String::from_utf8(plain).ok());
-    let named = plain.as_deref().and_then(|plain| plain.split_once('\0'));
-    let (server, own) = named.ok_or_else(|| unknown(&listed))?;
-    Ok(Task { server: server.to_owned(), own: own.to_owned(), listed: listed.into_owned() })
+    open(sealer, caller, &listed).ok_or_else(|| unknown(&listed))
+}
+
+/// The task that `caller` knows as `listed`; `None` when it was not given that id.
+pub(super) fn open(sealer: &Sealer, caller: &CallerId, listed: &str) -> Option<Task> {
+    let plain = String::from_utf8(sealer.open(Purpose::Task, caller.as_str(), listed)?).ok()?;
+    let (server, own) = plain.split_once('\0')?;
+    Some(Task { server: server.to_owned(), own: own.to_owned(), listed: listed.to_owned() })
 }
 
 /// The client must know the extension.

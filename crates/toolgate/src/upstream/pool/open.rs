@@ -67,6 +67,7 @@ impl Pool {
         ears.belong_to(lane.client.hears.as_ref());
         let options = Options {
             era: self.era().unwrap_or(Era::Detect),
+            revision: self.settings.revision.filter(|revision| revision.has_handshake()),
             client_name: "toolgate".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
             timeout: limit,
@@ -106,7 +107,8 @@ impl Pool {
                 Ok(session) => return Ok(session),
                 Err(cause) => cause,
             };
-            if options.era != Era::Detect && (cause.is_wrong_era() || may_speak_another_transport(&cause)) {
+            let is_open = self.settings.revision.is_none() && options.era != Era::Detect;
+            if is_open && (cause.is_wrong_era() || may_speak_another_transport(&cause)) {
                 // The server is not what it was.
                 self.note_era(None);
                 options.era = Era::Detect;
@@ -132,8 +134,11 @@ impl Pool {
         key.session.is_none() && key.capabilities == Capabilities::none().digest()
     }
 
-    /// Which kind of revisions the server speaks, if that is known.
+    /// Which kind of revisions the server speaks, if that is known or the settings say so.
     pub(in crate::upstream) fn era(&self) -> Option<Era> {
+        if let Some(revision) = self.settings.revision {
+            return Some(if revision.has_handshake() { Era::Legacy } else { Era::Modern });
+        }
         match self.era.load(Ordering::Relaxed) {
             LEGACY => Some(Era::Legacy),
             MODERN => Some(Era::Modern),

@@ -195,7 +195,7 @@ async fn one_subscription_tells_of_all_that_is_wanted() {
     assert_eq!(news.recv().await.unwrap().what, Changed::Tools);
 
     let lane = up.lane(&caller(&[]), &alices).unwrap();
-    assert!(up.subscribe(&lane, "test://a", "", PATIENCE).await.unwrap().is_none());
+    assert!(up.subscribe(&lane, "test://a", "test://a", PATIENCE).await.unwrap().is_none());
     modern.listening.acquire().await.unwrap().forget();
     let both = json!({ "toolsListChanged": true, "resourceSubscriptions": ["test://a"] });
     assert_eq!(modern.filters.lock().unwrap().pop().unwrap(), both);

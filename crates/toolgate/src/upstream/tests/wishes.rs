@@ -16,9 +16,9 @@ async fn a_subscription_is_asked_for_again_when_the_session_was_lost() {
     let alice = Heard::new("alice");
     let side = ClientSide { log_level: Some(LogLevel::Warning), ..client(Some(1), "{}", &alice) };
     let lane = up.lane(&caller(&[]), &side).unwrap();
-    let asked = up.subscribe(&lane, "test://a", "up+", PATIENCE).await.unwrap();
+    let asked = up.subscribe(&lane, "test://a", "up+test://a", PATIENCE).await.unwrap();
     assert!(asked.unwrap().is_result());
-    assert!(up.subscribe(&lane, "test://a", "up+", PATIENCE).await.unwrap().is_none(), "asked once");
+    assert!(up.subscribe(&lane, "test://a", "up+test://a", PATIENCE).await.unwrap().is_none(), "asked once");
     assert_eq!(server.script.count("resources/subscribe"), 1);
 
     server.script.forget_sessions();
@@ -42,7 +42,7 @@ async fn a_shared_session_subscribes_once_for_all_and_tells_each() {
     let (alices, bobs) = (client(None, "{}", &alice), client(None, "{}", &bob));
     for side in [&alices, &bobs] {
         let lane = up.lane(&caller(&[]), side).unwrap();
-        up.subscribe(&lane, "test://a", "", PATIENCE).await.unwrap();
+        up.subscribe(&lane, "test://a", "test://a", PATIENCE).await.unwrap();
     }
     assert_eq!(server.script.count("resources/subscribe"), 1);
     call(up, &lane(up, &[]), "update").await.unwrap();

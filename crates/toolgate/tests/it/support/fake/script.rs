@@ -55,6 +55,8 @@ pub(crate) enum Talk {
     Hears(&'static str),
     /// Waits for [`super::FakeMcp::release`].
     Held,
+    /// Sends the next message that [`super::FakeMcp::say`] is given.
+    Said,
     /// Sends this text as `result`; `$heard` in it is the last answer that was heard, as a JSON string.
     Answers(String),
 }

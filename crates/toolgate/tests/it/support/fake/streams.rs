@@ -18,32 +18,31 @@ impl Played {
     pub(super) fn talk(self: Arc<Self>, seen: &Seen, talk: Vec<Talk>) -> Response {
         let (id, token) =
             (seen.message["id"].to_string(), seen.message["params"]["_meta"]["progressToken"].to_string());
-        let steps =
-            stream::unfold((self, talk.into_iter(), "null".to_owned()), move |(played, mut talk, mut heard)| {
-                let (id, token) = (id.clone(), token.clone());
-                async move {
-                    let event = match talk.next()? {
-                        Talk::Says(message) => Some(message.replace("$id", &id).replace("$token", &token)),
-                        Talk::Answers(result) => {
-                            let heard = serde_json::to_string(&heard).unwrap();
-                            Some(format!(
-                                r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#,
-                                result.replace("$heard", &heard)
-                            ))
-                        }
-                        Talk::Hears(question) => {
-                            heard = played.heard(question).await;
-                            None
-                        }
-                        Talk::Held => {
-                            played.released.subscribe().wait_for(|released| *released).await.unwrap();
-                            None
-                        }
-                    };
-                    let bytes = event.map(|message| Bytes::from(format!("event: message\ndata: {message}\n\n")));
-                    Some((Ok::<_, std::io::Error>(bytes.unwrap_or_default()), (played, talk, heard)))
-                }
-            });
+        let said = self.said.subscribe();
+        let start = (self, talk.into_iter(), "null".to_owned(), said);
+        let steps = stream::unfold(start, move |(played, mut talk, mut heard, mut said)| {
+            let (id, token) = (id.clone(), token.clone());
+            async move {
+                let event = match talk.next()? {
+                    Talk::Said => Some(said.recv().await.unwrap().replace("\"$id\"", &id)),
+                    Talk::Says(message) => Some(message.replace("$id", &id).replace("$token", &token)),
+                    Talk::Answers(result) => {
+                        let heard = serde_json::to_string(&heard).unwrap();
+                        Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, result.replace("$heard", &heard)))
+                    }
+                    Talk::Hears(question) => {
+                        heard = played.heard(question).await;
+                        None
+                    }
+                    Talk::Held => {
+                        played.released.subscribe().wait_for(|released| *released).await.unwrap();
+                        None
+                    }
+                };
+                let bytes = event.map(|message| Bytes::from(format!("event: message\ndata: {message}\n\n")));
+                Some((Ok::<_, std::io::Error>(bytes.unwrap_or_default()), (played, talk, heard, said)))
+            }
+        });
         ([("content-type", "text/event-stream")], Body::from_stream(steps)).into_response()
     }
 
