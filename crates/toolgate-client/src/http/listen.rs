@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::Problem;
 
 /// No request has this id, so no event on this stream is taken for an answer.
-const NO_REQUEST: u64 = 0;
+pub(super) const NO_REQUEST: u64 = 0;
 
 /// The longest wait between two tries to open the stream.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -30,8 +30,9 @@ pub(super) async fn run(wire: Streamable, context: Arc<Context>) {
 }
 
 async fn listen(wire: &Streamable, context: &Context) {
-    let mut resumption = Resumption::default();
-    let mut opened = false;
+    // Of a session that somebody else has opened it is known that it has such a stream.
+    let mut opened = wire.listen_after.is_some();
+    let mut resumption = wire.listen_after.clone().map_or_else(Resumption::default, Resumption::after);
     let none = HeaderMap::new();
     let none = With::headers(&none);
     loop {

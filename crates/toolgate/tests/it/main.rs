@@ -33,6 +33,7 @@ mod process;
 mod questions;
 mod recovery;
 mod rest;
+mod restarts;
 mod routes;
 mod secrets;
 mod sessions;

@@ -15,6 +15,7 @@ mod obliging;
 mod peers;
 mod plan;
 mod process;
+mod resumable;
 mod rmcp_client;
 mod shell;
 
@@ -35,6 +36,7 @@ pub(crate) use peers::{
 };
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
+pub(crate) use resumable::Resumable;
 pub(crate) use rmcp_client::rmcp_client;
 pub(crate) use shell::{chatty, teller};
 

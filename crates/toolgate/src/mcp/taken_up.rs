@@ -1,0 +1,126 @@
+//! Streams that a client has left in another process of the gateway, one that was restarted or a replica with the same
+//! key: their events' ids say where the servers' streams behind them can be taken up.
+//!
+//! MCP 2025-11-25, Transports, Resumability and Redelivery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::sync::oneshot;
+use toolgate_mcp::jsonrpc::{self, ErrorObject, code};
+use toolgate_mcp::method;
+use tracing::Instrument as _;
+
+use super::event_id::StreamId;
+use super::event_id::behind::{self, CallBehind};
+use super::live::{Hearing, Live, Stopped};
+use super::outlet::{Outlet, Place};
+use super::refusal::Refusal;
+use crate::auth::Caller;
+use crate::catalog::Scope;
+use crate::config::settings::ServerId;
+use crate::faces::jsonrpc as face;
+use crate::gateway::{Gateway, Snapshot};
+use crate::upstream::{Hears, Rest, Upstream};
+
+/// How long the client waits to be told whether the server has the stream; then it gets one that says the rest.
+const OPENING: Duration = Duration::from_secs(1);
+
+/// What a client has left, and who it is.
+pub(super) struct Former<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) caller: &'a Caller,
+    pub(super) live: &'a Arc<Live>,
+    /// What the client may reach by the request with which it comes back.
+    pub(super) scope: &'a Scope,
+}
+
+impl Former<'_> {
+    fn server(&self, id: &ServerId) -> Option<&Arc<Upstream>> {
+        self.scope.servers().iter().find(|upstream| upstream.settings.id == *id)
+    }
+
+    /// The response `number`, of which the client has read the events up to `read`, from there on.
+    pub(super) async fn take_up(&self, number: u64, read: u64, behind: &Place) -> Result<Arc<Outlet>, Refusal> {
+        let call = behind::read_call(behind).ok_or(Refusal::EventId)?;
+        let upstream = Arc::clone(self.server(&call.server).ok_or(Refusal::EventId)?);
+        let Self { gateway, caller, live, .. } = *self;
+        let outlet = Outlet::going_on(read, Arc::clone(behind));
+        let sealer = gateway.sessions.sealer();
+        match gateway.lives.keep_again(live, number, &outlet, sealer, caller) {
+            Ok(()) => {}
+            Err(Some(there)) => return Ok(there),
+            Err(None) => return Err(Refusal::EventId),
+        }
+        let (tell, opened) = oneshot::channel();
+        let rest = self.rest(call, upstream, Arc::clone(&outlet), tell);
+        let (gateway_of_task, live_of_task, outlet_of_task) = (gateway.clone(), Arc::clone(live), Arc::clone(&outlet));
+        let task = async move {
+            outlet_of_task.finish(rest.await);
+            gateway_of_task.lives.kept_to_its_end(&live_of_task, StreamId::Response(number));
+        };
+        gateway.tasks.spawn(task.in_current_span());
+        match tokio::time::timeout(OPENING, opened).await {
+            // Some servers send not even a head before there is an event.
+            Ok(Ok(())) | Err(_) => Ok(outlet),
+            Ok(Err(_)) => {
+                gateway.lives.forget_kept(live, number);
+                Err(Refusal::EventId)
+            }
+        }
+    }
+
+    /// The message that ends the response; `None` when the client cancels the call before that.
+    fn rest(
+        &self,
+        call: CallBehind,
+        upstream: Arc<Upstream>,
+        outlet: Arc<Outlet>,
+        opened: oneshot::Sender<()>,
+    ) -> impl Future<Output = Option<Bytes>> + Send + 'static {
+        let (live, caller, snapshot) = (Arc::clone(self.live), self.caller.clone(), Arc::clone(self.snapshot));
+        let turn = snapshot.catalog.longest_call(self.scope);
+        async move {
+            let client = live.client();
+            let can_be_asked = client.capabilities.can_be_asked();
+            let timeout = if can_be_asked { snapshot.settings.clients.question_timeout.max(turn) } else { turn };
+            let hears = Arc::new(Hearing { live: Some(Arc::clone(&live)), outlet: Some(Arc::clone(&outlet)) });
+            let hears = hears as Arc<dyn Hears>;
+            let run = live.begin(&call.id, Some(&outlet), true);
+            let rest = Rest {
+                caller: &caller,
+                client: &client,
+                place: &call.place,
+                request: &call.request,
+                method: method::TOOLS_CALL,
+                timeout,
+                hears: &hears,
+            };
+            let error = |error: &ErrorObject| jsonrpc::error(Some(&call.id), error);
+            let message = match run.to_its_end(Some(turn), upstream.take_up(rest, opened)).await {
+                Ok(Ok(answer)) => answer.with_id(&call.id),
+                Ok(Err(why)) => error(&face::upstream_error(&why)),
+                Err(Stopped::OutOfTime(turn)) => {
+                    let data = Some(json!({ "code": "timeout", "may_have_run": true }));
+                    error(&ErrorObject { code: code::TIMEOUT, message: format!("no answer within {turn:?}"), data })
+                }
+                Err(Stopped::Cancelled) => return None,
+            };
+            Some(Bytes::from(message))
+        }
+    }
+
+    /// Has the servers of a former standalone stream go on where they were heard last.
+    pub(super) fn listen_again(&self, behind: &Place) {
+        let client = self.live.client();
+        for (server, place) in behind::read_servers(behind).unwrap_or_default() {
+            let Some(upstream) = self.server(&server) else { continue };
+            if let Err(error) = upstream.listen_again(self.caller, &client, &place) {
+                tracing::debug!(server.name = upstream.settings.name, %error, "a former stream is not gone on with");
+            }
+        }
+    }
+}
