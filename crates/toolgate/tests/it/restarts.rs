@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Caller, EventStream, FakeMcp, Resumable, Scripted, Talk, TestGateway, config, script, soon};
+use crate::support::{
+    Caller, EventStream, FakeMcp, Resumable, Scripted, Talk, TestGateway, config, everything, script, soon,
+};
 
 const PROGRESS: &str = "notifications/progress";
 
@@ -270,4 +272,30 @@ async fn two_calls_go_on_in_one_session_and_a_new_one_in_another_does_not_matter
         assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(id), &json!(text)));
     }
     soon("the end of all work", next.stop()).await;
+}
+
+/// Its store of events is the one that the SDK's examples have: it gives the stream anew what was said on it so far, and
+/// what is said later to the one after that.
+#[tokio::test]
+async fn server_everything_goes_on_with_a_call() {
+    let server = everything::streamable().await;
+    let gate = || TestGateway::start(config().server("everything", server.entry.clone()));
+    let former = gate().await;
+    let caller = former.admin().initialized_at("/mcp").await;
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {
+        "name": "everything-trigger-long-running-operation", "arguments": {"duration": 2, "steps": 8},
+        "_meta": {"progressToken": "token-5"}}});
+    let mut stream = caller.open_post("/mcp", call.to_string()).await;
+    assert_eq!(told(&stream.message().await, "token-5"), 1);
+    let read = stream.last_id().to_owned();
+    drop(stream);
+    drop(former);
+    let next = gate().await;
+    let mut stream = back(&next, &caller, &read).await;
+    for number in 2..=8 {
+        assert_eq!(told(&stream.message().await, "token-5"), number);
+    }
+    let answer = stream.message().await;
+    let text = "Long running operation completed. Duration: 2 seconds, Steps: 8.";
+    assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(5), &json!(text)));
 }
