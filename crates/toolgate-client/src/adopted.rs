@@ -3,7 +3,7 @@
 //! Source: MCP 2025-11-25, Transports, Session Management, and Resumability and Redelivery.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
@@ -12,9 +12,9 @@ use crate::connect::Connected;
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
 use crate::handshake::ServerFacts;
-use crate::http::{EventStream, Place, Resumption, Streamable, With, valid_session_id};
+use crate::http::{Place, Resumption, Streamable, With, valid_session_id};
 use crate::options::{Call, Options};
-use crate::session::{Core, Session, Wire};
+use crate::session::{Session, Wire};
 use crate::target::HttpTarget;
 
 /// A session with a Streamable HTTP server that somebody else has opened.
@@ -24,19 +24,6 @@ pub struct Adopted {
     pub session_id: Option<String>,
     /// What the server says of itself, and the revision that is spoken in the session.
     pub facts: ServerFacts,
-    /// The last event that was read on the stream on which the server speaks by itself.
-    pub listen_after: Option<String>,
-}
-
-/// The stream of a request that somebody else has sent; see [`Session::take_up`].
-pub struct TakenUp {
-    core: Arc<Core>,
-    stream: EventStream,
-    resumption: Resumption,
-    request: u64,
-    method: Box<str>,
-    call: Call,
-    timeout: Duration,
 }
 
 impl Session {
@@ -52,22 +39,30 @@ impl Session {
         Ok(Self::of(connected, options.timeout, first_id()))
     }
 
-    /// Takes up the stream of a request that somebody else has sent in this session, which must be one over Streamable
-    /// HTTP: from the event after `last_event_id`, where the server says what was said since. `request` and `method` are
-    /// the request's. [`Call::timeout`] is for the stream's opening, and again for the answer.
+    /// The answer to a request that somebody else has sent in this session, which must be one over Streamable HTTP: the
+    /// request's stream is taken up from the event after `last_event_id`, where the server says what was said since.
+    /// `request` and `method` are the request's. Dropping the future cancels the request, as with those of our own.
     ///
     /// # Errors
-    /// When the server does not have the stream any more, or does not answer.
-    pub async fn take_up(
-        &self,
-        request: u64,
-        method: &str,
-        last_event_id: &str,
-        call: &Call,
-    ) -> Result<TakenUp, Error> {
-        self.core().check_open()?;
-        let timeout = call.timeout.unwrap_or(self.core().timeout);
-        TakenUp::open(Arc::clone(self.core()), request, method, last_event_id, call, timeout).await
+    /// When the server does not have the stream any more, or does not answer. The request was taken in any case.
+    pub async fn take_up(&self, request: u64, method: &str, last_event_id: &str, call: &Call) -> Result<Answer, Error> {
+        let core = self.core();
+        core.check_open()?;
+        let ended = |reason: &str| self.error(Delivery::Unknown, Problem::StreamEnded { reason: reason.to_owned() });
+        let Wire::Streamable(wire) = core.wire() else {
+            return Err(ended("only those over Streamable HTTP can be taken up"));
+        };
+        let id = HeaderValue::try_from(last_event_id).map_err(|_| ended("the id of its last event cannot be sent"))?;
+        let followed = Box::pin(wire.take_up(request, Resumption::after(id), With::of(call, None)));
+        let answer = core.in_time(request, method, call, followed).await;
+        answer.map_err(|error| error.with_delivery(Delivery::Unknown))
+    }
+
+    /// [`Session::listen`], but from the event after `last_event_id` on, up to which somebody else has read the stream.
+    pub fn listen_after(&self, last_event_id: &str) {
+        if let (Wire::Streamable(wire), Ok(after)) = (self.core().wire(), HeaderValue::try_from(last_event_id)) {
+            wire.listen_after(after);
+        }
     }
 
     /// The id that the server gave the session, if it did. Whoever knows it, and the credentials, can use the session.
@@ -94,9 +89,8 @@ fn connected(target: &HttpTarget, options: &Options, adopted: Adopted) -> Result
         value.ok_or_else(|| place.error(Delivery::NotSent, Problem::InvalidTarget(format!("{what} cannot be sent"))))
     };
     let session_id = adopted.session_id.map(|id| header(id, "the session's id")).transpose()?;
-    let after = adopted.listen_after.and_then(|id| HeaderValue::try_from(id).ok());
     let mut wire = Streamable::new(Arc::clone(&place), Arc::clone(&context));
-    wire.adopt(session_id, adopted.facts.revision, after);
+    wire.adopt(session_id, adopted.facts.revision);
     if options.listen {
         wire.listen();
     }
@@ -108,46 +102,4 @@ fn connected(target: &HttpTarget, options: &Options, adopted: Adopted) -> Result
 fn first_id() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX >> 12)
-}
-
-impl TakenUp {
-    /// Opens the stream of `request`, after its event `last_event_id`.
-    async fn open(
-        core: Arc<Core>,
-        request: u64,
-        method: &str,
-        last_event_id: &str,
-        call: &Call,
-        timeout: Duration,
-    ) -> Result<Self, Error> {
-        let error = |problem| Error::new(core.server(), Delivery::Unknown, problem);
-        let Wire::Streamable(wire) = core.wire() else {
-            return Err(error(Problem::StreamEnded { reason: "only Streamable HTTP takes streams up".to_owned() }));
-        };
-        let wire = wire.clone();
-        let id = HeaderValue::try_from(last_event_id)
-            .map_err(|_| error(Problem::StreamEnded { reason: "the event's id cannot be sent".to_owned() }))?;
-        let mut resumption = Resumption::after(id);
-        let opened = Box::pin(wire.take_up(&mut resumption, With::of(call, None)));
-        let stream = core.noted(match tokio::time::timeout(timeout, opened).await {
-            // The request was taken before the session ended.
-            Ok(opened) => opened.map_err(|error| error.with_delivery(Delivery::Unknown)),
-            Err(_) => Err(core.timed_out(method, timeout)),
-        })?;
-        Ok(Self { core, stream, resumption, request, method: method.into(), call: call.clone(), timeout })
-    }
-
-    /// The answer, when it comes. Dropping this future cancels the request, as with those of our own.
-    ///
-    /// # Errors
-    /// As [`Session::request`].
-    pub async fn answer(self) -> Result<Answer, Error> {
-        let Self { core, stream, resumption, request, method, call, timeout } = self;
-        let Wire::Streamable(wire) = core.wire() else {
-            return Err(Error::new(core.server(), Delivery::Unknown, Problem::Closed));
-        };
-        let call = Call { timeout: Some(timeout), ..call };
-        let followed = Box::pin(wire.follow_from(request, stream, resumption, With::of(&call, None)));
-        core.in_time(request, &method, &call, followed).await
-    }
 }

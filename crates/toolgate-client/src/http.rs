@@ -17,7 +17,6 @@ mod tls;
 pub use client::HttpClient;
 pub use tls::TlsOptions;
 
-pub(crate) use events::EventStream;
 pub(crate) use request::{Place, valid_session_id};
 pub(crate) use resumption::Resumption;
 pub(crate) use sse::Sse;

@@ -77,7 +77,7 @@ mod streamed;
 mod target;
 mod tools;
 
-pub use adopted::{Adopted, TakenUp};
+pub use adopted::Adopted;
 pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};

@@ -71,8 +71,6 @@ pub(crate) struct Streamable {
     context: Arc<Context>,
     revision: Revision,
     modern: bool,
-    /// Where somebody else has read the listening stream to.
-    pub(super) listen_after: Option<HeaderValue>,
     listens: Arc<AtomicBool>,
     /// Cancelled when the first try to open the listening stream is over.
     listening: CancellationToken,
@@ -88,19 +86,17 @@ impl Streamable {
             context,
             revision: Revision::ASSUMED_WITHOUT_HEADER,
             modern: false,
-            listen_after: None,
             listens: Arc::default(),
             listening: CancellationToken::new(),
         }
     }
 
     /// Goes on with a session that somebody else has opened.
-    pub(crate) fn adopt(&mut self, session_id: Option<HeaderValue>, revision: Revision, after: Option<HeaderValue>) {
+    pub(crate) fn adopt(&mut self, session_id: Option<HeaderValue>, revision: Revision) {
         self.agree(revision);
         if let Some(session_id) = session_id {
             self.headers.insert(SESSION_ID, session_id);
         }
-        self.listen_after = after;
     }
 
     pub(crate) fn session_id(&self) -> Option<&str> {
@@ -229,7 +225,15 @@ impl Streamable {
         if self.modern || self.listens.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context)));
+        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context), None));
+    }
+
+    /// [`Streamable::listen`], after an event that somebody else has read.
+    pub(crate) fn listen_after(&self, last_event_id: HeaderValue) {
+        if self.modern || self.listens.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context), Some(last_event_id)));
     }
 
     /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.

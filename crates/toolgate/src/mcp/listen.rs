@@ -29,18 +29,13 @@ const RETRY_MS: u32 = 1000;
 
 /// `GET`: opens a stream of the session.
 pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: PathNames, headers: HeaderMap) -> Response {
-    match open(&gateway, &admitted, names, &headers).await {
+    match open(&gateway, &admitted, names, &headers) {
         Ok(reader) => stream::response(Body::from_stream(reader)),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn open(
-    gateway: &Gateway,
-    admitted: &Admitted,
-    names: PathNames,
-    headers: &HeaderMap,
-) -> Result<Reader, Refusal> {
+fn open(gateway: &Gateway, admitted: &Admitted, names: PathNames, headers: &HeaderMap) -> Result<Reader, Refusal> {
     let Admitted { caller, snapshot } = admitted;
     let selection = Selection::of(names, headers);
     let scope = selection.scope(snapshot)?;
@@ -62,7 +57,7 @@ async fn open(
             None => {
                 let behind = behind.as_ref().ok_or(Refusal::EventId)?;
                 let former = taken_up::Former { gateway, snapshot, caller, live: &live, scope: &scope };
-                Box::pin(former.take_up(*number, *read, behind)).await?
+                former.take_up(*number, *read, behind)?
             }
         };
         return Ok(outlet.reader_after(*read).holding(held));
@@ -72,7 +67,6 @@ async fn open(
     let after = after.as_ref();
     let heard = live.listen(Listener { caller, selection, scope: &scope, sealer, tells_places, after });
     let Heard { reader, from, is_another } = heard;
-    live.hear(caller, &scope);
     if is_another {
         // That of a former process. What it would have told of lists nobody knows.
         live.tell_all_lists(snapshot.settings.general.disabled);
@@ -80,6 +74,8 @@ async fn open(
             taken_up::Former { gateway, snapshot, caller, live: &live, scope: &scope }.listen_again(behind);
         }
     }
+    // Only now, or streams would begin anew that can be gone on with.
+    live.hear(caller, &scope);
     let reader = match sealer.filter(|_| tells_places) {
         Some(sealer) => reader.after(priming(&from.seal(sealer, &caller.id, session.key))),
         None => reader,

@@ -40,7 +40,7 @@ use running::Running;
 
 pub(super) use hearing::Hearing;
 pub(super) use running::Stopped;
-pub(super) use standalone::{Heard, Listener};
+pub(super) use standalone::{Again, Heard, Listener};
 pub use tending::tend;
 
 /// Servers of which a session remembers how far they were heard; an id has room for fewer.

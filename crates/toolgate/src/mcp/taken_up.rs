@@ -4,18 +4,16 @@
 //! MCP 2025-11-25, Transports, Resumability and Redelivery.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::oneshot;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, code};
 use toolgate_mcp::method;
 use tracing::Instrument as _;
 
 use super::event_id::StreamId;
 use super::event_id::behind::{self, CallBehind};
-use super::live::{Hearing, Live, Stopped};
+use super::live::{Again, Hearing, Live, Stopped};
 use super::outlet::{Outlet, Place};
 use super::refusal::Refusal;
 use crate::auth::Caller;
@@ -24,9 +22,6 @@ use crate::config::settings::ServerId;
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::upstream::{Hears, Rest, Upstream};
-
-/// How long the client waits to be told whether the server has the stream; then it gets one that says the rest.
-const OPENING: Duration = Duration::from_secs(1);
 
 /// What a client has left, and who it is.
 pub(super) struct Former<'a> {
@@ -43,34 +38,27 @@ impl Former<'_> {
         self.scope.servers().iter().find(|upstream| upstream.settings.id == *id)
     }
 
-    /// The response `number`, of which the client has read the events up to `read`, from there on.
-    pub(super) async fn take_up(&self, number: u64, read: u64, behind: &Place) -> Result<Arc<Outlet>, Refusal> {
+    /// The response `number`, of which the client has read the events up to `read`, from there on. If the server has
+    /// forgotten it, the call's answer says so.
+    pub(super) fn take_up(&self, number: u64, read: u64, behind: &Place) -> Result<Arc<Outlet>, Refusal> {
         let call = behind::read_call(behind).ok_or(Refusal::EventId)?;
         let upstream = Arc::clone(self.server(&call.server).ok_or(Refusal::EventId)?);
         let Self { gateway, caller, live, .. } = *self;
         let outlet = Outlet::going_on(read, Arc::clone(behind));
         let sealer = gateway.sessions.sealer();
         match gateway.lives.keep_again(live, number, &outlet, sealer, caller) {
-            Ok(()) => {}
-            Err(Some(there)) => return Ok(there),
-            Err(None) => return Err(Refusal::EventId),
+            Again::Begins => {}
+            Again::GoesOn(there) => return Ok(there),
+            Again::TooMany => return Err(Refusal::EventId),
         }
-        let (tell, opened) = oneshot::channel();
-        let rest = self.rest(call, upstream, Arc::clone(&outlet), tell);
+        let rest = self.rest(call, upstream, Arc::clone(&outlet));
         let (gateway_of_task, live_of_task, outlet_of_task) = (gateway.clone(), Arc::clone(live), Arc::clone(&outlet));
         let task = async move {
             outlet_of_task.finish(rest.await);
             gateway_of_task.lives.kept_to_its_end(&live_of_task, StreamId::Response(number));
         };
         gateway.tasks.spawn(task.in_current_span());
-        match tokio::time::timeout(OPENING, opened).await {
-            // Some servers send not even a head before there is an event.
-            Ok(Ok(())) | Err(_) => Ok(outlet),
-            Ok(Err(_)) => {
-                gateway.lives.forget_kept(live, number);
-                Err(Refusal::EventId)
-            }
-        }
+        Ok(outlet)
     }
 
     /// The message that ends the response; `None` when the client cancels the call before that.
@@ -79,7 +67,6 @@ impl Former<'_> {
         call: CallBehind,
         upstream: Arc<Upstream>,
         outlet: Arc<Outlet>,
-        opened: oneshot::Sender<()>,
     ) -> impl Future<Output = Option<Bytes>> + Send + 'static {
         let (live, caller, snapshot) = (Arc::clone(self.live), self.caller.clone(), Arc::clone(self.snapshot));
         let turn = snapshot.catalog.longest_call(self.scope);
@@ -100,7 +87,7 @@ impl Former<'_> {
                 hears: &hears,
             };
             let error = |error: &ErrorObject| jsonrpc::error(Some(&call.id), error);
-            let message = match run.to_its_end(Some(turn), upstream.take_up(rest, opened)).await {
+            let message = match run.to_its_end(Some(turn), upstream.take_up(rest)).await {
                 Ok(Ok(answer)) => answer.with_id(&call.id),
                 Ok(Err(why)) => error(&face::upstream_error(&why)),
                 Err(Stopped::OutOfTime(turn)) => {

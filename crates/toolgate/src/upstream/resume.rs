@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use toolgate_client::{Answer, Call};
+use toolgate_mcp::method;
 
 use super::deadline::Deadline;
 use super::error::UpstreamError;
 use super::hears::{Hears, RunningRequest, ServerPlace};
 use super::lane::Lane;
-use super::pool::Adoption;
+use super::pool::{Adoption, Pool};
 use super::status::Stage;
 use super::{ClientSide, Upstream, rpc_error_code};
 use crate::auth::Caller;
@@ -38,14 +38,13 @@ pub struct Rest<'a> {
 }
 
 impl Upstream {
-    /// The answer to a request of a former process. `opened` is told when the server has the stream, and dropped when it
-    /// has not.
+    /// The answer to a request of a former process.
     ///
     /// # Errors
     /// When the server has forgotten the stream or the session, or no answer came.
-    pub async fn take_up(&self, rest: Rest<'_>, opened: oneshot::Sender<()>) -> Result<Answer, UpstreamError> {
+    pub async fn take_up(&self, rest: Rest<'_>) -> Result<Answer, UpstreamError> {
         let began = Instant::now();
-        let answered = self.try_take_up(&rest, opened).await;
+        let answered = self.try_take_up(&rest).await;
         let error_type = match &answered {
             Ok(answer) => rpc_error_code(answer),
             Err(why) => Some(why.outcome_label().to_owned()),
@@ -66,7 +65,7 @@ impl Upstream {
             return Ok(());
         }
         let listen_after = Some(place.last_event_id.to_string());
-        self.pool.adopt(&lane, Adoption { listen_after, ..self.adoption(caller, client, place)? })
+        self.pool.listen_again(&lane, Adoption { listen_after, ..self.adoption(caller, client, place)? })
     }
 
     fn adoption(&self, caller: &Caller, client: &ClientSide, place: &ServerPlace) -> Result<Adoption, UpstreamError> {
@@ -78,7 +77,7 @@ impl Upstream {
         })
     }
 
-    async fn try_take_up(&self, rest: &Rest<'_>, opened: oneshot::Sender<()>) -> Result<Answer, UpstreamError> {
+    async fn try_take_up(&self, rest: &Rest<'_>) -> Result<Answer, UpstreamError> {
         self.check_active()?;
         let deadline = Deadline::after(rest.timeout);
         let _running = self.pool.requests.token();
@@ -88,8 +87,18 @@ impl Upstream {
             return Err(UpstreamError::Closed { server: self.settings.name.clone() });
         }
         let adoption = self.adoption(rest.caller, rest.client, rest.place)?;
-        let foster = self.pool.lease_adopted(&lane, adoption, deadline).await?;
-        match self.go_on(rest, &lane, &foster.lease, deadline, opened).await {
+        let mut unless_taken_up = CancelsFormer {
+            pool: Arc::clone(&self.pool),
+            lane: lane.clone(),
+            adoption: Some(adoption.clone()),
+            request: rest.request.id,
+            deadline,
+        };
+        let foster = self.pool.lease_adopted(&lane, adoption, deadline).await;
+        // From here on the client library sees to it, if there is a connection.
+        unless_taken_up.adoption = None;
+        let foster = foster?;
+        match self.go_on(rest, &lane, &foster.lease, deadline).await {
             Ok(answer) => {
                 self.pool.note_answer(foster.lease.connection());
                 passage.verdict();
@@ -112,17 +121,38 @@ impl Upstream {
         lane: &Lane,
         lease: &super::connection::Lease,
         deadline: Deadline,
-        opened: oneshot::Sender<()>,
     ) -> Result<Answer, toolgate_client::Error> {
         let connection = lease.connection();
         connection.ears.belong_to(lane.client.hears.as_ref());
         let attended = connection.ears.attend_again(rest.request.token.as_ref(), rest.hears);
         let mut call = Call::with_timeout(deadline.remaining());
         call.events = connection.ears.on_own_stream(rest.hears, attended.as_ref());
-        let taken_up =
-            connection.session.take_up(rest.request.id, rest.method, &rest.place.last_event_id, &call).await?;
-        // Whoever waited for that may be gone.
-        let _ = opened.send(());
-        taken_up.answer().await
+        connection.session.take_up(rest.request.id, rest.method, &rest.place.last_event_id, &call).await
+    }
+}
+
+/// Dropped before the request was taken up, it cancels it at the server all the same.
+struct CancelsFormer {
+    pool: Arc<Pool>,
+    lane: Lane,
+    adoption: Option<Adoption>,
+    request: u64,
+    deadline: Deadline,
+}
+
+impl Drop for CancelsFormer {
+    fn drop(&mut self) {
+        let Some(adoption) = self.adoption.take() else { return };
+        let (pool, lane, request, deadline) = (Arc::clone(&self.pool), self.lane.clone(), self.request, self.deadline);
+        self.pool.shared.tasks.spawn(async move {
+            let cancel = async {
+                let foster = pool.lease_adopted(&lane, adoption, deadline).await.ok()?;
+                let params = format!("{{\"requestId\":{request}}}");
+                foster.lease.connection().session.notify(method::CANCELLED, Some(&params)).await.ok()
+            };
+            if cancel.await.is_none() {
+                tracing::debug!(server.name = pool.settings.name, "a former request could not be cancelled");
+            }
+        });
     }
 }

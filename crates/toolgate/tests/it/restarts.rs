@@ -15,6 +15,12 @@ async fn gate(server: &Resumable) -> TestGateway {
     TestGateway::start(config().server("files", server.entry())).await
 }
 
+/// One that gives calls no time to end when it is stopped.
+async fn in_haste(server: &Resumable) -> TestGateway {
+    let config = config().server("files", server.entry());
+    TestGateway::start_with(config, |settings| settings.general.shutdown_grace = Duration::ZERO).await
+}
+
 /// The same client at another gateway, which comes back to the event `id`.
 async fn back(gate: &TestGateway, caller: &Caller, id: &str) -> EventStream {
     at(gate, caller).with("accept", "text/event-stream").with("last-event-id", id).open_stream("/mcp").await
@@ -79,9 +85,7 @@ async fn a_call_goes_on_where_it_was_and_its_tool_runs_once() {
 #[tokio::test]
 async fn a_client_that_has_read_nothing_yet_comes_back_by_the_first_event() {
     let server = Resumable::start().await;
-    let config = || config().server("files", server.entry());
-    let in_haste = |settings: &mut toolgate::config::Settings| settings.general.shutdown_grace = Duration::ZERO;
-    let former = TestGateway::start_with(config(), in_haste).await;
+    let former = in_haste(&server).await;
     let caller = former.admin().initialized_at("/mcp").await;
     let mut stream = caller.call_stream(5, "files-work").await;
     let beginning = stream.first_id().await;
@@ -144,7 +148,7 @@ async fn a_question_that_was_not_answered_is_asked_again() {
 #[tokio::test]
 async fn what_a_server_says_by_itself_goes_on_too() {
     let server = Resumable::start().await;
-    let former = gate(&server).await;
+    let former = in_haste(&server).await;
     let caller = former.admin().initialized_at("/mcp").await;
     let mut standalone = caller.clone().with("accept", "text/event-stream").open_stream("/mcp").await;
     let mut call = caller.call_stream(5, "files-work").await;
@@ -156,9 +160,12 @@ async fn what_a_server_says_by_itself_goes_on_too() {
     server.tell("notifications/message", &log(1));
     assert_eq!(standalone.message().await["params"]["data"], 1);
     let read = standalone.last_id().to_owned();
+    let running = caller.call_stream(6, "files-work").await.first_id().await;
     former.stop().await;
     server.tell("notifications/message", &log(2));
     let next = gate(&server).await;
+    // A call that goes on first has the session adopted, and leaves this stream where it was.
+    let mut rest = back(&next, &caller, &running).await;
     let mut standalone = back(&next, &caller, &read).await;
     let mut told = Vec::new();
     while !told.contains(&json!("notifications/message")) {
@@ -174,21 +181,24 @@ async fn what_a_server_says_by_itself_goes_on_too() {
     assert_eq!(told.len(), 4, "what became of lists meanwhile nobody knows: {told:?}");
     server.tell("notifications/message", &log(3));
     assert_eq!(standalone.message().await["params"]["data"], 3);
-    assert_eq!(server.seen_of("GET").iter().filter(|(headers, _)| headers.contains_key("last-event-id")).count(), 1);
+    server.answer(1, "done");
+    assert_eq!(rest.message().await["id"], 6);
+    assert_eq!(server.seen_of("GET").iter().filter(|(headers, _)| headers.contains_key("last-event-id")).count(), 2);
 }
 
 #[tokio::test]
-async fn a_stream_that_the_server_has_forgotten_is_refused() {
+async fn a_call_whose_stream_the_server_has_forgotten_is_answered_with_an_error() {
     let server = Resumable::start().await;
     let former = gate(&server).await;
     let caller = former.admin().initialized_at("/mcp").await;
     let beginning = caller.call_stream(5, "files-work").await.first_id().await;
     server.forget();
     let next = gate(&server).await;
-    let again = at(&next, &caller).with("accept", "text/event-stream").with("last-event-id", &beginning);
     for _ in 0..2 {
-        let refused = again.get("/mcp").await;
-        assert_eq!(refused.status, 400, "{refused:?}");
+        let mut stream = back(&next, &caller, &beginning).await;
+        let answer = stream.message().await;
+        assert_eq!((&answer["id"], &answer["error"]["data"]["may_have_run"]), (&json!(5), &json!(true)), "{answer}");
+        assert_eq!(stream.next().await, None);
     }
     // The next call opens a session of its own.
     let mut stream = at(&next, &caller).call_stream(6, "files-work").await;

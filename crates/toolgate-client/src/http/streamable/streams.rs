@@ -21,17 +21,18 @@ impl Streamable {
         self.follow_from(id, stream, Resumption::default(), with).await
     }
 
-    /// The continuation of the stream of request `id`, which somebody else has read up to `resumption`.
-    pub(crate) async fn take_up(&self, resumption: &mut Resumption, with: With<'_>) -> Result<EventStream, Error> {
+    /// The answer to `id` on the continuation of its stream, which somebody else has read up to `resumption`.
+    pub(crate) async fn take_up(&self, id: u64, mut resumption: Resumption, with: With<'_>) -> Result<Answer, Error> {
         resumption.is_continued = true;
-        match self.open_stream(resumption.last_event_id.clone(), with).await {
-            Err(error) if may_pass(&error) => self.resume(resumption, error.problem().to_string(), with).await,
-            opened => opened,
-        }
+        let stream = match self.open_stream(resumption.last_event_id.clone(), with).await {
+            Err(error) if may_pass(&error) => self.resume(&mut resumption, error.problem().to_string(), with).await?,
+            opened => opened?,
+        };
+        self.follow_from(id, stream, resumption, with).await
     }
 
     /// [`Streamable::follow`], where the beginning of the stream is known.
-    pub(crate) async fn follow_from(
+    async fn follow_from(
         &self,
         id: u64,
         mut stream: EventStream,

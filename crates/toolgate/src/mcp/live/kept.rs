@@ -73,15 +73,6 @@ impl Kept {
         }
     }
 
-    /// Forgets a stream that came to nothing.
-    pub(super) fn forget(&mut self, number: u64, budget: &Budget) {
-        if let Some(at) = self.streams.iter().position(|stream| stream.number == number)
-            && let Some((_, bytes)) = self.streams.remove(at).and_then(|stream| stream.ended)
-        {
-            budget.give_back(bytes);
-        }
-    }
-
     pub(super) fn find(&self, number: u64) -> Option<Arc<Outlet>> {
         self.streams.iter().find(|stream| stream.number == number).map(|stream| Arc::clone(&stream.outlet))
     }

@@ -36,6 +36,16 @@ pub(in super::super) struct Heard {
     pub(in super::super) is_another: bool,
 }
 
+/// A response that another process had begun, and its client comes back to.
+pub(in super::super) enum Again {
+    /// Nobody goes on with it yet.
+    Begins,
+    /// That is being done.
+    GoesOn(Arc<Outlet>),
+    /// The session has too many such responses.
+    TooMany,
+}
+
 /// The configured names of the servers in `scope`.
 pub(super) fn names(scope: &Scope) -> Arc<[Arc<str>]> {
     scope.servers().iter().map(|upstream| Arc::from(upstream.settings.name.as_str())).collect()
@@ -116,8 +126,7 @@ impl Lives {
         Some(stream)
     }
 
-    /// Keeps the response that goes on with what another process had begun under this number; `None` when it goes on
-    /// already, which is given in its place, or when the session has too many.
+    /// Keeps the response that goes on, in `outlet`, with what another process had begun under this number.
     pub(in super::super) fn keep_again(
         &self,
         live: &Live,
@@ -125,22 +134,17 @@ impl Lives {
         outlet: &Arc<Outlet>,
         sealer: &Arc<Sealer>,
         caller: &Caller,
-    ) -> Result<(), Option<Arc<Outlet>>> {
+    ) -> Again {
         let mut state = live.lock();
         if let Some(there) = state.kept.find(number) {
-            return Err(Some(there));
+            return Again::GoesOn(there);
         }
         if !state.kept.begin(number, outlet, &self.kept) {
-            return Err(None);
+            return Again::TooMany;
         }
         drop(state);
         outlet.give_ids(StreamId::Response(number).ids(sealer, &caller.id, live.session.key));
-        Ok(())
-    }
-
-    /// The response with this number could not be gone on with.
-    pub(in super::super) fn forget_kept(&self, live: &Live, number: u64) {
-        live.lock().kept.forget(number, &self.kept);
+        Again::Begins
     }
 
     /// The answer in that response is there.

@@ -15,6 +15,7 @@ use crate::upstream::error::{UpstreamError, Wait};
 use crate::upstream::lane::Lane;
 
 /// A session that another process has opened.
+#[derive(Clone)]
 pub(in crate::upstream) struct Adoption {
     pub(in crate::upstream) session_id: Option<String>,
     pub(in crate::upstream) revision: Revision,
@@ -29,6 +30,18 @@ pub(in crate::upstream) struct Foster {
     pub(in crate::upstream) lease: Lease,
     /// It is not the lane's connection.
     is_aside: bool,
+}
+
+impl Adoption {
+    fn is_of(&self, connection: &Connection) -> bool {
+        connection.session.id() == self.session_id.as_deref()
+    }
+
+    fn listen_on(&self, connection: &Connection) {
+        if let Some(after) = self.listen_after.as_deref().filter(|_| self.is_of(connection)) {
+            connection.session.listen_after(after);
+        }
+    }
 }
 
 impl Drop for Foster {
@@ -48,8 +61,6 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<Foster, UpstreamError> {
         let name = &self.settings.name;
-        let session_id = adoption.session_id.clone();
-        let is_it = |connection: &Connection| connection.session.id() == session_id.as_deref();
         let places = self.places()?;
         let step = {
             let mut slots = self.slots();
@@ -73,7 +84,7 @@ impl Pool {
             }
             Step::Pause(_) | Step::MakeSure(_) | Step::Bury(_) => None,
         };
-        if let Some(lease) = present.filter(|lease| is_it(lease.connection())) {
+        if let Some(lease) = present.filter(|lease| adoption.is_of(lease.connection())) {
             return Ok(Foster { lease, is_aside: false });
         }
         let number = self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -82,13 +93,27 @@ impl Pool {
         Ok(Foster { lease: Lease::new(&connection), is_aside: true })
     }
 
-    /// Has the session of `adoption` be the connection of `lane`, if that has none.
-    pub(in crate::upstream) fn adopt(self: &Arc<Self>, lane: &Lane, adoption: Adoption) -> Result<(), UpstreamError> {
+    /// Has the stream of `adoption` on which the server speaks by itself go on, unless `lane` has another session by now.
+    pub(in crate::upstream) fn listen_again(
+        self: &Arc<Self>,
+        lane: &Lane,
+        adoption: Adoption,
+    ) -> Result<(), UpstreamError> {
         let places = self.places()?;
         let mut slots = self.slots();
-        if self.look(&mut slots, &lane.key, tokio::time::Instant::now())?.is_none() {
+        match self.look(&mut slots, &lane.key, tokio::time::Instant::now())? {
             // Nobody waits for it; the attempt is a task of its own.
-            drop(self.launch(&mut slots, lane, places, Some(adoption)));
+            None => drop(self.launch(&mut slots, lane, places, Some(adoption))),
+            Some(Step::Use(lease)) => adoption.listen_on(lease.connection()),
+            // It may be the same session, adopted for one of its requests.
+            Some(Step::WaitFor(flight)) => {
+                self.shared.tasks.spawn(async move {
+                    if let Ok(connection) = flight.await {
+                        adoption.listen_on(&connection);
+                    }
+                });
+            }
+            Some(Step::Pause(_) | Step::MakeSure(_) | Step::Bury(_)) => {}
         }
         Ok(())
     }
@@ -112,10 +137,13 @@ impl Pool {
         }
         let has_session_id = adoption.session_id.is_some();
         let facts = ServerFacts { revision: adoption.revision, has_session_id, ..ServerFacts::clone(&server) };
-        let session = Adopted { session_id: adoption.session_id, facts, listen_after: adoption.listen_after };
-        let session = Session::adopt(target, options, session).map_err(failed)?;
+        let session = Adopted { session_id: adoption.session_id.clone(), facts };
+        let listen = options.listen && adoption.listen_after.is_none();
+        let session = Session::adopt(target, &Options { listen, ..options.clone() }, session).map_err(failed)?;
         let connection = connection(session);
         connection.ears.adopted();
+        connection.ears.belong_to(lane.client.hears.as_ref());
+        adoption.listen_on(&connection);
         self.restore(lane, &connection, limit).await;
         Ok(connection)
     }
