@@ -158,7 +158,11 @@ fn measure_load(plan: &Plan, load: &Load, target: Target, numbers: &mut Numbers)
     }
     let closed: Summary = stage::load(plan, &arguments, &stage.key, stage.dir.path()).context("in closed loop")?;
     numbers.memory = closed.watched_memory;
-    let wrong = [Some(&low), numbers.steady.as_ref(), Some(&closed)].into_iter().flatten().find(|summary| summary.errors > 0).cloned();
+    let wrong = [Some(&low), numbers.steady.as_ref(), Some(&closed)]
+        .into_iter()
+        .flatten()
+        .find(|summary| summary.errors > 0)
+        .cloned();
     numbers.low = Some(low);
     numbers.closed = Some(closed);
     match wrong {

@@ -18,7 +18,8 @@ mod tls;
 pub use client::HttpClient;
 pub use tls::TlsOptions;
 
-pub(crate) use request::Place;
+pub(crate) use request::{Place, valid_session_id};
+pub(crate) use resumption::Resumption;
 pub(crate) use sse::Sse;
 pub(crate) use streamable::{Arrived, Streamable, With};
 pub(crate) use streaming::Large;

@@ -57,6 +57,7 @@
 //!
 //! Suggested reading order: `session`, `connect`, `modern`, `http/streamable`, `stdio`.
 
+mod adopted;
 mod answer;
 mod connect;
 mod context;
@@ -76,13 +77,14 @@ mod streamed;
 mod target;
 mod tools;
 
+pub use adopted::Adopted;
 pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};
 pub use http::{HttpClient, TlsOptions};
 pub use listening::Listening;
 pub use modern::ClientFacts;
-pub use options::{Call, Era, Events, Limits, Options};
+pub use options::{Call, Era, Events, Limits, Options, StreamPlace};
 pub use question::Question;
 pub use session::Session;
 pub use stdio::become_subreaper;

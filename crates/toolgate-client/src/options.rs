@@ -115,6 +115,37 @@ pub trait Events: Send + Sync {
     fn question(&self, question: Question) {
         drop(question);
     }
+
+    /// The stream on which this hears has come to a place at which somebody else could take it up again; told before
+    /// what the server says there. Only Streamable HTTP servers of the legacy era, and not all of them, have such
+    /// places.
+    fn passed(&self, place: StreamPlace<'_>) {
+        let _ = place;
+    }
+}
+
+/// A place in a stream of a server, for [`Session::adopt`](crate::Session::adopt) and
+/// [`Session::take_up`](crate::Session::take_up).
+#[derive(Clone, Copy)]
+pub struct StreamPlace<'a> {
+    /// The session, if the server gave it an id. Whoever knows it, and the credentials, can use the session.
+    pub session_id: Option<&'a str>,
+    /// What is spoken in it.
+    pub revision: Revision,
+    /// The request whose answer comes on the stream; `None` where the server speaks by itself.
+    pub request: Option<u64>,
+    /// The event that was read last; `None` when the server has taken the ids of its events back.
+    pub last_event_id: Option<&'a str>,
+}
+
+impl fmt::Debug for StreamPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The ids are as good as credentials.
+        f.debug_struct("StreamPlace")
+            .field("revision", &self.revision)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Hears nothing.

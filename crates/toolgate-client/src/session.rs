@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::answer::Answer;
-use crate::connect;
+use crate::connect::{self, Connected};
 use crate::context::Context;
 use crate::error::{Delivery, Error, Problem};
 use crate::handshake::ServerFacts;
@@ -39,7 +39,7 @@ pub(crate) struct Core {
     facts: ServerFacts,
     wire: Wire,
     context: Arc<Context>,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
     next_id: AtomicU64,
     /// What requests say of us, to a modern server.
     client: Option<Arc<ClientFacts>>,
@@ -70,17 +70,21 @@ impl Session {
     /// When the server cannot be reached or started, is no MCP server, refuses us, or speaks no known revision.
     pub async fn connect(target: Target, options: Options) -> Result<Self, Error> {
         let connected = connect::connect(&target, &options).await?;
-        Ok(Self {
+        Ok(Self::of(connected, options.timeout, connect::FIRST_FREE_ID))
+    }
+
+    pub(crate) fn of(connected: Connected, timeout: Duration, first_id: u64) -> Self {
+        Self {
             core: Arc::new(Core {
                 facts: connected.facts,
                 wire: connected.wire,
                 context: connected.context,
-                timeout: options.timeout,
-                next_id: AtomicU64::new(connect::FIRST_FREE_ID),
+                timeout,
+                next_id: AtomicU64::new(first_id),
                 client: connected.client,
                 marks: Marks::default(),
             }),
-        })
+        }
     }
 
     /// Asks the server; `params` is JSON text.
@@ -263,6 +267,10 @@ impl Session {
         self.core.server()
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     pub(crate) fn error(&self, delivery: Delivery, problem: Problem) -> Error {
         Error::new(self.core.server(), delivery, problem)
     }
@@ -311,8 +319,16 @@ impl Core {
         Ok(Outgoing { id, message, repeats: Some(described.repeats) })
     }
 
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
     /// Waits for what request `id` comes to, as long as `call` allows; tells the server when nobody waits any more.
-    async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
         id: u64,
         method: &str,
@@ -335,7 +351,7 @@ impl Core {
         }
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if !self.context.ended.is_cancelled() {
             return Ok(());
         }
@@ -351,7 +367,7 @@ impl Core {
     }
 
     /// Marks the session as ended when `outcome` says so.
-    fn noted<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn noted<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
         if outcome.as_ref().is_err_and(Error::session_lost) {
             self.context.ended.cancel();
         }

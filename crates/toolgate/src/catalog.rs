@@ -32,12 +32,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use toolgate_client::Events;
 
 use crate::auth::Caller;
 use crate::config::Settings;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{ClientSide, Rounds, Upstream};
+use crate::upstream::{ClientSide, Hears, Rounds, Upstream};
 
 /// The lists of all servers of one configuration.
 pub struct Catalog {
@@ -72,7 +71,7 @@ pub struct Visit<'a> {
     /// The client on whose behalf.
     pub client: &'a ClientSide,
     /// Who hears what the server says while it works on this.
-    pub hears: Option<&'a Arc<dyn Events>>,
+    pub hears: Option<&'a Arc<dyn Hears>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
     /// What a request may take longer than usual, because the client may be asked in between.

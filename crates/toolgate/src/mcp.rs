@@ -23,3 +23,4 @@ mod respond;
 pub(crate) mod scope;
 pub mod session;
 mod stream;
+mod taken_up;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::resumption::Resumption;
 use super::streamable::{Streamable, With, may_pass};
@@ -16,22 +16,24 @@ use crate::context::Context;
 use crate::error::Problem;
 
 /// No request has this id, so no event on this stream is taken for an answer.
-const NO_REQUEST: u64 = 0;
+pub(super) const NO_REQUEST: u64 = 0;
 
 /// The longest wait between two tries to open the stream.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Listens until the session ends, or the server turns out to have no such stream.
-pub(super) async fn run(wire: Streamable, context: Arc<Context>) {
+/// Listens until the session ends, or the server turns out to have no such stream; from the event after `after` on, up
+/// to which somebody else has listened.
+pub(super) async fn run(wire: Streamable, context: Arc<Context>, after: Option<HeaderValue>) {
     tokio::select! {
         () = context.ended.cancelled() => {}
-        () = listen(&wire, &context) => {}
+        () = listen(&wire, &context, after) => {}
     }
 }
 
-async fn listen(wire: &Streamable, context: &Context) {
-    let mut resumption = Resumption::default();
-    let mut opened = false;
+async fn listen(wire: &Streamable, context: &Context, after: Option<HeaderValue>) {
+    // Of a session that somebody else has opened it is known that it has such a stream.
+    let mut opened = after.is_some();
+    let mut resumption = after.map_or_else(Resumption::default, Resumption::after);
     let none = HeaderMap::new();
     let none = With::headers(&none);
     loop {

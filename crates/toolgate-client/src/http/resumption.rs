@@ -10,6 +10,10 @@ use crate::context::Junk;
 /// How often in a row a broken stream is resumed without a new event coming.
 pub(crate) const RESUME_TRIES: u32 = 5;
 
+/// How long the continuation of a request's stream may bring nothing before it is asked for anew. Servers are common
+/// that say on it what was said before, and leave what comes then for the next one.
+pub(crate) const QUIET: Duration = Duration::from_secs(5);
+
 /// The wait before resuming, when the server names none, and the bounds of what it may name.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_LEAST: Duration = Duration::from_millis(100);
@@ -24,15 +28,22 @@ pub(crate) struct Resumption {
     /// The first event that was no message, for the error in case no answer follows.
     pub(crate) garbage: Option<String>,
     pub(crate) junk: Junk,
+    /// The answer comes on a continuation.
+    pub(crate) is_continued: bool,
 }
 
 impl Default for Resumption {
     fn default() -> Self {
-        Self { last_event_id: None, retry: RETRY, tries: 0, garbage: None, junk: Junk::default() }
+        Self { last_event_id: None, retry: RETRY, tries: 0, garbage: None, junk: Junk::default(), is_continued: false }
     }
 }
 
 impl Resumption {
+    /// That of a stream which somebody else has read up to this event.
+    pub(crate) fn after(last_event_id: HeaderValue) -> Self {
+        Self { last_event_id: Some(last_event_id), ..Self::default() }
+    }
+
     /// Notes the position that `event` marks.
     pub(crate) fn saw(&mut self, event: &Event) {
         self.tries = 0;

@@ -69,6 +69,7 @@ pub(crate) struct Streamable {
     /// All headers of a POST, ready to be cloned.
     headers: HeaderMap,
     context: Arc<Context>,
+    revision: Revision,
     modern: bool,
     listens: Arc<AtomicBool>,
     /// Cancelled when the first try to open the listening stream is over.
@@ -79,7 +80,27 @@ impl Streamable {
     pub(crate) fn new(place: Arc<Place>, context: Arc<Context>) -> Self {
         let mut headers = place.headers.clone();
         request::for_messages(&mut headers);
-        Self { place, headers, context, modern: false, listens: Arc::default(), listening: CancellationToken::new() }
+        Self {
+            place,
+            headers,
+            context,
+            revision: Revision::ASSUMED_WITHOUT_HEADER,
+            modern: false,
+            listens: Arc::default(),
+            listening: CancellationToken::new(),
+        }
+    }
+
+    /// Goes on with a session that somebody else has opened.
+    pub(crate) fn adopt(&mut self, session_id: Option<HeaderValue>, revision: Revision) {
+        self.agree(revision);
+        if let Some(session_id) = session_id {
+            self.headers.insert(SESSION_ID, session_id);
+        }
+    }
+
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.headers.get(SESSION_ID)?.to_str().ok()
     }
 
     /// As [`Streamable::new`], for revision 2026-07-28.
@@ -117,6 +138,7 @@ impl Streamable {
 
     /// Speaks `revision` from now on.
     pub(crate) fn agree(&mut self, revision: Revision) {
+        self.revision = revision;
         if revision.has_version_header() {
             self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.name()));
         }
@@ -203,13 +225,21 @@ impl Streamable {
         if self.modern || self.listens.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context)));
+        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context), None));
+    }
+
+    /// [`Streamable::listen`], after an event that somebody else has read.
+    pub(crate) fn listen_after(&self, last_event_id: HeaderValue) {
+        if self.modern || self.listens.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.context.spawn(listen::run(self.clone(), Arc::clone(&self.context), Some(last_event_id)));
     }
 
     /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.
     pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap) {
-        if self.modern {
-            // The response was closed with the future that read it, and that says so.
+        // To a modern server, the response was closed with the future that read it, and that says so.
+        if self.modern || self.context.ended.is_cancelled() {
             return;
         }
         let (wire, headers) = (self.clone(), self.headers_with(With::headers(extra)));

@@ -13,6 +13,7 @@ use toolgate_mcp::uri_template::Template;
 use toolgate_mcp::{edit, method, uris};
 
 use super::errors::CallError;
+use super::fetch::Want;
 use super::list::Kind;
 use super::merge::Merged;
 use super::naming::prefixed_uri;
@@ -81,9 +82,9 @@ impl Catalog {
 
     async fn renames(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Renames {
         let lists = join3(
-            self.ask_all(Kind::Resources, visit),
-            self.ask_all(Kind::Templates, visit),
-            self.ask_all(Kind::Tools, visit),
+            self.ask_all(Want::Name, Kind::Resources, visit),
+            self.ask_all(Want::Name, Kind::Templates, visit),
+            self.ask_all(Want::Name, Kind::Tools, visit),
         );
         let (resources, templates, tools) = lists.await;
         Renames {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderMap;
 use serde_json::json;
 use serde_json::value::RawValue;
-use toolgate_client::{Answer, Events};
+use toolgate_client::Answer;
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Notification, Request, Response, code};
 use toolgate_mcp::session::negotiate;
@@ -26,7 +26,7 @@ use crate::catalog::{CallError, Called, Kind, Scope, Visit, is_tool_error};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
-use crate::upstream::{Capabilities, ClientSide, LogLevel, Reply, Rounds, Streamed};
+use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, Reply, Rounds, Streamed};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -39,7 +39,7 @@ pub struct Exchange {
     /// The client, as servers see it.
     pub client: ClientSide,
     /// Who hears what servers say while they work on this.
-    pub hears: Option<Arc<dyn Events>>,
+    pub hears: Option<Arc<dyn Hears>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
     /// What is kept of the session, where something of this is for a server.
@@ -64,7 +64,7 @@ pub(super) struct Speaking {
     /// The client, as servers see it.
     pub(super) client: ClientSide,
     /// Who hears what they say.
-    pub(super) hears: Option<Arc<dyn Events>>,
+    pub(super) hears: Option<Arc<dyn Hears>>,
     /// What is kept of the session.
     pub(super) live: Option<Arc<Live>>,
 }
@@ -85,7 +85,7 @@ impl Speaking {
         };
         let client = live.as_ref().map_or_else(|| without_live(session), Live::client);
         let hears = (live.is_some() || outlet.is_some())
-            .then(|| Arc::new(Hearing { live: live.clone(), outlet: outlet.cloned() }) as Arc<dyn Events>);
+            .then(|| Arc::new(Hearing { live: live.clone(), outlet: outlet.cloned() }) as Arc<dyn Hears>);
         Self { client, hears, live }
     }
 }
@@ -152,7 +152,9 @@ impl Exchange {
             match &self.live {
                 Some(live) => {
                     let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
-                    let run = live.begin(&request.id, self.outlet.as_ref());
+                    // What else is long enough to be lost has answers that are changed on their way.
+                    let is_resumable = request.method == method::TOOLS_CALL;
+                    let run = live.begin(&request.id, self.outlet.as_ref(), is_resumable);
                     run.to_its_end(turn, work).await
                 }
                 None => Ok(work.await),

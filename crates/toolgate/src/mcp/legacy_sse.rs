@@ -66,8 +66,9 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri, 
     let token = gateway.sessions.sealer().seal(Purpose::SseSession, caller.id.as_str(), &key.0);
     let endpoint = format!("{}/messages?session_id={token}", uri.path().trim_end_matches('/'));
     let live = gateway.lives.of(&ClientSession::of_stream(key, SystemTime::now()));
-    let listener = Listener { caller: &caller, selection, scope: &scope, sealer: None, after: None };
-    let (reader, _) = live.listen(listener);
+    let listener =
+        Listener { caller: &caller, selection, scope: &scope, sealer: None, tells_places: false, after: None };
+    let reader = live.listen(listener).reader;
     let first = Bytes::from(sse::encode(Some("endpoint"), None, endpoint.as_bytes()));
     let counted = gateway.metrics.stream_opened();
     let reader = reader.after(first).holding((OpenStream { gateway, key }, place, counted));

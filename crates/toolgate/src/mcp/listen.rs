@@ -13,12 +13,12 @@ use toolgate_mcp::headers;
 use super::endpoint::{FoundSession, session_of};
 use super::event_id::{Position, StreamId};
 use super::head::Accepts;
-use super::live::Listener;
+use super::live::{Heard, Listener};
 use super::outlet::Reader;
 use super::refusal::Refusal;
 use super::scope::{PathNames, Selection};
 use super::session::ClientSession;
-use super::stream;
+use super::{stream, taken_up};
 use crate::faces::admission::Admitted;
 use crate::gateway::Gateway;
 
@@ -51,15 +51,33 @@ fn open(gateway: &Gateway, admitted: &Admitted, names: PathNames, headers: &Head
     let place = gateway.streams.place(snapshot.settings.clients.streams).ok_or(Refusal::TooManyStreams)?;
     let held = (gateway.metrics.stream_opened(), place);
     let live = gateway.lives.of(&session);
-    if let Some(Position { stream: StreamId::Response(number), number: read }) = after {
-        let outlet = live.response(number).ok_or(Refusal::EventId)?;
-        return Ok(outlet.reader_after(read).holding(held));
+    if let Some(Position { stream: StreamId::Response(number), number: read, behind }) = &after {
+        let outlet = match live.response(*number) {
+            Some(outlet) => outlet,
+            None => {
+                let behind = behind.as_ref().ok_or(Refusal::EventId)?;
+                let former = taken_up::Former { gateway, snapshot, caller, live: &live, scope: &scope };
+                former.take_up(*number, *read, behind)?
+            }
+        };
+        return Ok(outlet.reader_after(*read).holding(held));
     }
     let sealer = session.revision.has_event_ids().then(|| gateway.sessions.sealer());
-    let (reader, position) = live.listen(Listener { caller, selection, scope: &scope, sealer, after });
+    let tells_places = session.revision.has_priming_events();
+    let after = after.as_ref();
+    let heard = live.listen(Listener { caller, selection, scope: &scope, sealer, tells_places, after });
+    let Heard { reader, from, is_another } = heard;
+    if is_another {
+        // That of a former process. What it would have told of lists nobody knows.
+        live.tell_all_lists(snapshot.settings.general.disabled);
+        if let Some(behind) = after.and_then(|after| after.behind.as_ref()) {
+            taken_up::Former { gateway, snapshot, caller, live: &live, scope: &scope }.listen_again(behind);
+        }
+    }
+    // Only now, or streams would begin anew that can be gone on with.
     live.hear(caller, &scope);
-    let reader = match sealer.filter(|_| session.revision.has_priming_events()) {
-        Some(sealer) => reader.after(priming(&position.seal(sealer, &caller.id, session.key))),
+    let reader = match sealer.filter(|_| tells_places) {
+        Some(sealer) => reader.after(priming(&from.seal(sealer, &caller.id, session.key))),
         None => reader,
     };
     Ok(reader.holding(held))

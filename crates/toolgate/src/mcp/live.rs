@@ -16,7 +16,7 @@ mod running;
 mod standalone;
 mod tending;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -25,12 +25,14 @@ use toolgate_client::{AnswerOutcome, Events, Question};
 use toolgate_mcp::jsonrpc::{ErrorObject, Id, Outcome, code};
 use toolgate_mcp::method;
 
+use super::event_id::behind;
 use super::outlet::Outlet;
 use super::scope::Selection;
 use super::session::ClientSession;
 use crate::auth::Caller;
+use crate::config::settings::ServerId;
 use crate::telemetry::Metrics;
-use crate::upstream::{Capabilities, ClientSide, LogLevel, SessionKey};
+use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, ServerPlace, SessionKey};
 
 use asked::Asked;
 use kept::Kept;
@@ -38,8 +40,11 @@ use running::Running;
 
 pub(super) use hearing::Hearing;
 pub(super) use running::Stopped;
-pub(super) use standalone::Listener;
+pub(super) use standalone::{Again, Heard, Listener};
 pub use tending::tend;
+
+/// Servers of which a session remembers how far they were heard; an id has room for fewer.
+const MAX_PLACES: usize = 64;
 
 /// Questions of servers that one client may have before it at once.
 const MAX_QUESTIONS: usize = 64;
@@ -68,6 +73,8 @@ struct State {
     asked: HashMap<u64, Asked>,
     next_question: u64,
     standalone: Option<Standalone>,
+    /// Where the streams are on which servers speak by themselves, the one last heard first.
+    places: VecDeque<(ServerId, ServerPlace)>,
     kept: Kept,
     used: Instant,
 }
@@ -141,6 +148,7 @@ impl Live {
                 // safe with clients in JavaScript.
                 next_question: u64::from_ne_bytes(start) >> 12,
                 standalone: None,
+                places: VecDeque::new(),
                 kept: Kept::default(),
                 used: Instant::now(),
             }),
@@ -155,7 +163,7 @@ impl Live {
         ClientSide {
             session: Some(self.session.key),
             capabilities: Arc::clone(&state.capabilities),
-            hears: Some(Arc::clone(self) as Arc<dyn Events>),
+            hears: Some(Arc::clone(self) as Arc<dyn Hears>),
             log_level: state.log_level,
         }
     }
@@ -246,16 +254,29 @@ impl State {
         let standalone = self.standalone.as_ref().map(|standalone| &standalone.outlet);
         let responses = self.running.iter().rev().filter_map(|running| running.outlet.as_ref());
         let mut streams = via.into_iter().chain(standalone).chain(responses);
-        let Some(outlet) = streams.find(|outlet| outlet.ask(message.clone())).cloned() else {
-            return Some(question);
-        };
+        let asked = streams.find_map(|outlet| Some((outlet.ask(message.clone())?, Arc::clone(outlet))));
+        let Some((hold, outlet)) = asked else { return Some(question) };
         self.next_question += 1;
-        self.asked.insert(number, Asked { question, outlet, token, since: Instant::now() });
+        self.asked.insert(number, Asked { question, outlet, token, since: Instant::now(), _hold: hold });
         None
     }
 }
 
 /// Hears what servers say to the session outside of requests.
+impl Hears for Live {
+    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>) {
+        let mut state = self.lock();
+        state.places.retain(|(known, _)| known != server);
+        state.places.truncate(MAX_PLACES - 1);
+        if let Some(place) = place {
+            state.places.push_front((server.clone(), place));
+        }
+        if let Some(standalone) = &state.standalone {
+            standalone.outlet.passed(behind::servers(state.places.iter()));
+        }
+    }
+}
+
 impl Events for Live {
     fn notification(&self, method: &str, message: Bytes) {
         match method {

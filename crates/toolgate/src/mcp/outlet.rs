@@ -7,6 +7,7 @@
 //! A stream whose events have ids can be left and taken up again: the last events that were read are kept for that.
 //! One without ids ends with its reader.
 
+mod behind;
 mod queue;
 mod reader;
 
@@ -17,15 +18,20 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use toolgate_client::Events;
 
+use behind::Behind;
 use queue::{Kind, Queue};
 
+pub use behind::Hold;
 pub use reader::Reader;
 
 /// Answers that may be promised or wait at once, on a stream that carries many.
 const MAX_ANSWERS: usize = 64;
 
-/// Makes the id of a stream's event out of its number.
-pub type EventIds = Box<dyn Fn(u64) -> String + Send + Sync>;
+/// Makes the id of a stream's event out of its number, and of what is behind the stream there.
+pub type EventIds = Box<dyn Fn(u64, Option<&[u8]>) -> String + Send + Sync>;
+
+/// What is behind a place in a stream: where the streams are of which it is made. Only ids know how to read it.
+pub type Place = Arc<[u8]>;
 
 /// One stream of events to a client. Messages are JSON-RPC, whole, as they came.
 #[derive(Default)]
@@ -38,6 +44,9 @@ pub struct Outlet {
 struct State {
     queue: Queue,
     ids: Option<Arc<EventIds>>,
+    behind: Behind,
+    /// See [`Outlet::tell_places`].
+    tells_places: bool,
     /// A response may begin as a stream before the answer is there.
     may_begin: bool,
     /// Answers that somebody is still at.
@@ -93,11 +102,13 @@ impl Outlet {
         }
     }
 
-    /// Puts a server's question in, which must carry the id that the client is to answer to; `false` when it is
-    /// refused.
+    /// Puts a server's question in, which must carry the id that the client is to answer to; `None` when it is refused.
+    /// What is given lives for as long as the question is before the client.
     #[must_use]
-    pub fn ask(&self, message: Bytes) -> bool {
-        self.put(Kind::Question, message)
+    pub fn ask(self: &Arc<Self>, message: Bytes) -> Option<Hold> {
+        let mut state = self.lock();
+        let placed = state.phase == Phase::Open && state.put(Kind::Question, message);
+        placed.then(|| self.hold(&mut state.behind))
     }
 
     /// Puts in what always has room, after which more may come.
@@ -121,7 +132,8 @@ impl Outlet {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open | Phase::Closing) {
             if let Some(message) = last {
-                state.queue.push(Kind::Answer, message);
+                // Nothing comes after it that somebody else could go on with.
+                state.queue.push(Kind::Answer, message, None);
             }
             state.end();
         }
@@ -254,7 +266,8 @@ impl Outlet {
 
 impl State {
     fn put(&mut self, kind: Kind, message: Bytes) -> bool {
-        let placed = self.queue.put(kind, message);
+        let behind = self.behind.of_next(kind == Kind::Question);
+        let placed = self.queue.put(kind, message, behind);
         self.wake_reader();
         placed
     }
@@ -302,7 +315,7 @@ impl Promise {
     pub fn keep(self, message: Bytes) {
         let mut state = self.0.lock();
         if matches!(state.phase, Phase::Open | Phase::Closing) {
-            state.queue.push(Kind::Answer, message);
+            state.queue.push(Kind::Answer, message, None);
             state.wake_reader();
         }
     }

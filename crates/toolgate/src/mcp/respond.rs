@@ -82,7 +82,8 @@ impl Respondee<'_> {
         if let Some((live, stream)) = &kept
             && live.session.revision.has_priming_events()
         {
-            let beginning = Position { stream: *stream, number: 0 };
+            outlet.tell_places();
+            let beginning = Position { stream: *stream, number: 0, behind: outlet.behind_beginning() };
             let id = beginning.seal(gateway.sessions.sealer(), &caller.id, live.session.key);
             reader = reader.after(listen::priming(&id));
         }

@@ -98,7 +98,7 @@ impl Upstreams {
         let is_kept =
             |server: &&Arc<Upstream>| keep.is_some_and(|keep| keep.all.iter().any(|kept| Arc::ptr_eq(kept, server)));
         let going: Vec<_> = self.all.iter().filter(|server| !is_kept(server)).collect();
-        join_all(going.iter().map(|server| server.pool.close(grace))).await;
+        join_all(going.iter().map(|server| server.pool.close(grace, keep.is_none()))).await;
         for server in going {
             if keep.is_none_or(|keep| keep.find(&server.settings.name).is_none()) {
                 self.shared.metrics.upstream_gone(&server.settings.name);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use tokio::sync::OwnedSemaphorePermit;
-use toolgate_client::{Call, Delivery, Events};
+use toolgate_client::{Call, Delivery};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
 use toolgate_mcp::translate::request;
@@ -20,6 +20,7 @@ use super::circuit::{Circuit, Passage, Shut};
 use super::connection::Lease;
 use super::deadline::Deadline;
 use super::error::{UpstreamError, Wait};
+use super::hears::Hears;
 use super::lane::Lane;
 use super::reply::{Form, Held};
 use super::status::Stage;
@@ -39,7 +40,7 @@ pub struct Ask<'a> {
     /// Headers of this request alone, such as `traceparent`; without meaning for a child process.
     pub headers: Option<&'a HeaderMap>,
     /// Who hears what the server says while this request runs.
-    pub hears: Option<&'a Arc<dyn Events>>,
+    pub hears: Option<&'a Arc<dyn Hears>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
     /// Running it twice does no harm: the tool says that it only reads or is idempotent.
@@ -169,7 +170,7 @@ impl Upstream {
             call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, speaks_for_itself));
         }
         let params = if connection.session.is_modern() { params } else { params.map(without_client) };
-        call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears));
+        call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears, attended.as_ref()));
         let sent = F::send(&connection.session, Ask { params: params.as_deref(), ..ask }, &call).await;
         let is_settled = sent.as_ref().err().is_none_or(|cause| cause.delivery() != Delivery::Unknown);
         if let Some(attended) = attended.filter(|_| is_settled) {

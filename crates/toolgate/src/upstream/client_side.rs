@@ -12,6 +12,7 @@ use toolgate_mcp::session::ClientCapabilities;
 use toolgate_mcp::translate::capabilities;
 use toolgate_mcp::views::ViewError;
 
+use super::hears::Hears;
 use super::lane::SessionKey;
 use super::level::LogLevel;
 
@@ -25,7 +26,7 @@ pub struct ClientSide {
     /// Who hears what servers say outside of requests: on the stream that is for that, and on stdio and HTTP+SSE
     /// everything that cannot be tied to a request. One client gives the same `Arc` every time, since it is by this that
     /// [`super::Upstream::subscribe`] and its like know it again.
-    pub hears: Option<Arc<dyn Events>>,
+    pub hears: Option<Arc<dyn Hears>>,
     /// How much servers are to log to this client, if it has said so. A server's connection that is shared logs as much
     /// as the most eager of its clients wants; less is for `hears` to see to.
     pub log_level: Option<LogLevel>,
@@ -70,6 +71,11 @@ impl ClientSide {
     #[must_use]
     pub fn alike(&self) -> Self {
         Self { capabilities: Arc::clone(&self.capabilities), ..Self::none() }
+    }
+
+    /// [`ClientSide::hears`], as those know it who have nothing more to tell.
+    pub(super) fn events(&self) -> Option<Arc<dyn Events>> {
+        self.hears.clone().map(|hears| hears as Arc<dyn Events>)
     }
 
     /// A client with this session that can do nothing for servers.

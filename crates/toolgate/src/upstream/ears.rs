@@ -17,12 +17,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use toolgate_client::{Events, Question};
+use toolgate_client::{Events, Question, StreamPlace};
 use toolgate_mcp::jsonrpc::{ErrorObject, code};
 use toolgate_mcp::method;
 use toolgate_mcp::translate::subscriptions;
 
 use super::client_side::Capabilities;
+use super::hears::{Hears, RunningRequest, ServerPlace};
 use super::lane::Key;
 use super::news::Changed;
 use super::pool::Pool;
@@ -36,8 +37,12 @@ pub(super) struct Ears {
     offered: Arc<Capabilities>,
     /// Whether all comes on one stream; known when the connection is there.
     one_stream: AtomicBool,
+    /// The session was opened by another process, so that what was asked for in it is not known here.
+    adopted: AtomicBool,
+    /// Places in its streams have been told.
+    has_places: AtomicBool,
     /// Who hears for the client session that the connection belongs to.
-    owner: Mutex<Option<Arc<dyn Events>>>,
+    owner: Mutex<Option<Arc<dyn Hears>>>,
     /// Held for single map operations only.
     running: Mutex<Running>,
 }
@@ -46,7 +51,7 @@ pub(super) struct Ears {
 #[derive(Default)]
 struct Running {
     /// On one stream: all of them. Else none.
-    requests: HashMap<u64, Option<Arc<dyn Events>>>,
+    requests: HashMap<u64, Option<Arc<dyn Hears>>>,
     /// Those with a progress token.
     tokens: HashMap<u64, Token>,
     /// On one stream: a request of ours ended without an answer, so the server may still be at it.
@@ -56,7 +61,7 @@ struct Running {
 struct Token {
     /// The client's own, as JSON text.
     own: Box<str>,
-    hears: Option<Arc<dyn Events>>,
+    hears: Option<Arc<dyn Hears>>,
 }
 
 /// A request whose caller hears what is said for it. Dropped when it is over.
@@ -71,7 +76,9 @@ pub(super) struct Attended {
 /// Hears what comes on one request's own stream.
 struct OwnStream {
     ears: Arc<Ears>,
-    hears: Arc<dyn Events>,
+    hears: Arc<dyn Hears>,
+    /// The request's progress token.
+    token: Option<u64>,
 }
 
 impl Ears {
@@ -81,6 +88,8 @@ impl Ears {
             key: key.clone(),
             offered: Arc::clone(offered),
             one_stream: AtomicBool::new(false),
+            adopted: AtomicBool::new(false),
+            has_places: AtomicBool::new(false),
             owner: Mutex::default(),
             running: Mutex::default(),
         })
@@ -95,6 +104,11 @@ impl Ears {
         self.one_stream.load(Ordering::Relaxed)
     }
 
+    /// The session was opened by another process.
+    pub(super) fn adopted(&self) {
+        self.adopted.store(true, Ordering::Relaxed);
+    }
+
     /// Whether several clients may be using the connection.
     pub(super) fn is_shared(&self) -> bool {
         self.key.session.is_none()
@@ -106,7 +120,7 @@ impl Ears {
     }
 
     /// Says who hears for the client session that has this connection to itself.
-    pub(super) fn belong_to(&self, hears: Option<&Arc<dyn Events>>) {
+    pub(super) fn belong_to(&self, hears: Option<&Arc<dyn Hears>>) {
         let (Some(hears), Some(_)) = (hears, self.key.session) else { return };
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         if !owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, hears)) {
@@ -120,7 +134,7 @@ impl Ears {
         self: &Arc<Self>,
         numbers: &AtomicU64,
         params: Option<&'p str>,
-        hears: Option<&Arc<dyn Events>>,
+        hears: Option<&Arc<dyn Hears>>,
     ) -> (Option<Cow<'p, str>>, Option<Attended>) {
         let on_one_stream = self.one_stream.load(Ordering::Relaxed);
         let may_have_token = params.filter(|params| progress::may_be_in(params));
@@ -148,9 +162,27 @@ impl Ears {
         (params, Some(Attended { ears: Arc::clone(self), number, token, on_one_stream, answered: false }))
     }
 
+    /// A request that somebody else has sent goes on here: its progress `token`, and the client's own, are known again.
+    pub(super) fn attend_again(
+        self: &Arc<Self>,
+        token: Option<&(u64, Box<str>)>,
+        hears: &Arc<dyn Hears>,
+    ) -> Option<Attended> {
+        let (number, own) = token?;
+        self.running().tokens.insert(*number, Token { own: own.clone(), hears: Some(Arc::clone(hears)) });
+        Some(Attended { ears: Arc::clone(self), number: *number, token: true, on_one_stream: false, answered: false })
+    }
+
     /// Who is to hear what comes on a request's own stream.
-    pub(super) fn on_own_stream(self: &Arc<Self>, hears: &Arc<dyn Events>) -> Option<Arc<dyn Events>> {
-        let own = || Arc::new(OwnStream { ears: Arc::clone(self), hears: Arc::clone(hears) }) as Arc<dyn Events>;
+    pub(super) fn on_own_stream(
+        self: &Arc<Self>,
+        hears: &Arc<dyn Hears>,
+        attended: Option<&Attended>,
+    ) -> Option<Arc<dyn Events>> {
+        let own = || {
+            let token = attended.filter(|attended| attended.token).map(|attended| attended.number);
+            Arc::new(OwnStream { ears: Arc::clone(self), hears: Arc::clone(hears), token }) as Arc<dyn Events>
+        };
         (!self.one_stream.load(Ordering::Relaxed)).then(own)
     }
 
@@ -191,14 +223,39 @@ impl Ears {
             Ok(Cow::Owned(plain)) => Bytes::from(plain),
             _ => message.clone(),
         };
-        let told = self.pool.upgrade().is_some_and(|pool| pool.tell_subscribers(&self.key, &plain));
-        if !told {
-            self.dropped("update_of_nothing");
+        if self.pool.upgrade().is_some_and(|pool| pool.tell_subscribers(&self.key, &plain)) {
+            return;
+        }
+        // The client has subscribed to it in the former process, and nobody else uses the session.
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match owner.filter(|_| self.adopted.load(Ordering::Relaxed)) {
+            Some(owner) => owner.notification(method::RESOURCES_UPDATED, plain),
+            None => self.dropped("update_of_nothing"),
         }
     }
 
+    /// Tells `hears` how far a stream has come, where the session at the server is the client's own.
+    fn passed_at(&self, hears: &dyn Hears, place: StreamPlace<'_>, token: Option<u64>) {
+        let Some(pool) = self.pool.upgrade().filter(|_| !self.is_shared()) else { return };
+        let own = |token: u64| self.running().tokens.get(&token).map(|known| (token, known.own.clone()));
+        let request = place.request.map(|id| RunningRequest { id, token: token.and_then(own) });
+        let place = place.last_event_id.map(|last_event_id| ServerPlace {
+            session_id: place.session_id.map(Box::from),
+            revision: place.revision,
+            last_event_id: last_event_id.into(),
+            request,
+        });
+        self.has_places.store(true, Ordering::Relaxed);
+        hears.passed_at(&pool.settings.id, place);
+    }
+
+    /// Whether a client may come back to a stream of this connection when the gateway is another.
+    pub(super) fn has_places(&self) -> bool {
+        self.has_places.load(Ordering::Relaxed)
+    }
+
     /// Whose a message is that does not say so itself.
-    fn whose(&self) -> Option<Arc<dyn Events>> {
+    fn whose(&self) -> Option<Arc<dyn Hears>> {
         let one_stream = self.one_stream.load(Ordering::Relaxed);
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_owned = !self.is_shared();
@@ -252,6 +309,13 @@ impl Events for Ears {
             None => self.refuse(question),
         }
     }
+
+    fn passed(&self, place: StreamPlace<'_>) {
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(owner) = owner {
+            self.passed_at(&*owner, place, None);
+        }
+    }
 }
 
 impl Events for OwnStream {
@@ -267,6 +331,10 @@ impl Events for OwnStream {
         } else {
             self.ears.refuse(question);
         }
+    }
+
+    fn passed(&self, place: StreamPlace<'_>) {
+        self.ears.passed_at(&*self.hears, place, self.token);
     }
 }
 

@@ -7,6 +7,7 @@
 //! * A child that dies is started again after a pause that grows; see [`super::backoff`].
 //! * A session that nobody uses is closed after a while, or at once when another needs its place.
 
+mod adopt;
 mod close;
 mod heal;
 mod open;
@@ -34,6 +35,8 @@ use super::shared::{Place, Shared, close_longest_idle};
 use super::standing::Standing;
 use super::status::{Stage, State, Watch};
 use crate::config::settings::{ServerSettings, Transport};
+
+pub(super) use adopt::Adoption;
 
 /// Children of one server at once.
 const MOST_CHILDREN: usize = 128;
@@ -196,7 +199,7 @@ impl Pool {
         let mut slots = self.slots();
         match self.look(&mut slots, &lane.key, now)? {
             Some(somebody_was_faster) => Ok(somebody_was_faster),
-            None => Ok(Step::WaitFor(self.launch(&mut slots, lane, places))),
+            None => Ok(Step::WaitFor(self.launch(&mut slots, lane, places, None))),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
-use toolgate_client::{Answer, AnswerOutcome, Events, Question};
+use toolgate_client::{Answer, AnswerOutcome, Question};
 use toolgate_mcp::edit::{self, Fields};
 use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome};
 use toolgate_mcp::method;
@@ -20,6 +20,7 @@ use toolgate_mcp::views::{META_SERVER_INFO, ViewError};
 
 use super::client_side::Capabilities;
 use super::error::UpstreamError;
+use super::hears::Hears;
 use super::lane::Lane;
 use super::reply::Form;
 use super::{Ask, Upstream};
@@ -69,7 +70,7 @@ impl Upstream {
         &self,
         question: questions::Question<'q>,
         capabilities: &Capabilities,
-        hears: Option<&Arc<dyn Events>>,
+        hears: Option<&Arc<dyn Hears>>,
     ) -> Result<Answered<'q>, UpstreamError> {
         let questions::Question { key, method, params } = question;
         self.check_question(&method)?;

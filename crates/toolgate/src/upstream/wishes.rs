@@ -42,7 +42,7 @@ impl Upstream {
         listed: &str,
         timeout: Duration,
     ) -> Result<Option<Answer>, UpstreamError> {
-        let Some(hears) = &lane.client.hears else { return Ok(None) };
+        let Some(hears) = &lane.client.events() else { return Ok(None) };
         let ask_server = self.pool.standing().subscribe(lane, uri, listed, hears);
         if !ask_server {
             return Ok(None);
@@ -77,7 +77,7 @@ impl Upstream {
         uri: &str,
         timeout: Duration,
     ) -> Result<Option<Answer>, UpstreamError> {
-        let Some(hears) = &lane.client.hears else { return Ok(None) };
+        let Some(hears) = &lane.client.events() else { return Ok(None) };
         let was_last = self.pool.standing().unsubscribe(&lane.key, uri, hears);
         let Some(lease) = self.pool.ready(&lane.key).filter(|_| was_last) else { return Ok(None) };
         if lease.connection().session.is_modern() {
@@ -96,7 +96,7 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::lane`].
     pub fn hear_standalone(&self, caller: &Caller, client: &ClientSide) -> Result<(), CredentialError> {
-        let Some(hears) = &client.hears else { return Ok(()) };
+        let Some(hears) = &client.events() else { return Ok(()) };
         let own = self.lane(caller, client)?;
         let lists = self.lane(caller, &client.alike())?;
         if own.key.session.is_some() {
@@ -113,14 +113,14 @@ impl Upstream {
     /// connection. `None` when it has none of its own.
     #[must_use]
     pub fn overhear(&self, lane: &Lane) -> Option<Overhearing> {
-        let hears = lane.client.hears.as_ref().filter(|_| lane.key.session.is_some())?;
-        self.pool.listen(lane, hears);
-        Some(Overhearing { pool: Arc::clone(&self.pool), hears: Arc::clone(hears) })
+        let hears = lane.client.events().filter(|_| lane.key.session.is_some())?;
+        self.pool.listen(lane, &hears);
+        Some(Overhearing { pool: Arc::clone(&self.pool), hears })
     }
 
     /// Undoes [`Upstream::hear_standalone`] and [`Upstream::subscribe`], for whoever is heard through `client`.
     pub fn leave(&self, client: &ClientSide) {
-        let Some(hears) = &client.hears else { return };
+        let Some(hears) = &client.events() else { return };
         let orphans = self.pool.standing().leave(hears);
         self.pool.drop_subscriptions(orphans);
     }

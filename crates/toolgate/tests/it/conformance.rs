@@ -3,8 +3,9 @@
 //! The fixture is the same both times, so a check that succeeds directly and not through the gate is the gate's doing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::support::conformance::{Verdict, judge_server};
+use crate::support::conformance::{Verdict, judge_scenario, judge_server};
 use crate::support::{Era, Fixture, KeyProxy, TestGateway, config};
 
 /// The beginning of the names of checks that are not expected to succeed (`scenario: check`), and why they are not.
@@ -77,4 +78,20 @@ async fn clients_of_2026_07_28_reach_a_server_with_a_handshake() {
         ("input-required-result-ignore-extra-params: sep-2322-ignore-unexpected-params", NO_PARKED_CALL),
     ];
     as_good_as_both_eras(Era::Legacy, "2026-07-28", &exceptions).await;
+}
+
+/// The suite's scenario says nothing of an answer in JSON, which the gate gives when it is there soon; here it is a stream
+/// from the start, and something on the way ends it after its first event.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_early_is_come_back_to_for_its_answer() {
+    let fixture = Fixture::start(Era::Both).await;
+    let config = config().general("mcp_tool_prefix: when_ambiguous").server("fixture", fixture.entry());
+    let at_once = |settings: &mut toolgate::config::Settings| settings.clients.resumable_after = Duration::ZERO;
+    let gate = TestGateway::start_with(config, at_once).await;
+    let proxy = KeyProxy::start_cutting(&gate.url(""), Some("test_reconnection")).await;
+    let verdict = judge_scenario(&proxy.url("/mcp"), "server-sse-polling", "2025-11-25").await;
+    only_these_fail(verdict.failures(), &[]);
+    let checks = ["server-sse-disconnect-resume", "server-sse-priming-event", "server-sse-retry-field"];
+    assert_eq!(verdict.successes(), BTreeSet::from(checks));
+    gate.stop().await;
 }

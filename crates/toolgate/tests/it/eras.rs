@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Era, Fixture, Lifecycle, MASTER_KEY, NodeSdk, Plan, PythonSdk, Step, Target, TestGateway, config, node_client,
-    python_client, rmcp_client,
+    Entry, Era, Fixture, Lifecycle, MASTER_KEY, NodeSdk, Plan, PythonSdk, Server, Step, Target, TestGateway, config,
+    node_client, python_client, rmcp_client, sdk_server,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -62,10 +62,40 @@ async fn meets(client: Client, era: Era) {
     let both = Fixture::start(Era::Both).await;
     let direct = client.run(&Target::streamable(both.url()), &plan).await;
     let fixture = Fixture::start(era).await;
-    let config = config().general("mcp_tool_prefix: when_ambiguous").server("fixture", fixture.entry());
+    same_through_a_gate(client, direct, &plan, fixture.entry()).await;
+}
+
+/// The plan that the SDKs' own servers can serve.
+fn small_plan() -> Plan {
+    Plan::new([
+        Step::ListTools,
+        Step::ListPrompts,
+        Step::ListResources,
+        Step::ListResourceTemplates,
+        Step::CallTool("add", json!({"a": 2, "b": 3})),
+        Step::CallTool("add", json!({"a": "two", "b": 3})),
+        Step::CallTool("greet", json!({"name": "grüß Gott, \"𝄞\"\n"})),
+        Step::CallTool("fail", json!({})),
+        Step::GetPrompt("review", json!({"language": "rust"})),
+        Step::ReadResource("note://a"),
+        Step::ReadResource("note://b/text"),
+        Step::CompletePrompt { name: "review", argument: "language", value: "r" },
+    ])
+}
+
+/// `direct` is what a client meets that speaks to the server itself, in either era.
+async fn meets_a_real_server(client: Client, direct: Server, behind_the_gate: Option<Server>) {
+    let plan = small_plan();
+    let account = client.run(&direct.direct, &plan).await;
+    let entry = behind_the_gate.as_ref().unwrap_or(&direct).entry.clone();
+    same_through_a_gate(client, account, &plan, entry).await;
+}
+
+async fn same_through_a_gate(client: Client, direct: Value, plan: &Plan, entry: Entry) {
+    let config = config().general("mcp_tool_prefix: when_ambiguous").server("fixture", entry);
     let gate = TestGateway::start(config).await;
     let target = Target::streamable(&gate.url("/mcp")).with("x-litellm-api-key", MASTER_KEY);
-    let through = client.run(&target, &plan).await;
+    let through = client.run(&target, plan).await;
     let (direct, through) = (substance(direct), substance(through));
     assert_eq!(direct.len(), through.len());
     for (number, (direct, through)) in direct.iter().zip(&through).enumerate() {
@@ -100,6 +130,23 @@ macro_rules! each_meets_both_eras {
             #[tokio::test]
             async fn meets_a_server_of_2026_07_28() {
                 meets($kind, Era::Modern).await;
+            }
+
+            #[tokio::test]
+            async fn meets_the_python_sdks_server() {
+                meets_a_real_server($kind, sdk_server::python().await, None).await;
+            }
+
+            #[tokio::test]
+            async fn meets_the_typescript_sdks_server_of_2026_07_28() {
+                let (both, modern) = tokio::join!(sdk_server::typescript("both"), sdk_server::typescript("modern"));
+                meets_a_real_server($kind, both, Some(modern)).await;
+            }
+
+            #[tokio::test]
+            async fn meets_the_typescript_sdks_server_in_sessions() {
+                let (both, legacy) = tokio::join!(sdk_server::typescript("both"), sdk_server::typescript("legacy"));
+                meets_a_real_server($kind, both, Some(legacy)).await;
             }
         }
     )*};

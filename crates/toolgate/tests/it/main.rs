@@ -36,6 +36,7 @@ mod questions;
 mod recovery;
 mod renamed_uris;
 mod rest;
+mod restarts;
 mod routes;
 mod secrets;
 mod server_rules;

@@ -15,6 +15,7 @@ mod obliging;
 mod peers;
 mod plan;
 mod process;
+mod resumable;
 mod rmcp_client;
 mod shell;
 
@@ -31,10 +32,11 @@ pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{
     NodeSdk, PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git,
-    mcp_server_time, modern_node_client, node_client, python_client,
+    mcp_server_time, modern_node_client, node_client, python_client, sdk_server,
 };
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
+pub(crate) use resumable::Resumable;
 pub(crate) use rmcp_client::rmcp_client;
 pub(crate) use shell::{chatty, teller};
 

@@ -6,17 +6,39 @@ use http::{Method, StatusCode};
 
 use super::super::body;
 use super::super::events::EventStream;
-use super::super::request::{LAST_EVENT_ID, Media};
-use super::super::resumption::{RESUME_TRIES, Resumption};
+use super::super::listen::NO_REQUEST;
+use super::super::request::{LAST_EVENT_ID, Media, SESSION_ID};
+use super::super::resumption::{QUIET, RESUME_TRIES, Resumption};
 use super::{Streamable, With};
 use crate::answer::Answer;
 use crate::error::{Delivery, Error, Problem, bad_message};
 use crate::message::Incoming;
+use crate::options::StreamPlace;
 
 impl Streamable {
     /// Reads the stream, and those that continue it, until the answer to `id` comes.
-    pub(super) async fn follow(&self, id: u64, mut stream: EventStream, with: With<'_>) -> Result<Answer, Error> {
-        let mut resumption = Resumption::default();
+    pub(super) async fn follow(&self, id: u64, stream: EventStream, with: With<'_>) -> Result<Answer, Error> {
+        self.follow_from(id, stream, Resumption::default(), with).await
+    }
+
+    /// The answer to `id` on the continuation of its stream, which somebody else has read up to `resumption`.
+    pub(crate) async fn take_up(&self, id: u64, mut resumption: Resumption, with: With<'_>) -> Result<Answer, Error> {
+        resumption.is_continued = true;
+        let stream = match self.open_stream(resumption.last_event_id.clone(), with).await {
+            Err(error) if may_pass(&error) => self.resume(&mut resumption, error.problem().to_string(), with).await?,
+            opened => opened?,
+        };
+        self.follow_from(id, stream, resumption, with).await
+    }
+
+    /// [`Streamable::follow`], where the beginning of the stream is known.
+    async fn follow_from(
+        &self,
+        id: u64,
+        mut stream: EventStream,
+        mut resumption: Resumption,
+        with: With<'_>,
+    ) -> Result<Answer, Error> {
         loop {
             let why = match self.read(id, &mut stream, &mut resumption, with).await {
                 Ok(Some(answer)) => {
@@ -43,8 +65,24 @@ impl Streamable {
         resumption: &mut Resumption,
         with: With<'_>,
     ) -> Result<Option<Answer>, Error> {
-        while let Some(event) = stream.next(&self.place.server).await? {
+        loop {
+            let next = stream.next(&self.place.server);
+            let event = match resumption.is_continued {
+                true => match tokio::time::timeout(QUIET, next).await {
+                    Ok(event) => event?,
+                    Err(_) => {
+                        // Not the server's failure, which a try would count as.
+                        resumption.tries = 0;
+                        None
+                    }
+                },
+                false => next.await?,
+            };
+            let Some(event) = event else { return Ok(None) };
             resumption.saw(&event);
+            if event.id.is_some() && !self.modern {
+                self.passed(id, resumption, with);
+            }
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
                 continue;
             }
@@ -65,12 +103,23 @@ impl Streamable {
                 }
             }
         }
-        Ok(None)
+    }
+
+    /// Tells whoever hears on the stream of request `id` how far it has come.
+    fn passed(&self, id: u64, resumption: &Resumption, with: With<'_>) {
+        let place = StreamPlace {
+            session_id: self.headers.get(SESSION_ID).and_then(|id| id.to_str().ok()),
+            revision: self.revision,
+            request: (id != NO_REQUEST).then_some(id),
+            last_event_id: resumption.last_event_id.as_ref().and_then(|id| id.to_str().ok()),
+        };
+        with.events.unwrap_or(&self.context.events).passed(place);
     }
 
     /// The continuation of a stream that ended before its time.
     async fn resume(&self, resumption: &mut Resumption, mut why: String, with: With<'_>) -> Result<EventStream, Error> {
         let ended = |reason| self.place.error(Delivery::Unknown, Problem::StreamEnded { reason });
+        resumption.is_continued = true;
         if self.modern || resumption.last_event_id.is_none() {
             return Err(ended(resumption.garbage.take().unwrap_or(why)));
         }
@@ -125,6 +174,9 @@ impl Streamable {
 pub(in crate::http) fn may_pass(error: &Error) -> bool {
     match error.problem() {
         Problem::Connect { .. } | Problem::Broken { .. } => true,
-        _ => error.status().is_some_and(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS),
+        // 409: to the server, whoever read the stream before still reads it.
+        _ => error.status().is_some_and(|status| {
+            status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT)
+        }),
     }
 }

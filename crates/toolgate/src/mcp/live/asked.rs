@@ -10,7 +10,7 @@ use toolgate_mcp::edit::{Edit, Fields};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Message, code};
 use toolgate_mcp::{method, views};
 
-use super::super::outlet::Outlet;
+use super::super::outlet::{Hold, Outlet};
 use super::Live;
 use crate::upstream::Capabilities;
 
@@ -22,6 +22,7 @@ pub(super) struct Asked {
     /// The server's own progress token, as JSON text.
     pub(super) token: Option<Box<str>>,
     pub(super) since: Instant,
+    pub(super) _hold: Hold,
 }
 
 /// Whether the client said that it can be asked this.

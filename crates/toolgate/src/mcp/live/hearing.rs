@@ -7,9 +7,11 @@ use toolgate_client::{Events, Question};
 use toolgate_mcp::jsonrpc::{self, Message};
 use toolgate_mcp::{method, views};
 
+use super::super::event_id::behind;
 use super::super::outlet::Outlet;
 use super::Live;
-use crate::upstream::LogLevel;
+use crate::config::settings::ServerId;
+use crate::upstream::{Hears, LogLevel, ServerPlace};
 
 /// Hears for one request.
 pub(in super::super) struct Hearing {
@@ -41,6 +43,14 @@ impl Events for Hearing {
         if let Some(live) = &self.live {
             live.ask(question, self.outlet.as_ref());
         }
+    }
+}
+
+impl Hears for Hearing {
+    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>) {
+        let (Some(live), Some(outlet)) = (&self.live, &self.outlet) else { return };
+        let place = place.and_then(|place| behind::call(&live.resumable(outlet)?, server, &place));
+        outlet.passed(place);
     }
 }
 

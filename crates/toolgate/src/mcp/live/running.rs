@@ -15,6 +15,8 @@ use super::Live;
 
 pub(super) struct Running {
     id: Id,
+    /// Another process could go on with it.
+    is_resumable: bool,
     stop: Arc<Stop>,
     /// Its response, if the client takes streams there.
     pub(super) outlet: Option<Arc<Outlet>>,
@@ -42,11 +44,22 @@ pub(in super::super) struct Run {
 
 impl Live {
     /// A request of the client begins.
-    pub(in super::super) fn begin(self: &Arc<Self>, id: &Id, outlet: Option<&Arc<Outlet>>) -> Run {
+    pub(in super::super) fn begin(self: &Arc<Self>, id: &Id, outlet: Option<&Arc<Outlet>>, is_resumable: bool) -> Run {
         let stop = Arc::new(Stop::default());
-        let running = Running { id: id.clone(), stop: Arc::clone(&stop), outlet: outlet.cloned() };
+        let running = Running { id: id.clone(), is_resumable, stop: Arc::clone(&stop), outlet: outlet.cloned() };
         self.lock().running.push(running);
         Run { live: Arc::clone(self), stop }
+    }
+
+    /// The request whose response is `outlet`, if it is the only one there, and another process could go on with it.
+    pub(super) fn resumable(&self, outlet: &Arc<Outlet>) -> Option<Id> {
+        let state = self.lock();
+        let is_there = |running: &&Running| running.outlet.as_ref().is_some_and(|own| Arc::ptr_eq(own, outlet));
+        let mut there = state.running.iter().filter(is_there);
+        match (there.next(), there.next()) {
+            (Some(running), None) if running.is_resumable => Some(running.id.clone()),
+            _ => None,
+        }
     }
 
     /// Whether the client has a question before it.

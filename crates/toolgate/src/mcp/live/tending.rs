@@ -88,7 +88,7 @@ impl Lives {
 }
 
 /// The notifications that tell of changes.
-fn messages(what: &[Changed], disabled: DisabledCapabilities) -> Vec<Bytes> {
+pub(super) fn messages(what: &[Changed], disabled: DisabledCapabilities) -> Vec<Bytes> {
     let is_on = |what: &&Changed| match what {
         Changed::Tools => true,
         Changed::Prompts => !disabled.prompts,
@@ -111,7 +111,7 @@ fn is_other(old: &Scope, new: &Scope) -> bool {
 }
 
 impl Live {
-    fn tell_changed(&self, messages: &[Bytes], concerns: impl FnOnce(&[Arc<str>]) -> bool) {
+    pub(super) fn tell_changed(&self, messages: &[Bytes], concerns: impl FnOnce(&[Arc<str>]) -> bool) {
         let state = self.lock();
         let Some(standalone) = state.standalone.as_ref().filter(|standalone| concerns(&standalone.servers)) else {
             return;

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use axum::response::Response;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use toolgate_client::{Answer, Events};
+use toolgate_client::Answer;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Request, code};
 use toolgate_mcp::session::ClientCapabilities;
 use toolgate_mcp::translate::log_level::LogLevel;
@@ -37,7 +37,7 @@ use crate::mcp::lists::{self, Dress};
 use crate::mcp::outlet::Outlet;
 use crate::mcp::scope::Selection;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{Capabilities, ClientSide, Rounds};
+use crate::upstream::{Capabilities, ClientSide, Hears, Rounds};
 
 /// One request of this revision, admitted.
 struct Modern {
@@ -261,7 +261,7 @@ impl Modern {
         let can = if questions::may_ask(&self.method) { self.can } else { ClientCapabilities::default() };
         let may_be_asked = can.roots || can.sampling || can.elicitation_form || can.elicitation_url;
         let hearing = Hearing::new(can, open);
-        let hears: Arc<dyn Events> = hearing.clone();
+        let hears: Arc<dyn Hears> = hearing.clone();
         let modern = Arc::clone(self);
         let work = async move {
             let done = modern.ask(&span, &hears, may_be_asked).await;
@@ -277,7 +277,7 @@ impl Modern {
     }
 
     /// Asks the server, and waits however often it asks back.
-    async fn ask(&self, span: &OperationSpan, hears: &Arc<dyn Events>, may_be_asked: bool) -> Done {
+    async fn ask(&self, span: &OperationSpan, hears: &Arc<dyn Hears>, may_be_asked: bool) -> Done {
         let Exchange { gateway, caller, client, .. } = &self.exchange;
         let slot = if may_be_asked { gateway.slots.take(&caller.id, &client.capabilities) } else { None };
         let mut client = client.clone();

@@ -19,6 +19,7 @@ use toolgate_mcp::translate::{tokens, url_elicitation};
 use toolgate_mcp::views::Cancelled;
 
 use crate::mcp::outlet::Outlet;
+use crate::upstream::Hears;
 
 /// Questions of one call that may wait for answers at once.
 const MAX_QUESTIONS: usize = 16;
@@ -106,6 +107,8 @@ impl Hearing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Hears for Hearing {}
 
 impl Events for Hearing {
     fn notification(&self, method: &str, message: Bytes) {

@@ -34,7 +34,7 @@ use crate::mcp::scope::Selection;
 use crate::mcp::stream as events;
 use crate::places::Place;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{Capabilities, Changed, ClientSide, News, Rounds, TaskWatch};
+use crate::upstream::{Capabilities, Changed, ClientSide, Hears, News, Rounds, TaskWatch};
 
 /// Resources that one stream may tell of, and tasks.
 const MAX_NAMED: usize = 1_000;
@@ -119,7 +119,7 @@ impl Listen {
 
 /// What servers know of it: somebody who can do nothing for them and hears of changes.
 fn client_of(ear: &Arc<Ear>) -> ClientSide {
-    let hears: Arc<dyn Events> = Arc::clone(ear) as Arc<dyn Events>;
+    let hears: Arc<dyn Hears> = Arc::clone(ear) as Arc<dyn Hears>;
     ClientSide { hears: Some(hears), ..ClientSide::none() }
 }
 
@@ -284,6 +284,8 @@ impl Ear {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Hears for Ear {}
 
 impl Events for Ear {
     fn notification(&self, method: &str, message: Bytes) {

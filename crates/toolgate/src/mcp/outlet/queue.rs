@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::Place;
+
 /// Events that may wait for a slow reader, answers apart.
 pub(super) const MAX_WAITING: usize = 256;
 
@@ -33,7 +35,10 @@ pub(super) struct Queue {
 pub(super) struct Event {
     /// From 1 on, in the stream's order.
     pub(super) number: u64,
+    /// Empty for an event that is there for its id.
     pub(super) message: Bytes,
+    /// What was behind the stream when it was put in.
+    pub(super) behind: Option<Place>,
     kind: Kind,
 }
 
@@ -44,12 +49,29 @@ pub(super) enum Kind {
     Answer,
 }
 
+/// An event to be sent.
+pub(super) struct Next {
+    pub(super) number: u64,
+    pub(super) message: Bytes,
+    pub(super) behind: Option<Place>,
+}
+
 impl Queue {
+    /// Numbers the events from the one after `number` on.
+    pub(super) fn go_on_after(&mut self, number: u64) {
+        self.count = number;
+    }
+
+    /// What was behind the stream at the event that was last read; `None` too when that is not there any more.
+    pub(super) fn behind_last_read(&self) -> Option<Place> {
+        self.events.get(self.read.checked_sub(1)?)?.behind.clone()
+    }
+
     /// Puts an event in if there is room, or if notifications can make some.
-    pub(super) fn put(&mut self, kind: Kind, message: Bytes) -> bool {
+    pub(super) fn put(&mut self, kind: Kind, message: Bytes, behind: Option<Place>) -> bool {
         let placed = kind == Kind::Answer || self.make_room(message.len());
         if placed {
-            self.push(kind, message);
+            self.push(kind, message, behind);
         } else if kind == Kind::Notification {
             self.dropped += 1;
         }
@@ -57,25 +79,25 @@ impl Queue {
     }
 
     /// Puts an event in.
-    pub(super) fn push(&mut self, kind: Kind, message: Bytes) {
+    pub(super) fn push(&mut self, kind: Kind, message: Bytes, behind: Option<Place>) {
         self.count += 1;
         if kind != Kind::Answer {
             self.waiting_bytes += message.len();
             self.waiting += 1;
         }
-        self.events.push_back(Event { number: self.count, message, kind });
+        self.events.push_back(Event { number: self.count, message, behind, kind });
     }
 
     /// The next event to be read; it is kept afterwards if `keeping`.
-    pub(super) fn next(&mut self, keeping: bool) -> Option<(u64, Bytes)> {
+    pub(super) fn next(&mut self, keeping: bool) -> Option<Next> {
         let event = self.events.get(self.read)?;
-        let next = (event.number, event.message.clone());
+        let next = Next { number: event.number, message: event.message.clone(), behind: event.behind.clone() };
         if event.kind != Kind::Answer {
             self.waiting_bytes -= event.message.len();
             self.waiting -= 1;
         }
         self.read += 1;
-        self.read_bytes += next.1.len();
+        self.read_bytes += next.message.len();
         self.forget_read(if keeping { MAX_READ } else { 0 });
         Some(next)
     }

@@ -13,6 +13,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep};
 use toolgate_mcp::sse::{self, KEEP_ALIVE};
 
+use super::queue::Next;
 use super::{EventIds, Outlet, Phase, keep};
 
 /// How often a quiet stream gets a keep-alive comment; below the minute after which proxies like to hang up.
@@ -68,9 +69,9 @@ impl Reader {
             return Poll::Ready(None);
         }
         let ids = state.ids.clone();
-        if let Some((number, message)) = state.queue.next(ids.is_some()) {
+        if let Some(next) = state.queue.next(ids.is_some()) {
             drop(state);
-            return Poll::Ready(Some(self.encode(number, message, ids.as_deref())));
+            return Poll::Ready(Some(self.encode(next, ids.as_deref())));
         }
         if matches!(state.phase, Phase::Ended | Phase::Deserted) {
             return Poll::Ready(None);
@@ -79,8 +80,12 @@ impl Reader {
         Poll::Pending
     }
 
-    fn encode(&mut self, number: u64, message: Bytes, ids: Option<&EventIds>) -> Bytes {
-        let id = ids.map(|ids| ids(number));
+    fn encode(&mut self, next: Next, ids: Option<&EventIds>) -> Bytes {
+        let Next { number, message, behind } = next;
+        let id = ids.map(|ids| ids(number, behind.as_deref()));
+        if message.is_empty() {
+            return Bytes::from(format!("id: {}\ndata: \n\n", id.unwrap_or_default()));
+        }
         // A message with line breaks takes another form, and has to be copied.
         if message.len() < LARGE_BYTES || memchr::memchr2(b'\n', b'\r', &message).is_some() {
             return Bytes::from(sse::encode(Some("message"), id.as_deref(), &message));

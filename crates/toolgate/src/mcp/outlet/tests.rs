@@ -19,7 +19,7 @@ fn read(reader: &mut Reader) -> String {
 /// A stream whose events have their numbers as ids.
 fn numbered() -> Arc<Outlet> {
     let outlet = Outlet::new();
-    outlet.give_ids(Box::new(|number| number.to_string()));
+    outlet.give_ids(Box::new(|number, _| number.to_string()));
     outlet
 }
 
@@ -32,10 +32,10 @@ async fn events_come_out_in_their_order_and_the_last_ends_the_stream() {
     let outlet = Outlet::new();
     let mut reader = outlet.reader().after(message("event: endpoint\ndata: x\n\n"));
     let promise = outlet.promise().expect("nothing waits");
-    assert!(outlet.notify(message("1")) && outlet.ask(message("2")));
+    assert!(outlet.notify(message("1")) && outlet.ask(message("2")).is_some());
     promise.keep(message("3"));
     outlet.finish(Some(message("4")));
-    assert!(!outlet.notify(message("late")) && !outlet.ask(message("late")) && outlet.promise().is_none());
+    assert!(!outlet.notify(message("late")) && outlet.ask(message("late")).is_none() && outlet.promise().is_none());
     let events = ["1", "2", "3", "4"].map(|text| format!("event: message\ndata: {text}\n\n"));
     assert_eq!(read(&mut reader), format!("event: endpoint\ndata: x\n\n{}", events.concat()));
     assert!(reader.next().await.is_none());
@@ -56,7 +56,7 @@ async fn a_large_event_reads_like_a_small_one() {
 async fn when_too_much_waits_the_oldest_notifications_go_and_are_counted() {
     let outlet = Outlet::new();
     let mut reader = outlet.reader();
-    assert!(outlet.ask(message("question")));
+    assert!(outlet.ask(message("question")).is_some());
     for n in 0..MAX_WAITING + 9 {
         assert!(outlet.notify(message(&format!("n{n}"))), "the newest always has room while older ones wait");
     }
@@ -71,9 +71,9 @@ async fn when_too_much_waits_the_oldest_notifications_go_and_are_counted() {
 async fn a_question_that_finds_no_room_is_refused() {
     let outlet = Outlet::new();
     for _ in 0..MAX_WAITING {
-        assert!(outlet.ask(message("question")));
+        assert!(outlet.ask(message("question")).is_some());
     }
-    assert!(!outlet.ask(message("one more")));
+    assert!(outlet.ask(message("one more")).is_none());
     assert!(!outlet.notify(message("a notification")));
     assert_eq!(outlet.take_dropped(), 1, "the question is refused and not dropped");
 }
@@ -84,9 +84,9 @@ async fn bytes_are_bounded_and_one_event_alone_is_not() {
     let half = message(&"x".repeat(MAX_WAITING_BYTES / 2));
     assert!(outlet.notify(half.clone()) && outlet.notify(half.clone()) && outlet.notify(half));
     assert_eq!(outlet.take_dropped(), 1);
-    assert!(outlet.ask(message(&"x".repeat(2 * MAX_WAITING_BYTES))), "it has the place to itself");
+    assert!(outlet.ask(message(&"x".repeat(2 * MAX_WAITING_BYTES))).is_some(), "it has the place to itself");
     assert_eq!(outlet.take_dropped(), 2);
-    assert!(!outlet.ask(message("x")));
+    assert!(outlet.ask(message("x")).is_none());
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_reader_that_goes_leaves_nothing_behind() {
     drop(outlet.reader());
     deserted.await;
     assert!(outlet.is_deserted());
-    assert!(!outlet.notify(message("2")) && !outlet.ask(message("3")) && outlet.promise().is_none());
+    assert!(!outlet.notify(message("2")) && outlet.ask(message("3")).is_none() && outlet.promise().is_none());
     assert_eq!(outlet.held_bytes(), 0);
 }
 

@@ -1,5 +1,6 @@
 //! Closing connections: idle ones, those of a client's session, all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,8 +88,9 @@ impl Pool {
         close_all(slots).await;
     }
 
-    /// Waits up to `grace` for requests that are running, then closes everything and stays closed.
-    pub(in crate::upstream) async fn close(&self, grace: Duration) {
+    /// Waits up to `grace` for requests that are running, then closes everything and stays closed. With `leaving`,
+    /// sessions stay open at the server to whose streams clients may come back by way of another process.
+    pub(in crate::upstream) async fn close(&self, grace: Duration, leaving: bool) {
         self.requests.close();
         if tokio::time::timeout(grace, self.requests.wait()).await.is_err() {
             tracing::warn!(
@@ -98,14 +100,30 @@ impl Pool {
                 self.settings.name
             );
         }
-        let slots = {
+        let slots: BTreeMap<Key, Slot> = {
             let mut slots = self.slots();
             slots.closed = true;
-            std::mem::take(&mut slots.by_key).into_values().collect()
+            std::mem::take(&mut slots.by_key)
         };
+        if leaving {
+            self.leave(&slots);
+        }
         lock(&self.standing).clear();
         self.closing.cancel();
-        close_all(slots).await;
+        close_all(slots.into_values().collect()).await;
+    }
+
+    /// Ends our part of those sessions of which a client has ids of events that it has not seen the end of.
+    fn leave(&self, slots: &BTreeMap<Key, Slot>) {
+        let standing = lock(&self.standing);
+        for (key, slot) in slots {
+            if let SlotState::Ready(connection) = &slot.state
+                && connection.ears.has_places()
+                && (connection.idle_since().is_none() || standing.wants_listening(key))
+            {
+                connection.session.leave();
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use toolgate_client::{Delivery, Era, Events, HttpTarget, Limits, Options, Session, StdioTarget, Target};
 
+use super::adopt::Adoption;
 use super::{Flight, Pool, SlotState, Slots, Version, cause_of_death, lock};
 use crate::config::settings::{HttpKind, Transport};
 use crate::upstream::client_side::Capabilities;
@@ -33,7 +34,13 @@ const MODERN: u8 = 2;
 
 impl Pool {
     /// Begins an attempt to connect, as a task of its own.
-    pub(super) fn launch(self: &Arc<Self>, slots: &mut Slots, lane: &Lane, places: Vec<Place>) -> Flight {
+    pub(super) fn launch(
+        self: &Arc<Self>,
+        slots: &mut Slots,
+        lane: &Lane,
+        places: Vec<Place>,
+        adoption: Option<Adoption>,
+    ) -> Flight {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         let closed = self.closed();
@@ -45,7 +52,7 @@ impl Pool {
         self.shared.tasks.spawn(async move {
             let opened = tokio::select! {
                 () = pool.closing.cancelled() => Err(pool.closed()),
-                opened = pool.connect(&lane, number, places) => opened,
+                opened = pool.connect(&lane, number, places, adoption) => opened,
             };
             let landed = pool.land(&lane.key, number, opened);
             // Nobody waits any more when all callers' deadlines have passed; the connection serves the next one.
@@ -54,11 +61,12 @@ impl Pool {
         flight
     }
 
-    async fn connect(
+    pub(super) async fn connect(
         self: &Arc<Self>,
         lane: &Lane,
         number: u64,
         places: Vec<Place>,
+        adoption: Option<Adoption>,
     ) -> Result<Arc<Connection>, UpstreamError> {
         let (limit, message_bytes) = (self.call_timeout(), self.shared.current().limits.message_bytes);
         let failed = |cause| UpstreamError::connecting(&self.settings.name, cause, limit);
@@ -77,7 +85,17 @@ impl Pool {
             events: Arc::clone(&ears) as Arc<dyn Events>,
             listen: self.listens_from_the_start(&lane.key),
         };
-        match self.session(target, options).await {
+        let opened = match adoption {
+            Some(adoption) => {
+                return self
+                    .adopted(adoption, lane, &target, &options, |session| {
+                        Connection::new(session, ears, number, places)
+                    })
+                    .await;
+            }
+            None => self.session(target, options).await,
+        };
+        match opened {
             Ok(session) => {
                 *lock(&self.found) = match session.server().transport {
                     toolgate_client::Transport::Streamable => Some(toolgate_client::HttpKind::Streamable),

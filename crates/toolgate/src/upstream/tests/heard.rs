@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use toolgate_client::{Events, Question};
 
-use crate::upstream::{Capabilities, ClientSide, SessionKey};
+use crate::upstream::{Capabilities, ClientSide, Hears, SessionKey};
 
 /// Remembers notifications, and answers each question with its name.
 pub(super) struct Heard {
@@ -33,6 +33,8 @@ impl Heard {
     }
 }
 
+impl Hears for Heard {}
+
 impl Events for Heard {
     fn notification(&self, method: &str, message: Bytes) {
         self.said.lock().unwrap().push((method.to_owned(), serde_json::from_slice(&message).unwrap()));
@@ -47,8 +49,8 @@ impl Events for Heard {
     }
 }
 
-pub(super) fn hears(heard: &Arc<Heard>) -> Arc<dyn Events> {
-    Arc::clone(heard) as Arc<dyn Events>
+pub(super) fn hears(heard: &Arc<Heard>) -> Arc<dyn Hears> {
+    Arc::clone(heard) as Arc<dyn Hears>
 }
 
 /// A client with session number `session` and these capabilities, for which `heard` hears.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join3;
 use serde_json::{Value, json};
-use toolgate_client::{Answer, Events};
+use toolgate_client::Answer;
 
 use super::heard::{Heard, client, hears};
 use super::script::ScriptedServer;
@@ -12,7 +12,7 @@ use super::{PATIENCE, text, upstreams};
 use crate::auth::testing::caller;
 use crate::config::settings::{Isolation, ServerSettings, Transport};
 use crate::upstream::testing::python_server;
-use crate::upstream::{Ask, ClientSide, Lane, Upstream, UpstreamError};
+use crate::upstream::{Ask, ClientSide, Hears, Lane, Upstream, UpstreamError};
 
 /// `hold` is answered when `report` comes, which first tells of everything that is held; `log` logs; `ask` asks.
 const SERVER: &str = r#"
@@ -62,7 +62,7 @@ fn params(tool: &str, who: &str) -> String {
 }
 
 async fn say(up: &Upstream, lane: &Lane, tool: &str, who: &str, heard: &Arc<Heard>) -> Result<String, UpstreamError> {
-    let (params, hears): (String, Arc<dyn Events>) = (params(tool, who), hears(heard));
+    let (params, hears): (String, Arc<dyn Hears>) = (params(tool, who), hears(heard));
     let ask = Ask { hears: Some(&hears), ..Ask::new("tools/call", Some(&params), PATIENCE) };
     up.ask::<Answer>(lane, ask).await.map(text)
 }

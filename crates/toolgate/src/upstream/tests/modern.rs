@@ -13,13 +13,13 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
-use toolgate_client::{Answer, Events};
+use toolgate_client::Answer;
 
 use super::heard::{Heard, client, hears};
 use super::{PATIENCE, call, text, upstreams};
 use crate::auth::testing::caller;
 use crate::upstream::testing::http_server;
-use crate::upstream::{Ask, Changed, LogLevel, Rounds, Upstream, UpstreamError};
+use crate::upstream::{Ask, Changed, Hears, LogLevel, Rounds, Upstream, UpstreamError};
 
 struct Modern {
     /// Filters of the subscriptions that were asked for.
@@ -221,7 +221,7 @@ async fn a_server_that_has_become_another_is_found_out() {
     assert_eq!(ask(up, &alices, "meta").await.unwrap(), "old");
     assert!(!up.is_modern());
     modern.is_old.store(false, Ordering::SeqCst);
-    let hears: Arc<dyn Events> = hears(&alice);
+    let hears: Arc<dyn Hears> = hears(&alice);
     let lane = up.lane(&caller(&[]), &alices).unwrap();
     let ask = Ask { hears: Some(&hears), ..Ask::new("tools/call", Some(r#"{"name":"meta"}"#), PATIENCE) };
     // A server that no longer knows the session, nor sessions.

@@ -45,6 +45,12 @@ impl Verdict {
         failed.map(|(name, check)| told(name, check)).collect()
     }
 
+    /// The ids of the checks that succeeded.
+    pub(crate) fn successes(&self) -> BTreeSet<&str> {
+        let succeeded = self.0.values().filter(|check| check.status == Outcome::Success);
+        succeeded.map(|check| check.id.as_str()).collect()
+    }
+
     /// What is lost where this verdict should be as good as `direct`: the checks that succeeded there and not here.
     ///
     /// Where a server has a choice, the suite gives information in place of success, which is no loss; and it says so
@@ -81,6 +87,11 @@ pub(crate) async fn judge_server(url: &str, revision: &str) -> Verdict {
         _ => &["--suite", "all", "--spec-version", revision],
     };
     run(&[&["server", "--url", url], scenarios].concat(), "server-").await
+}
+
+/// Runs one server scenario against `url`.
+pub(crate) async fn judge_scenario(url: &str, scenario: &str, revision: &str) -> Verdict {
+    run(&["server", "--url", url, "--scenario", scenario, "--spec-version", revision], "server-").await
 }
 
 /// Runs a client scenario, in which `client` is the client: it gets what the suite tells one.

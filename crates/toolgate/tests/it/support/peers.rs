@@ -163,16 +163,47 @@ fn everything_script() -> String {
 async fn start_everything(transport: &str) -> (Group, u16) {
     let mut command = Command::new("node");
     command.arg("--import").arg(source("report_port.mjs")).args([&everything_script(), transport]).env("PORT", "0");
+    listening(&mut command).await
+}
+
+/// The official SDKs' servers of the newest release, over Streamable HTTP; see their scripts for what they have.
+pub(crate) mod sdk_server {
+    use super::{Command, Entry, Server, Target, installed, listening, node22, source};
+
+    /// TypeScript; `era` is `modern`, `legacy` or `both`.
+    pub(crate) async fn typescript(era: &str) -> Server {
+        let mut command = Command::new(node22());
+        // Given as text, a module finds its packages from the working directory.
+        let module = std::fs::read_to_string(source("modern_server.mjs")).unwrap();
+        command.current_dir(installed("node-modern")).args(["--input-type=module", "--eval", &module, era]);
+        serve(&mut command).await
+    }
+
+    /// Python, which speaks revisions of both eras.
+    pub(crate) async fn python() -> Server {
+        let mut command = Command::new(installed("py-mcp2/bin/python"));
+        serve(command.arg(source("modern_server.py"))).await
+    }
+
+    async fn serve(command: &mut Command) -> Server {
+        let (process, port) = listening(command).await;
+        let url = format!("http://127.0.0.1:{port}/mcp");
+        Server { entry: Entry::http(&url), direct: Target::streamable(&url), _process: Some(process) }
+    }
+}
+
+/// Starts a server that says on standard error on which port it listens.
+async fn listening(command: &mut Command) -> (Group, u16) {
     let mut process = Group::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
     let stderr = process.child.stderr.take().expect("stderr is a pipe");
     let mut lines = BufReader::new(stderr).lines();
-    let port = soon("server-everything listening", async {
+    let port = soon("the server listening", async {
         while let Some(line) = lines.next_line().await.unwrap() {
             if let Some(port) = line.strip_prefix("listening on port ") {
                 return port.parse().unwrap();
             }
         }
-        panic!("server-everything ended before it listened")
+        panic!("the server ended before it listened")
     });
     let port = port.await;
     // Nobody wants to read the rest, but a full pipe would stop the server.
