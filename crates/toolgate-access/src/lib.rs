@@ -6,16 +6,18 @@
 //! through what cannot be read, the answer here is no, and the doc comment at the rule says so.
 //!
 //! Suggested reading order: [`id`], [`permission`], [`role`], [`world`], [`principal`], [`rules`], `decide`, [`grant`],
-//! [`explain`], [`key`].
+//! [`explain`], [`key`], [`routes`], [`limits`].
 
 mod decide;
 pub mod explain;
 pub mod grant;
 pub mod id;
 pub mod key;
+pub mod limits;
 pub mod permission;
 pub mod principal;
 pub mod role;
+pub mod routes;
 pub mod rules;
 #[cfg(test)]
 mod testing;
