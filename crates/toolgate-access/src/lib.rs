@@ -6,12 +6,13 @@
 //! through what cannot be read, the answer here is no, and the doc comment at the rule says so.
 //!
 //! Suggested reading order: [`id`], [`permission`], [`role`], [`world`], [`principal`], [`rules`], `decide`, [`grant`],
-//! [`explain`], [`key`], [`routes`], [`limits`].
+//! [`explain`], [`key`], [`issue`], [`routes`], [`limits`].
 
 mod decide;
 pub mod explain;
 pub mod grant;
 pub mod id;
+pub mod issue;
 pub mod key;
 pub mod limits;
 pub mod permission;
