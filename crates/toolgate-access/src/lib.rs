@@ -6,7 +6,7 @@
 //! through what cannot be read, the answer here is no, and the doc comment at the rule says so.
 //!
 //! Suggested reading order: [`id`], [`permission`], [`role`], [`world`], [`principal`], [`rules`], `decide`, [`grant`],
-//! [`explain`], [`key`], [`issue`], [`routes`], [`limits`].
+//! [`explain`], [`key`], [`standing`], [`issue`], [`routes`], [`limits`].
 
 mod decide;
 pub mod explain;
@@ -20,6 +20,7 @@ pub mod principal;
 pub mod role;
 pub mod routes;
 pub mod rules;
+pub mod standing;
 #[cfg(test)]
 mod testing;
 pub mod tools;
