@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if command -v cargo-nextest >/dev/null 2>&1; then
-  exec cargo nextest run --workspace --locked --no-fail-fast --no-tests=warn "$@"
+  exec tools/with-postgres.sh cargo nextest run --workspace --locked --no-fail-fast --no-tests=warn "$@"
 fi
-exec cargo test --workspace --locked --no-fail-fast --lib --bins --tests --examples -- "$@"
+exec tools/with-postgres.sh cargo test --workspace --locked --no-fail-fast --lib --bins --tests --examples -- "$@"

@@ -27,6 +27,8 @@ python_can_make_environments() { python3 -c 'import venv, ensurepip' >/dev/null 
 
 node_is_new_enough() { node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; }
 
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has pg_config; }
+
 missing_packages() {
   has cc || echo build-essential
   has git || echo git
@@ -34,6 +36,7 @@ missing_packages() {
   python_can_make_environments || echo python3-venv
   has node || echo nodejs
   has npm || echo npm
+  has_postgres || echo postgresql
 }
 
 # Prints the words that must stand before `apt-get`; fails when this user may not install packages.

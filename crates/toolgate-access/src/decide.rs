@@ -88,8 +88,7 @@ pub(crate) fn decide<'a>(case: Case<'a>, record: &mut impl Record) -> Decided<'a
     match decided {
         Ok(decided) => filtered(case, decided, record),
         Err(closed) => {
-            let nothing = ServerSet::default();
-            record.servers(closed.rule, closed.who, &nothing, &nothing, |_| closed.why());
+            record.closed(&closed);
             Decided::default()
         }
     }

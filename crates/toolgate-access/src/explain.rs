@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::decide::record::{Closed, Record, Who, Why};
 pub use crate::decide::record::{Effect, Level, Rule};
-use crate::decide::record::{Record, Who, Why};
 use crate::decide::{Case, decide};
 use crate::grant::Place;
 use crate::id::ServerId;
@@ -206,6 +206,10 @@ impl Record for Book<'_> {
         self.write(rule, who, before, after, why(self.position));
     }
 
+    fn closed(&mut self, closed: &Closed<'_>) {
+        self.write(closed.rule, closed.who, false, false, closed.why());
+    }
+
     fn tools(
         &mut self,
         rule: Rule,
@@ -217,4 +221,70 @@ impl Record for Book<'_> {
         let Some(tool) = self.tool else { return };
         self.write(rule, who, before.allow(tool), after.allow(tool), why(tool));
     }
+}
+
+/// How many servers are left after each rule: why a list is short or empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// How many servers are reached.
+    pub servers: usize,
+    /// What each rule did, in order, those that changed nothing left out.
+    pub steps: Vec<ReachStep>,
+}
+
+/// What one rule did to how much is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReachStep {
+    /// Whose word it is.
+    pub level: Level,
+    /// The rule.
+    pub rule: Rule,
+    /// How many servers were reached before.
+    pub before: usize,
+    /// How many after.
+    pub after: usize,
+    /// The same in words.
+    pub text: String,
+}
+
+/// Explains how much a principal reaches, for the log and an admin who sees an empty list.
+pub fn reach(world: &World, principal: &Principal, rules: &Rules, place: &Place) -> Reach {
+    let mut tally = Tally(Vec::new());
+    let servers = decide(Case { world, principal, rules, place }, &mut tally).servers.len();
+    if tally.0.is_empty() {
+        let text = "no level grants any server".to_owned();
+        tally.0.push(ReachStep { level: Level::Gateway, rule: Rule::DefaultDeny, before: 0, after: 0, text });
+    }
+    Reach { servers, steps: tally.0 }
+}
+
+/// Counts servers.
+struct Tally(Vec<ReachStep>);
+
+impl Record for Tally {
+    fn servers(
+        &mut self,
+        rule: Rule,
+        who: Who<'_>,
+        before: &ServerSet,
+        after: &ServerSet,
+        _: impl FnOnce(usize) -> Why,
+    ) {
+        let (before, after) = (before.len(), after.len());
+        if before == after {
+            return;
+        }
+        let text = match before < after {
+            true => format!("{who} adds {} servers", after - before),
+            false => format!("{who} leaves {after} of {before} servers"),
+        };
+        self.0.push(ReachStep { level: who.level, rule, before, after, text });
+    }
+
+    fn closed(&mut self, closed: &Closed<'_>) {
+        let (level, rule, text) = (closed.who.level, closed.rule, closed.why().text);
+        self.0.push(ReachStep { level, rule, before: 0, after: 0, text });
+    }
+
+    fn tools(&mut self, _: Rule, _: Who<'_>, _: &Tools<'_>, _: &Tools<'_>, _: impl FnOnce(&str) -> Why) {}
 }

@@ -6,17 +6,21 @@
 //! through what cannot be read, the answer here is no, and the doc comment at the rule says so.
 //!
 //! Suggested reading order: [`id`], [`permission`], [`role`], [`world`], [`principal`], [`rules`], `decide`, [`grant`],
-//! [`explain`], [`key`].
+//! [`explain`], [`key`], [`standing`], [`issue`], [`routes`], [`limits`].
 
 mod decide;
 pub mod explain;
 pub mod grant;
 pub mod id;
+pub mod issue;
 pub mod key;
+pub mod limits;
 pub mod permission;
 pub mod principal;
 pub mod role;
+pub mod routes;
 pub mod rules;
+pub mod standing;
 #[cfg(test)]
 mod testing;
 pub mod tools;

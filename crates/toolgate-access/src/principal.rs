@@ -137,7 +137,7 @@ pub struct KeyFacts {
     pub expires: Option<DateTime<Utc>>,
     /// Which models it may use; empty: all.
     pub models: Vec<String>,
-    /// Which routes it may use (`crate::routes`); empty: all that its role has.
+    /// Which routes it may use ([`crate::routes`]); empty: all that its role has.
     pub allowed_routes: Vec<String>,
     /// Its bounds.
     pub limits: LimitFacts,
@@ -377,7 +377,7 @@ pub struct AgentCaller {
     pub user: Link<UserFacts>,
 }
 
-/// What a row may spend and how fast it may go, as it is stored. `crate::limits` judges it.
+/// What a row may spend and how fast it may go, as it is stored. [`crate::limits`] judges it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LimitFacts {
     /// The most that may be spent in a period, in USD.

@@ -200,6 +200,9 @@ pub(crate) trait Record {
         why: impl FnOnce(usize) -> Why,
     );
 
+    /// A rule closed a way to servers, or all of them.
+    fn closed(&mut self, closed: &Closed<'_>);
+
     /// A rule made `after` of `before`, for the server in question. `why` is asked with the tool in question.
     fn tools(&mut self, rule: Rule, who: Who<'_>, before: &Tools<'_>, after: &Tools<'_>, why: impl FnOnce(&str) -> Why);
 }
@@ -209,6 +212,8 @@ pub(crate) struct Silent;
 
 impl Record for Silent {
     fn servers(&mut self, _: Rule, _: Who<'_>, _: &ServerSet, _: &ServerSet, _: impl FnOnce(usize) -> Why) {}
+
+    fn closed(&mut self, _: &Closed<'_>) {}
 
     fn tools(&mut self, _: Rule, _: Who<'_>, _: &Tools<'_>, _: &Tools<'_>, _: impl FnOnce(&str) -> Why) {}
 }

@@ -25,8 +25,7 @@ pub(super) fn decide<'a, R: Record>(
     let own_is_closed = ways.first().is_none_or(Result::is_err);
     for way in ways {
         sources.push(way.unwrap_or_else(|closed: Closed<'_>| {
-            let nothing = ServerSet::default();
-            record.servers(closed.rule, closed.who, &nothing, &nothing, |_| closed.why());
+            record.closed(&closed);
             Source::default()
         }));
     }

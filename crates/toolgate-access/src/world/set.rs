@@ -26,6 +26,11 @@ impl ServerSet {
         self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
+    /// How many are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Adds all of another.
     pub(crate) fn add(&mut self, other: &Self) {
         if self.0.len() < other.0.len() {
@@ -93,6 +98,7 @@ mod tests {
                 positions(&changed)
             };
             prop_assert_eq!(positions(&set(&one)), one.clone());
+            prop_assert_eq!(set(&one).len(), one.len());
             prop_assert!((0..300).all(|index| set(&one).contains(index) == one.contains(&index)));
             prop_assert_eq!(with(ServerSet::add), &one | &other);
             prop_assert_eq!(with(ServerSet::keep), &one & &other);

@@ -42,6 +42,7 @@ impl Catalog {
         if let Some((upstream, own)) = self.first_claim(kind, visit, name)
             && let Ok(lane) = self.lane(visit, upstream)
             && let Some(list) = self.lists.kept(kind, upstream, &lane).await
+            && visit.scope.tools_of(upstream).is_none_or(|tools| kind != Kind::Tools || tools.allows(own))
             && let Some(entry) = list.by_name(own)
         {
             return Ok(Found::entry(upstream, entry));
@@ -220,7 +221,10 @@ impl Catalog {
 
     async fn list_of(&self, want: Want, kind: Kind, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Given {
         match self.lane(visit, upstream) {
-            Ok(lane) => self.lists.get(want, kind, upstream, &lane).await,
+            Ok(lane) => {
+                let given = self.lists.get(want, kind, upstream, &lane).await;
+                self.granted.shown(kind, visit.scope.tools_of(upstream), given)
+            }
             Err(error) => Given::Nothing(error),
         }
     }

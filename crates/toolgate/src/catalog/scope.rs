@@ -1,6 +1,10 @@
-//! Which servers a request is about: all, or those that its path or its `x-mcp-servers` header names.
+//! Which servers a request is about: all, or those that its path or its `x-mcp-servers` header names; never one that the
+//! caller has no grant for, which is as if it did not exist.
 
 use std::sync::Arc;
+
+use toolgate_access::grant::Grant;
+use toolgate_access::tools::ToolFilter;
 
 use crate::upstream::{Upstream, Upstreams};
 
@@ -9,6 +13,7 @@ use crate::upstream::{Upstream, Upstreams};
 pub struct Scope {
     servers: Arc<[Arc<Upstream>]>,
     named: bool,
+    grant: Arc<Grant>,
 }
 
 /// Why a scope cannot be made.
@@ -28,16 +33,20 @@ pub enum ScopeError {
 }
 
 impl Scope {
-    /// Every server.
+    /// Every server that `grant` reaches.
     #[must_use]
-    pub fn all(upstreams: &Upstreams) -> Self {
-        Self { servers: Arc::clone(upstreams.all_shared()), named: false }
+    pub fn all(upstreams: &Upstreams, grant: &Arc<Grant>) -> Self {
+        let servers = match grant.everything() {
+            true => Arc::clone(upstreams.all_shared()),
+            false => granted(upstreams, grant).cloned().collect(),
+        };
+        Self { servers, named: false, grant: Arc::clone(grant) }
     }
 
     /// No server.
     #[must_use]
-    pub fn nothing() -> Self {
-        Self { servers: Arc::new([]), named: true }
+    pub fn nothing(grant: &Arc<Grant>) -> Self {
+        Self { servers: Arc::new([]), named: true, grant: Arc::clone(grant) }
     }
 
     /// The servers that `names`, a comma list of servers and access groups, leads to.
@@ -47,7 +56,7 @@ impl Scope {
     ///
     /// # Errors
     /// [`ScopeError`] when no name is known, or there are more than `max`.
-    pub fn named(upstreams: &Upstreams, names: &str, max: usize) -> Result<Self, ScopeError> {
+    pub fn named(upstreams: &Upstreams, names: &str, max: usize, grant: &Arc<Grant>) -> Result<Self, ScopeError> {
         let names: Vec<&str> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         if names.len() > max {
             return Err(ScopeError::TooMany { count: names.len(), max });
@@ -58,17 +67,28 @@ impl Scope {
                 settings.names().any(|known| known == *name) || settings.access_groups.iter().any(|group| group == name)
             })
         };
-        let servers: Vec<Arc<Upstream>> = upstreams.all().iter().filter(wanted).cloned().collect();
+        let servers: Vec<Arc<Upstream>> = granted(upstreams, grant).filter(wanted).cloned().collect();
         if servers.is_empty() {
             return Err(ScopeError::NotFound(names.join(",")));
         }
-        Ok(Self { servers: servers.into(), named: true })
+        Ok(Self { servers: servers.into(), named: true, grant: Arc::clone(grant) })
     }
 
-    /// Whether the two reach the same servers, configured in the same way.
+    /// Which tools of `upstream` are there for the caller; `None`: all.
+    #[must_use]
+    pub fn tools_of(&self, upstream: &Upstream) -> Option<&ToolFilter> {
+        if self.grant.everything() {
+            return None;
+        }
+        // A server is in the scope because the grant has it.
+        self.grant.server(&upstream.settings.id).filter(|tools| !tools.allows_all())
+    }
+
+    /// Whether the two reach the same servers, configured in the same way, and the same tools there.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.servers.len() == other.servers.len()
+        self.grant.fingerprint() == other.grant.fingerprint()
+            && self.servers.len() == other.servers.len()
             && self.servers.iter().zip(&*other.servers).all(|(one, another)| Arc::ptr_eq(one, another))
     }
 
@@ -86,4 +106,8 @@ impl Scope {
             _ => None,
         }
     }
+}
+
+fn granted<'a>(upstreams: &'a Upstreams, grant: &'a Grant) -> impl Iterator<Item = &'a Arc<Upstream>> {
+    upstreams.all().iter().filter(|upstream| grant.server(&upstream.settings.id).is_some())
 }

@@ -3,6 +3,7 @@
 //! Every problem is reported, not the first alone. A setting that is wrong is taken as absent so that the rest can be
 //! checked too; the settings are given only when there was no error.
 
+mod access;
 mod auth;
 mod environment;
 mod general;
@@ -59,9 +60,9 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let timeouts = environment::timeouts(environment, report);
     let limits = environment::limits(environment, report);
     let identity = environment::identity(environment);
-    let clients = general.clients;
+    let (clients, access) = (general.clients, access::with_public(general.access, &litellm, &naming));
     let general = general.settings;
-    (!report.has_errors()).then_some(Settings { general, servers, naming, timeouts, tls, limits, clients, identity })
+    (!report.has_errors()).then_some(Settings { general, servers, access, naming, timeouts, tls, limits, clients, identity })
 }
 
 fn is_mapping(root: &At<'_>, report: &mut Report) -> bool {

@@ -14,8 +14,11 @@ use indexmap::IndexMap;
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 use toolgate_mcp::method;
+use toolgate_access::rules::Rules;
 use toolgate_mcp::version::Revision;
 use url::Url;
+
+pub use toolgate_access::id::ServerId;
 
 /// Everything that the gateway was told.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Settings {
     pub general: General,
     /// `mcp_servers`, in the file's order.
     pub servers: Vec<Arc<ServerSettings>>,
+    /// The general settings that bear on who reaches what.
+    pub access: Rules,
     /// How the names that clients see are made.
     pub naming: Naming,
     /// How long the gateway waits for upstreams.
@@ -212,16 +217,6 @@ pub struct Identity {
     pub description: String,
 }
 
-/// A server's id in grants: what is stored in a key's `object_permission.mcp_servers`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerId(pub Arc<str>);
-
-impl std::fmt::Display for ServerId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// One entry of `mcp_servers`.
 ///
 /// Two equal values mean that a reload left the server alone; see [`ServerSettings::fingerprint`].
@@ -257,6 +252,8 @@ pub struct ServerSettings {
     pub access_groups: Vec<String>,
     /// `allow_all_keys`.
     pub allow_all_keys: bool,
+    /// `available_on_public_internet`: whether clients outside the internal addresses reach it. Default yes.
+    pub available_on_public_internet: bool,
     /// `timeout`.
     pub timeout: Option<Duration>,
     /// `protocol_version`: the only revision to speak with it. `None`: found out.
@@ -286,7 +283,7 @@ impl ServerSettings {
 
     /// Every name under which this server may be addressed or its tools prefixed: alias, name, ids, prefix.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let ids = std::iter::once(&self.id).chain(&self.other_ids).map(|id| &*id.0);
+        let ids = std::iter::once(&self.id).chain(&self.other_ids).map(ServerId::as_str);
         self.alias.as_deref().into_iter().chain([self.name.as_str(), self.prefix.as_str()]).chain(ids)
     }
 }

@@ -57,7 +57,7 @@ async fn take(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let selection = Selection::of(names, &parts.headers);
-    let scope = match selection.scope(&snapshot) {
+    let scope = match selection.scope(&snapshot, &caller.grant) {
         Ok(scope) => Ok(scope),
         // Told to the request by its id, so the body is read first.
         Err(Refusal::HeaderScope(error)) => Err(error),

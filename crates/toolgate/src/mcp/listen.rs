@@ -38,7 +38,7 @@ pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: Path
 fn open(gateway: &Gateway, admitted: &Admitted, names: PathNames, headers: &HeaderMap) -> Result<Reader, Refusal> {
     let Admitted { caller, snapshot } = admitted;
     let selection = Selection::of(names, headers);
-    let scope = selection.scope(snapshot)?;
+    let scope = selection.scope(snapshot, &caller.grant)?;
     let session = match session_of(gateway, caller, headers) {
         FoundSession::Absent => return Err(Refusal::SessionRequired),
         FoundSession::Unknown => return Err(Refusal::UnknownSession),

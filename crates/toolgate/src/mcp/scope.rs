@@ -1,9 +1,12 @@
 //! Which servers a request is about: those that its path names, else those of its `x-mcp-servers` header, else all.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
+use toolgate_access::grant::Grant;
 
 use super::refusal::Refusal;
 use crate::catalog::Scope;
@@ -59,23 +62,23 @@ impl Selection {
         Self { path: None, header: header(headers) }
     }
 
-    /// The servers that it means with this configuration.
-    pub(super) fn scope(&self, snapshot: &Snapshot) -> Result<Scope, Refusal> {
+    /// The servers that it means with this configuration, for the holder of `grant`.
+    pub(super) fn scope(&self, snapshot: &Snapshot, grant: &Arc<Grant>) -> Result<Scope, Refusal> {
         let max = snapshot.settings.limits.names_per_scope;
         if let Some(names) = &self.path {
-            return Scope::named(&snapshot.upstreams, names, max).map_err(Refusal::PathScope);
+            return Scope::named(&snapshot.upstreams, names, max, grant).map_err(Refusal::PathScope);
         }
         if let Some(names) = &self.header {
             // LiteLLM's clients ask for nothing with an empty header; it does not stand for everything.
             if names.split(',').all(|name| name.trim().is_empty()) {
-                return Ok(Scope::nothing());
+                return Ok(Scope::nothing(grant));
             }
-            return Scope::named(&snapshot.upstreams, names, max).map_err(Refusal::HeaderScope);
+            return Scope::named(&snapshot.upstreams, names, max, grant).map_err(Refusal::HeaderScope);
         }
         if snapshot.settings.general.require_explicit_scope {
             return Err(Refusal::ScopeRequired);
         }
-        Ok(Scope::all(&snapshot.upstreams))
+        Ok(Scope::all(&snapshot.upstreams, grant))
     }
 }
 

@@ -60,7 +60,7 @@ fn server(settings: &ServerSettings, status: &Status) -> Value {
         json!({ "message": failure.message, "stage": failure.stage.as_str(), "at_ms": milliseconds(failure.at) })
     });
     json!({
-        "server_id": &*settings.id.0,
+        "server_id": settings.id.as_str(),
         "server_name": settings.name,
         "alias": settings.alias,
         "state": status.state.as_str(),

@@ -41,7 +41,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
     };
     let named = query.server_id.or(query.mcp_server_name).filter(|name| !name.is_empty());
     let asked = named.clone().or_else(|| scope::header(&headers));
-    let Some(scope) = scope_of(&snapshot, asked.as_deref()) else { return access_denied(asked.as_deref()) };
+    let Some(scope) = scope_of(&snapshot, &caller, asked.as_deref()) else { return access_denied(asked.as_deref()) };
     let span = OperationSpan::none();
     let client = ClientSide::none();
     let visit = visit(&caller, &client, &scope, &span);
@@ -87,7 +87,7 @@ fn with_mcp_info(item: &str, upstream: &Upstream) -> String {
     let settings = &upstream.settings;
     let mut info = settings.mcp_info.clone();
     info.entry("server_name").or_insert_with(|| json!(settings.name));
-    info.insert("server_id".into(), json!(*settings.id.0));
+    info.insert("server_id".into(), json!(settings.id.as_str()));
     if let Some(alias) = &settings.alias {
         info.insert("alias".into(), json!(alias));
     }
@@ -95,9 +95,9 @@ fn with_mcp_info(item: &str, upstream: &Upstream) -> String {
 }
 
 /// The servers that `names` leads to; all without names.
-fn scope_of(snapshot: &Snapshot, names: Option<&str>) -> Option<Scope> {
-    let Some(names) = names else { return Some(Scope::all(&snapshot.upstreams)) };
-    Scope::named(&snapshot.upstreams, names, snapshot.settings.limits.names_per_scope).ok()
+fn scope_of(snapshot: &Snapshot, caller: &Caller, names: Option<&str>) -> Option<Scope> {
+    let Some(names) = names else { return Some(Scope::all(&snapshot.upstreams, &caller.grant)) };
+    Scope::named(&snapshot.upstreams, names, snapshot.settings.limits.names_per_scope, &caller.grant).ok()
 }
 
 /// Unknown and forbidden are one answer.
@@ -136,7 +136,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let Some(name) = call.name.filter(|name| !name.is_empty()) else {
         return missing("name");
     };
-    let Some(scope) = scope_of(&snapshot, Some(&server)) else { return access_denied(Some(&server)) };
+    let Some(scope) = scope_of(&snapshot, &caller, Some(&server)) else { return access_denied(Some(&server)) };
     let arguments = call.arguments.map_or("{}", RawValue::get);
     let params = format!("{{\"name\":{},\"arguments\":{arguments}}}", json!(name));
     let params = match RawValue::from_string(params) {

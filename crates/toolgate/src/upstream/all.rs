@@ -121,7 +121,7 @@ fn names(server: &ServerSettings, rank: usize) -> Vec<&str> {
         0 => server.alias.as_deref().into_iter().collect(),
         1 => vec![&server.name],
         2 => vec![&server.prefix],
-        _ => std::iter::once(&server.id).chain(&server.other_ids).map(|id| &*id.0).collect(),
+        _ => std::iter::once(&server.id).chain(&server.other_ids).map(|id| id.as_str()).collect(),
     }
 }
 

@@ -53,7 +53,7 @@ fn resolutions(asked: &[(&Upstream, &Lane)]) -> String {
     let map: BTreeMap<_, _> = asked
         .iter()
         .take(MOST_RESOLUTIONS)
-        .map(|(server, lane)| (&*server.settings.id.0, lane.outfit.resolution.as_str()))
+        .map(|(server, lane)| (server.settings.id.as_str(), lane.outfit.resolution.as_str()))
         .collect();
     serde_json::to_string(&map).expect("a map of strings is JSON")
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::testing::general;
 use aws_lc_rs::digest::{SHA256, digest};
+use toolgate_access::rules::Rules;
+
+use crate::auth::testing::general;
 
 use crate::config::settings::{
     Clients, EnvValue, HttpKind, Identity, Isolation, Limits, Naming, PrefixMode, ServerId, ServerSettings, Settings,
@@ -17,7 +19,7 @@ pub(crate) fn server(name: &str, transport: Transport) -> ServerSettings {
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest(&SHA256, format!("{name} {transport:?}").as_bytes()).as_ref());
     ServerSettings {
-        id: ServerId(format!("id-{name}").into()),
+        id: ServerId::from(format!("id-{name}")),
         other_ids: Vec::new(),
         name: name.to_owned(),
         alias: None,
@@ -32,6 +34,7 @@ pub(crate) fn server(name: &str, transport: Transport) -> ServerSettings {
         tools: ToolRules::default(),
         access_groups: Vec::new(),
         allow_all_keys: false,
+        available_on_public_internet: true,
         timeout: None,
         revision: None,
         allow_sampling: true,
@@ -69,6 +72,7 @@ pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
     Arc::new(Settings {
         general: general("sk-master-0123456789abcdef"),
         servers,
+        access: Rules::default(),
         naming: Naming { separator: "-".to_owned(), prefix: PrefixMode::Always },
         timeouts: Timeouts {
             call: Duration::from_secs(20),

@@ -1,6 +1,6 @@
 //! Explanations as an admin reads them.
 
-use crate::explain::explain;
+use crate::explain::{explain, reach};
 use crate::grant::Place;
 use crate::principal::{Link, Principal};
 use crate::rules::{ClientPlace, Rules};
@@ -82,4 +82,27 @@ fn the_same_as_json() {
         "gh",
         Some("merge")
     ));
+}
+
+#[test]
+fn how_much_is_left_after_each_rule() {
+    let how_much = |principal: &Principal| {
+        let reach = reach(&wide_world(), principal, &Rules::default(), &internal());
+        let texts: Vec<_> = reach.steps.into_iter().map(|step| step.text).collect();
+        (reach.servers, texts.join("; "))
+    };
+    let narrowed = key(&s("github wiki jira")).team(&s("github wiki")).customer(&s("chat"));
+
+    assert_eq!(
+        how_much(&narrowed),
+        (
+            1,
+            "key `ci` adds 3 servers; team `dev` leaves 2 of 3 servers; \
+             customer `bob` leaves 0 of 2 servers; the gateway adds 1 servers"
+                .to_owned()
+        )
+    );
+    let (none, why) = how_much(&key(&s("no-mcp-servers")));
+    assert_eq!(none, 0);
+    assert!(why.starts_with("key `ci` lists `no-mcp-servers`"), "{why}");
 }

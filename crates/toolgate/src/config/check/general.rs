@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
+use toolgate_access::rules::Rules;
 use toolgate_mcp::version::Revision;
 use url::Url;
 
@@ -15,13 +16,14 @@ use super::super::master_key;
 use super::super::read::{UnknownKeys, read};
 use super::super::report::{At, Report};
 use super::super::settings::{AllowedOrigins, Clients, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode};
-use super::headers;
+use super::{access, headers};
 
 /// The section's settings, and the one that belongs to the naming of tools.
 pub(super) struct Checked {
     pub(super) settings: General,
     pub(super) prefix: PrefixMode,
     pub(super) clients: Clients,
+    pub(super) access: Rules,
 }
 
 /// Checks the section.
@@ -60,7 +62,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         Some(PrefixName::WhenAmbiguous) => PrefixMode::WhenAmbiguous,
         Some(PrefixName::Never) => PrefixMode::Never,
     };
-    Checked { settings, prefix, clients: clients(&section, at, report) }
+    Checked { settings, prefix, clients: clients(&section, at, report), access: access::check(&section, at, report) }
 }
 
 fn key(

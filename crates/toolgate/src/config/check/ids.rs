@@ -26,7 +26,7 @@ pub(super) fn of(
                 .error("config.bad_server_id", &at.key("server_id"), "`server_id` is empty or has control characters")
                 .help("remove the key to have the id derived");
         }
-        return (ServerId(pinned.into()), Vec::new());
+        return (ServerId::from(pinned), Vec::new());
     }
     let with = |transport: &str| {
         let url = entry.url.as_deref().unwrap_or_default();
@@ -50,7 +50,7 @@ fn derived(name: &str, url: &str, transport: &str, auth_type: &str, alias: &str)
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }
-    ServerId(hex.into())
+    ServerId::from(hex)
 }
 
 /// Replaces the prefixes by three-character ones when `LITELLM_USE_SHORT_MCP_TOOL_PREFIX` is on.
@@ -60,7 +60,7 @@ pub(super) fn assign_short_prefixes(servers: &mut [ServerSettings], environment:
     }
     let mut used = HashSet::new();
     for server in servers {
-        let free = (0..).map(|attempt| short_prefix(&server.id.0, attempt)).find(|prefix| !used.contains(prefix));
+        let free = (0..).map(|attempt| short_prefix(server.id.as_str(), attempt)).find(|prefix| !used.contains(prefix));
         // There are 199,888 short prefixes and fewer servers: the search ends.
         server.prefix = free.unwrap_or_default();
         used.insert(server.prefix.clone());

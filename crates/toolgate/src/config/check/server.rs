@@ -61,6 +61,7 @@ pub(super) fn check(
         tools: tools::check(entry, at, report),
         access_groups: entry.access_groups.clone().unwrap_or_default(),
         allow_all_keys: entry.allow_all_keys.unwrap_or(false),
+        available_on_public_internet: entry.available_on_public_internet.unwrap_or(true),
         timeout: timeout(entry, at, report),
         revision: revision(entry, at, report),
         allow_sampling: entry.allow_sampling.unwrap_or(true),

@@ -71,18 +71,17 @@ pub struct GeneralSection {
     #[schemars(extend("x-status" = "not active yet"))]
     pub mcp_client_id_header: Option<String>,
     /// A key without grants of its own does not inherit its team's.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    #[schemars(extend("default" = false))]
     pub require_key_mcp_access_defined: Option<bool>,
     /// An end user without grants sees no servers.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    #[schemars(extend("default" = false))]
     pub require_end_user_mcp_access_defined: Option<bool>,
     /// `allow_all_keys` does not widen a key that is limited to certain servers.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    #[schemars(extend("default" = false))]
     pub mcp_allow_all_keys_respects_mcp_scope: Option<bool>,
     /// Addresses that count as internal.
     #[schemars(extend(
-        "default" = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7"],
-        "x-status" = "not active yet"
+        "default" = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7"]
     ))]
     pub mcp_internal_ip_ranges: Option<Vec<String>>,
     /// The client's address is taken from `X-Forwarded-For`.

@@ -106,7 +106,7 @@ pub struct ServerEntry {
     #[schemars(extend("default" = true))]
     pub allow_elicitation: Option<bool>,
     /// `false`: only callers with an internal address see the server.
-    #[schemars(extend("default" = true, "x-status" = "not active yet"))]
+    #[schemars(extend("default" = true))]
     pub available_on_public_internet: Option<bool>,
     /// OAuth: the client's id.
     #[schemars(extend("x-status" = "not active yet"))]

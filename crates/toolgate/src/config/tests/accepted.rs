@@ -132,14 +132,14 @@ mcp_servers:
 ";
     let settings = settings(text);
     let [a, github, pinned, spaced] = &settings.servers[..] else { panic!("four servers") };
-    assert_eq!(&*a.id.0, "79c087dcdbdfef94fac40e917cbbbb6a");
+    assert_eq!(a.id.as_str(), "79c087dcdbdfef94fac40e917cbbbb6a");
     assert_eq!(&*a.other_ids[0].0, "79b233456bc2fc6ae82ac1c9286ee684");
     assert_eq!(
         (github.name.as_str(), github.alias.as_deref(), github.prefix.as_str()),
         ("github_server", Some("gh"), "gh")
     );
     assert!(github.names().any(|name| name == "gh") && github.names().any(|name| name == "github_server"));
-    assert_eq!((&*pinned.id.0, pinned.other_ids.len()), ("mine", 0));
+    assert_eq!((pinned.id.as_str(), pinned.other_ids.len()), ("mine", 0));
     assert_eq!(spaced.prefix, "two_words");
 
     let short = settings_in(
@@ -161,8 +161,8 @@ mcp_servers:
 ";
     let settings = settings(text);
     // The other two ran on ports that the recording does not show.
-    assert_eq!(&*settings.servers[1].id.0, "ce5d7ca3a5b0d8e9c68caadd433f2e43");
-    assert_eq!(&*settings.servers[3].id.0, "c1a065c69565126ad05d337630b1d427");
+    assert_eq!(settings.servers[1].id.as_str(), "ce5d7ca3a5b0d8e9c68caadd433f2e43");
+    assert_eq!(settings.servers[3].id.as_str(), "c1a065c69565126ad05d337630b1d427");
     assert!(matches!(settings.servers[2].transport, Transport::OpenApi { .. }));
 }
 

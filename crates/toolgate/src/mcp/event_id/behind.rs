@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
     }
 
     fn place(&mut self) -> Option<(ServerId, ServerPlace)> {
-        let server = ServerId(self.text()?.into());
+        let server = ServerId::from(self.text()?);
         let session_id = Some(self.text()?).filter(|id| !id.is_empty()).map(Box::from);
         let revision = *Revision::ALL.get(usize::from(*self.bytes(1)?.first()?))?;
         let last_event_id = self.text()?.into();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn server(name: &str) -> ServerId {
-        ServerId(name.into())
+        ServerId::from(name)
     }
 
     #[test]

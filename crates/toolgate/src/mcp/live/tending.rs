@@ -123,7 +123,7 @@ impl Live {
 
     fn reloaded(self: &Arc<Self>, old: &Snapshot, new: &Snapshot, renamed: bool, messages: &[Bytes]) {
         let Some(standalone) = self.lock().standalone.clone() else { return };
-        let scope = |snapshot: &Snapshot| standalone.selection.scope(snapshot).unwrap_or_else(|_| Scope::nothing());
+        let scope = |snapshot: &Snapshot| scope_of(&standalone, snapshot);
         let (before, now) = (scope(old), scope(new));
         let is_other = is_other(&before, &now);
         if is_other {

@@ -205,7 +205,10 @@ impl Listener {
     /// Another configuration is in place: its servers are heard from now on, and any list may be another.
     async fn reloaded(&mut self, accepted: &Filter) {
         let snapshot = self.listen.gateway.snapshot();
-        let scope = self.listen.selection.scope(&snapshot).unwrap_or_else(|_| Scope::nothing());
+        let scope = {
+            let grant = &self.listen.caller.grant;
+            self.listen.selection.scope(&snapshot, grant).unwrap_or_else(|_| Scope::nothing(grant))
+        };
         if !scope.is_same(&self.listen.scope) {
             self.leave();
             self.listen.scope = scope;

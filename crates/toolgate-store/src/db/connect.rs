@@ -1,0 +1,74 @@
+//! How a connection to each engine is made.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::Pool;
+use crate::StoreError;
+
+/// SQLite so that an acknowledged write survives the loss of power.
+fn file_options(file: &Path, busy: Duration) -> SqliteConnectOptions {
+    durable(
+        SqliteConnectOptions::new().filename(file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
+        busy,
+    )
+}
+
+fn durable(options: SqliteConnectOptions, busy: Duration) -> SqliteConnectOptions {
+    options
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(busy)
+        // Statements are said to nobody; what failed is in the error.
+        .disable_statement_logging()
+}
+
+/// # Errors
+/// [`StoreError::Unavailable`] when the URL cannot be understood. Its text, which may hold a password, is in no error.
+pub(crate) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url.expose_secret())
+        .map_err(|_| StoreError::Unavailable { why: "the database URL cannot be understood".into() })?;
+    Ok(options
+        .application_name("toolgate")
+        // Statements are said to nobody; what failed is in the error.
+        .disable_statement_logging())
+}
+
+impl Pool {
+    pub(crate) fn memory() -> Self {
+        let options = durable(SqliteConnectOptions::new().in_memory(true), Duration::ZERO);
+        // The database lives as long as its one connection.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Self::Sqlite { writer: pool.clone(), readers: pool, in_memory: true }
+    }
+
+    pub(crate) fn file(file: &Path, deadline: Duration, readers: u32) -> Self {
+        let options = file_options(file, deadline);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(deadline)
+                .test_before_acquire(false)
+                .connect_lazy_with(options.clone())
+        };
+        Self::Sqlite { writer: pool(1), readers: pool(readers), in_memory: false }
+    }
+
+    pub(crate) fn postgres(url: &SecretString, deadline: Duration, connections: u32) -> Result<Self, StoreError> {
+        let options = postgres_options(url)?;
+        Ok(Self::Postgres(
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(deadline).connect_lazy_with(options),
+        ))
+    }
+}

@@ -1,0 +1,450 @@
+//! What calls cost: a log of calls, and the sums at each who pays.
+//!
+//! A call is counted once, by its request id: rows and sums are one transaction, and a row that is there already adds
+//! nothing. So a batch whose outcome is not known may be written again.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cell::{Arg, Cell, Cells, Column, Kind, args};
+use crate::db::Session;
+use crate::keys::Direction;
+use crate::page::{Page, PageOf};
+use crate::query::Where;
+use crate::{Store, StoreError};
+
+/// Any number, the same in every replica: batches wait for each other, so that two never hold a row that the other wants.
+const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(7243393)";
+
+/// Rows of one statement. Few sizes, so that few statements are prepared.
+const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+
+/// Sums of one statement.
+const SUMS_AT_ONCE: usize = 64;
+
+macro_rules! spend_row {
+    ($($(#[$meta:meta])* $field:ident: $type:ty),* $(,)?) => {
+        /// One call, as LiteLLM's `SpendLogs` has it.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+        pub struct SpendRow {
+            $(#[doc = concat!("Column `", stringify!($field), "`.")] $(#[$meta])* pub $field: $type,)*
+        }
+
+        impl SpendRow {
+            const COLUMNS: &'static [(&'static str, Kind)] =
+                &[$((stringify!($field), <$type as Column>::KIND)),*];
+
+            fn args(&self) -> Vec<Arg> {
+                args![$(self.$field),*]
+            }
+
+            fn read(cells: &mut Cells) -> Result<Self, StoreError> {
+                Ok(Self { $($field: cells.take(stringify!($field))?),* })
+            }
+        }
+    };
+}
+
+spend_row! {
+    request_id: String,
+    /// `call_mcp_tool`, `acompletion`, ...
+    call_type: String,
+    /// The key's hash in hex; empty for the master key.
+    api_key: String,
+    /// In USD.
+    spend: f64,
+    total_tokens: i64,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    request_duration_ms: Option<i64>,
+    /// `MCP: {tool}` for tools.
+    model: String,
+    model_group: Option<String>,
+    custom_llm_provider: Option<String>,
+    api_base: Option<String>,
+    /// LiteLLM's column `user`.
+    user_id: Option<String>,
+    team_id: Option<String>,
+    organization_id: Option<String>,
+    project_id: Option<String>,
+    end_user: Option<String>,
+    agent_id: Option<String>,
+    requester_ip_address: Option<String>,
+    session_id: Option<String>,
+    /// `success` or `failure`.
+    status: Option<String>,
+    /// `{server}/{tool}`.
+    mcp_namespaced_tool_name: Option<String>,
+    mcp_server_id: Option<String>,
+    metadata: Option<Value>,
+    request_tags: Option<Value>,
+    /// What was asked, where bodies are kept.
+    messages: Option<Value>,
+    /// What was answered, where bodies are kept.
+    response: Option<Value>,
+}
+
+/// Which calls.
+#[derive(Debug, Clone, Default)]
+pub struct SpendFilter {
+    /// One call.
+    pub request_id: Option<String>,
+    /// Of one key, by its hash in hex.
+    pub api_key: Option<String>,
+    /// Of one user.
+    pub user_id: Option<String>,
+    /// Of one team.
+    pub team_id: Option<String>,
+    /// Of one organization.
+    pub organization_id: Option<String>,
+    /// Of one customer.
+    pub end_user: Option<String>,
+    /// In one session.
+    pub session_id: Option<String>,
+    /// Of one kind.
+    pub call_type: Option<String>,
+    /// `success` or `failure`.
+    pub status: Option<String>,
+    /// Of one model.
+    pub model: Option<String>,
+    /// Of one MCP server.
+    pub mcp_server_id: Option<String>,
+    /// Of one tool, as `{server}/{tool}`.
+    pub mcp_namespaced_tool_name: Option<String>,
+    /// Begun then or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Begun before.
+    pub until: Option<DateTime<Utc>>,
+    /// Only calls that the caller may see: of these teams, or of these users.
+    pub visible: Option<SpendScope>,
+}
+
+/// Calls of any of these.
+#[derive(Debug, Clone, Default)]
+pub struct SpendScope {
+    /// These users.
+    pub user_ids: Vec<String>,
+    /// These teams.
+    pub team_ids: Vec<String>,
+    /// These organizations.
+    pub organization_ids: Vec<String>,
+}
+
+/// What a sum of spend is taken by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a column of the log")]
+pub enum SpendBy {
+    ApiKey,
+    UserId,
+    TeamId,
+    OrganizationId,
+    EndUser,
+    Model,
+    McpServerId,
+    McpNamespacedToolName,
+}
+
+impl SpendBy {
+    fn column(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::UserId => "user_id",
+            Self::TeamId => "team_id",
+            Self::OrganizationId => "organization_id",
+            Self::EndUser => "end_user",
+            Self::Model => "model",
+            Self::McpServerId => "mcp_server_id",
+            Self::McpNamespacedToolName => "mcp_namespaced_tool_name",
+        }
+    }
+}
+
+/// A sum of spend.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpendSum {
+    /// Whose; empty where the calls name none.
+    pub of: String,
+    /// In USD.
+    pub spend: f64,
+    /// How many calls.
+    pub calls: i64,
+    /// How many tokens.
+    pub total_tokens: i64,
+}
+
+impl Store {
+    /// Writes calls into the log and adds what they cost to keys, users, teams, memberships, organizations, projects and
+    /// customers. Calls whose request id is known already are left out, also within the batch. Returns how many were new.
+    ///
+    /// Who is named and does not exist pays nothing. After [`StoreError::Unavailable`], write the same batch again.
+    pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<usize, StoreError> {
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let mut session = self.db().write().await?;
+        if session.is_postgres() {
+            session.script(ADVISORY_LOCK.into()).await?;
+        }
+        let mut known: BTreeMap<&str, &SpendRow> = BTreeMap::new();
+        for row in batch {
+            known.entry(&row.request_id).or_insert(row);
+        }
+        let rows: Vec<&SpendRow> = known.values().copied().collect();
+        let mut new = Vec::with_capacity(rows.len());
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let size = CHUNKS.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+            let (chunk, after) = rest.split_at(size);
+            rest = after;
+            for cell in insert(&mut session, chunk).await? {
+                if let Cell::Text(id) = cell {
+                    new.extend(known.get(id.as_str()).copied());
+                }
+            }
+        }
+        add_up(&mut session, &new).await?;
+        session.commit().await?;
+        Ok(new.len())
+    }
+
+    /// A page of the log, by when calls began.
+    pub async fn spend_logs(
+        &self,
+        filter: &SpendFilter,
+        direction: Direction,
+        page: PageOf,
+    ) -> Result<Page<SpendRow>, StoreError> {
+        let mut session = self.db().read().await?;
+        let conditions = filter.conditions(Where::new(&session));
+        let (columns, kinds) = columns_and_kinds();
+        let order = format!("start_time {0}, request_id {0}", direction.sql());
+        let (rows, total) = conditions.page(&mut session, "spend_logs", &columns, &kinds, &order, page).await?;
+        let read = |cells| SpendRow::read(&mut Cells::new("spend_logs", cells));
+        Ok(Page { items: rows.into_iter().map(read).collect::<Result<_, _>>()?, total, page })
+    }
+
+    /// What was spent, by one column of the log, the largest sum first; at most `limit` sums.
+    pub async fn spend_sums(&self, filter: &SpendFilter, by: SpendBy, limit: u32) -> Result<Vec<SpendSum>, StoreError> {
+        let mut session = self.db().read().await?;
+        let (condition, mut args) = filter.conditions(Where::new(&session)).into_sql();
+        args.push(Arg::of(&i64::from(limit)));
+        let sql = format!(
+            "SELECT COALESCE({column}, ''), SUM(spend), COUNT(*), CAST(SUM(total_tokens) AS BIGINT) FROM spend_logs \
+             {condition} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${place}",
+            column = by.column(),
+            place = args.len(),
+        );
+        let rows = session.rows(sql, args, vec![Kind::Text, Kind::Real, Kind::Int, Kind::Int]).await?;
+        let sum = |cells| {
+            let mut cells = Cells::new("spend_logs", cells);
+            Ok(SpendSum {
+                of: cells.take("of")?,
+                spend: cells.take("spend")?,
+                calls: cells.take("calls")?,
+                total_tokens: cells.take("total_tokens")?,
+            })
+        };
+        rows.into_iter().map(sum).collect()
+    }
+
+    /// Deletes calls that began before `before`, at most `limit` of them; returns how many. Sums stay.
+    pub async fn delete_spend_logs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM spend_logs WHERE request_id IN \
+                   (SELECT request_id FROM spend_logs WHERE start_time < $1 ORDER BY start_time, request_id LIMIT $2)";
+        let mut session = self.db().write().await?;
+        let deleted = session.execute(sql, args![before, i64::from(limit)]).await?;
+        session.commit().await?;
+        Ok(deleted)
+    }
+}
+
+fn columns_and_kinds() -> (String, Vec<Kind>) {
+    let names: Vec<&str> = SpendRow::COLUMNS.iter().map(|(name, _)| *name).collect();
+    (names.join(", "), SpendRow::COLUMNS.iter().map(|(_, kind)| *kind).collect())
+}
+
+/// Inserts rows and gives back the ids of those that were new.
+async fn insert(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Cell>, StoreError> {
+    let width = SpendRow::COLUMNS.len();
+    let tuples: Vec<String> = (0..rows.len())
+        .map(|row| {
+            let places: Vec<String> = (1..=width).map(|at| format!("${}", row * width + at)).collect();
+            format!("({})", places.join(", "))
+        })
+        .collect();
+    let sql = format!(
+        "INSERT INTO spend_logs ({}) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id",
+        columns_and_kinds().0,
+        tuples.join(", "),
+    );
+    let args = rows.iter().flat_map(|row| row.args()).collect();
+    let inserted = session.rows(sql, args, vec![Kind::Text]).await?;
+    Ok(inserted.into_iter().flatten().collect())
+}
+
+/// A table whose rows pay, and how its rows are found by what a sum is taken by.
+struct Payer {
+    /// `v.column1` and, for memberships, `v.column2` are the id; the last column of `v` is the sum.
+    sql: fn(values: &str) -> String,
+    ids: fn(&SpendRow) -> Option<Vec<&str>>,
+}
+
+fn one(id: Option<&String>) -> Option<Vec<&str>> {
+    id.map(|id| vec![id.as_str()])
+}
+
+fn two<'a>(first: Option<&'a String>, second: Option<&'a String>) -> Option<Vec<&'a str>> {
+    Some(vec![first?.as_str(), second?.as_str()])
+}
+
+const PAYERS: [Payer; 8] = [
+    Payer {
+        sql: |values| {
+            format!(
+                "UPDATE keys SET spend = spend + v.column2, total_spend = total_spend + v.column2 \
+                 FROM ({values}) AS v WHERE token = v.column1"
+            )
+        },
+        ids: |row| (!row.api_key.is_empty()).then(|| vec![row.api_key.as_str()]),
+    },
+    Payer {
+        sql: |values| {
+            format!("UPDATE users SET spend = spend + v.column2 FROM ({values}) AS v WHERE user_id = v.column1")
+        },
+        ids: |row| one(row.user_id.as_ref()),
+    },
+    Payer {
+        sql: |values| {
+            format!("UPDATE teams SET spend = spend + v.column2 FROM ({values}) AS v WHERE team_id = v.column1")
+        },
+        ids: |row| one(row.team_id.as_ref()),
+    },
+    Payer {
+        sql: |values| {
+            format!(
+                "UPDATE team_memberships SET spend = spend + v.column3, total_spend = total_spend + v.column3 \
+                 FROM ({values}) AS v WHERE team_id = v.column1 AND user_id = v.column2"
+            )
+        },
+        ids: |row| two(row.team_id.as_ref(), row.user_id.as_ref()),
+    },
+    Payer {
+        sql: |values| {
+            format!(
+                "UPDATE organizations SET spend = spend + v.column2 FROM ({values}) AS v \
+                 WHERE organization_id = v.column1"
+            )
+        },
+        ids: |row| one(row.organization_id.as_ref()),
+    },
+    Payer {
+        sql: |values| {
+            format!(
+                "UPDATE organization_memberships SET spend = spend + v.column3 FROM ({values}) AS v \
+                 WHERE organization_id = v.column1 AND user_id = v.column2"
+            )
+        },
+        ids: |row| two(row.organization_id.as_ref(), row.user_id.as_ref()),
+    },
+    Payer {
+        sql: |values| {
+            format!("UPDATE projects SET spend = spend + v.column2 FROM ({values}) AS v WHERE project_id = v.column1")
+        },
+        ids: |row| one(row.project_id.as_ref()),
+    },
+    Payer {
+        sql: |values| {
+            format!("UPDATE customers SET spend = spend + v.column2 FROM ({values}) AS v WHERE user_id = v.column1")
+        },
+        ids: |row| one(row.end_user.as_ref()),
+    },
+];
+
+/// Adds what the rows cost to those who pay.
+async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreError> {
+    for payer in &PAYERS {
+        let mut sums: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.spend != 0.0) {
+            if let Some(ids) = (payer.ids)(row) {
+                *sums.entry(ids).or_default() += row.spend;
+            }
+        }
+        let sums: Vec<_> = sums.into_iter().collect();
+        for chunk in sums.chunks(SUMS_AT_ONCE) {
+            let (values, args) = values_of(chunk);
+            session.execute((payer.sql)(&values), args).await?;
+        }
+    }
+    used(session, rows).await
+}
+
+/// `VALUES` of ids and a sum. The casts tell PostgreSQL what it cannot know here.
+fn values_of(sums: &[(Vec<&str>, f64)]) -> (String, Vec<Arg>) {
+    let mut args = Vec::new();
+    let mut place = |arg: Arg, as_type: &str| {
+        args.push(arg);
+        format!("CAST(${} AS {as_type})", args.len())
+    };
+    let mut tuples = Vec::with_capacity(sums.len());
+    for (ids, sum) in sums {
+        let mut columns: Vec<String> = ids.iter().map(|id| place(Arg::of(id), "TEXT")).collect();
+        columns.push(place(Arg::of(sum), "DOUBLE PRECISION"));
+        tuples.push(format!("({})", columns.join(", ")));
+    }
+    (format!("VALUES {}", tuples.join(", ")), args)
+}
+
+/// Notes when keys were last used, whatever it cost.
+async fn used(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreError> {
+    let mut latest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.api_key.is_empty()) {
+        let at = latest.entry(&row.api_key).or_insert(row.end_time);
+        *at = row.end_time.max(*at);
+    }
+    let latest: Vec<_> = latest.into_iter().collect();
+    let as_time = session.dialect("INTEGER", "TIMESTAMPTZ");
+    for chunk in latest.chunks(SUMS_AT_ONCE) {
+        let tuple = |at: usize| format!("(CAST(${} AS TEXT), CAST(${} AS {as_time}))", at * 2 + 1, at * 2 + 2);
+        let tuples: Vec<String> = (0..chunk.len()).map(tuple).collect();
+        let sql = format!(
+            "UPDATE keys SET last_active = v.column2 FROM (VALUES {}) AS v \
+             WHERE token = v.column1 AND (last_active IS NULL OR last_active < v.column2)",
+            tuples.join(", ")
+        );
+        let args = chunk.iter().flat_map(|(token, at)| args![*token, *at]).collect();
+        session.execute(sql, args).await?;
+    }
+    Ok(())
+}
+
+impl SpendFilter {
+    fn conditions(&self, mut conditions: Where) -> Where {
+        conditions.equals("request_id", self.request_id.as_ref());
+        conditions.equals("api_key", self.api_key.as_ref());
+        conditions.equals("user_id", self.user_id.as_ref());
+        conditions.equals("team_id", self.team_id.as_ref());
+        conditions.equals("organization_id", self.organization_id.as_ref());
+        conditions.equals("end_user", self.end_user.as_ref());
+        conditions.equals("session_id", self.session_id.as_ref());
+        conditions.equals("call_type", self.call_type.as_ref());
+        conditions.equals("status", self.status.as_ref());
+        conditions.equals("model", self.model.as_ref());
+        conditions.equals("mcp_server_id", self.mcp_server_id.as_ref());
+        conditions.equals("mcp_namespaced_tool_name", self.mcp_namespaced_tool_name.as_ref());
+        conditions.at_least("start_time", self.since.as_ref());
+        conditions.less_than("start_time", self.until.as_ref());
+        if let Some(scope) = &self.visible {
+            conditions.any_of(&[
+                ("user_id", &scope.user_ids),
+                ("team_id", &scope.team_ids),
+                ("organization_id", &scope.organization_ids),
+            ]);
+        }
+        conditions
+    }
+}

@@ -1,0 +1,193 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use toolgate_store::{
+    Budget, Customer, Direction, Key, Organization, PageOf, SpendBy, SpendFilter, SpendRow, Store, Team,
+    TeamMembership, User,
+};
+
+use crate::support::{TestClock, actor, databases, hash, key, stores, time};
+
+fn call(id: &str, spend: f64) -> SpendRow {
+    SpendRow {
+        request_id: id.into(),
+        call_type: "call_mcp_tool".into(),
+        api_key: hash(1).to_hex(),
+        spend,
+        start_time: time("2026-03-01T12:00:00Z"),
+        end_time: time("2026-03-01T12:00:01Z"),
+        model: "MCP: read".into(),
+        user_id: Some("u".into()),
+        team_id: Some("t".into()),
+        organization_id: Some("o".into()),
+        end_user: Some("c".into()),
+        mcp_server_id: Some("s".into()),
+        mcp_namespaced_tool_name: Some("s/read".into()),
+        status: Some("success".into()),
+        ..SpendRow::default()
+    }
+}
+
+/// One of each who pays.
+async fn payers(store: &Store) {
+    let organization = Organization { organization_id: "o".into(), ..Organization::default() };
+    store.create_organization(&actor(), organization).await.unwrap();
+    let member = TeamMembership { user_id: "u".into(), ..TeamMembership::default() };
+    store.create_team(&actor(), Team { team_id: "t".into(), ..Team::default() }, vec![member]).await.unwrap();
+    store.create_user(&actor(), User { user_id: "u".into(), ..User::default() }, vec![]).await.unwrap();
+    store.create_customer(&actor(), Customer { user_id: "c".into(), ..Customer::default() }).await.unwrap();
+    store.create_key(&actor(), key(1)).await.unwrap();
+}
+
+/// What each has paid.
+async fn paid(store: &Store) -> [f64; 6] {
+    let key = store.key(&hash(1)).await.unwrap().unwrap();
+    assert!((key.spend - key.total_spend).abs() < 1e-9);
+    [
+        key.spend,
+        store.user("u").await.unwrap().unwrap().spend,
+        store.team("t").await.unwrap().unwrap().spend,
+        store.team_members("t").await.unwrap()[0].spend,
+        store.organization("o").await.unwrap().unwrap().spend,
+        store.customer("c").await.unwrap().unwrap().spend,
+    ]
+}
+
+#[tokio::test]
+async fn a_call_is_charged_once_to_everybody_however_often_it_is_written() {
+    for (_database, store) in stores().await {
+        payers(&store).await;
+        let batch = [call("r1", 0.5), call("r2", 0.25), call("r1", 0.5)];
+        assert_eq!(store.record_spend(&batch).await.unwrap(), 2);
+        assert_eq!(store.record_spend(&batch).await.unwrap(), 0);
+        assert_eq!(store.record_spend(&[call("r2", 9.0), call("r3", 0.25)]).await.unwrap(), 1);
+        assert_eq!(store.record_spend(&[]).await.unwrap(), 0);
+        assert_eq!(paid(&store).await, [1.0; 6]);
+        let key = store.key(&hash(1)).await.unwrap().unwrap();
+        assert_eq!(key.last_active, Some(time("2026-03-01T12:00:01Z")));
+    }
+}
+
+#[tokio::test]
+async fn replicas_that_write_the_same_calls_at_once_charge_them_once() {
+    for database in databases().await {
+        let (one, other) = (database.open().await, database.open().await);
+        payers(&one).await;
+        let batches = (0..8).map(|turn| {
+            let store = if turn % 2 == 0 { one.clone() } else { other.clone() };
+            // Each batch shares half of its calls with the next.
+            let batch: Vec<_> = (turn * 10..turn * 10 + 20).map(|id| call(&format!("r{id}"), 1.0)).collect();
+            async move { store.record_spend(&batch).await.unwrap() }
+        });
+        let new: usize = futures_util::future::join_all(batches).await.into_iter().sum();
+        assert_eq!(new, 90);
+        assert_eq!(paid(&one).await, [90.0; 6]);
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_exist_pays_nothing_and_the_call_is_logged() {
+    for (_database, store) in stores().await {
+        let stranger = SpendRow { api_key: String::new(), team_id: None, ..call("r1", 1.0) };
+        assert_eq!(store.record_spend(&[stranger]).await.unwrap(), 1);
+        let page = store.spend_logs(&SpendFilter::default(), Direction::Descending, PageOf::new(1, 9)).await.unwrap();
+        assert_eq!((page.total, page.items[0].spend), (1, 1.0));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_any_size_is_written_whole() {
+    for (_database, store) in stores().await {
+        payers(&store).await;
+        let batch: Vec<_> = (0..601).map(|id| call(&format!("r{id}"), 0.5)).collect();
+        assert_eq!(store.record_spend(&batch).await.unwrap(), 601);
+        assert_eq!(paid(&store).await, [300.5; 6]);
+    }
+}
+
+#[tokio::test]
+async fn logs_are_filtered_summed_and_kept_for_a_time() {
+    for (_database, store) in stores().await {
+        let begun = |minute: i64| time("2026-03-01T12:00:00Z") + TimeDelta::minutes(minute);
+        let batch: Vec<_> = (0..6)
+            .map(|minute| SpendRow {
+                start_time: begun(minute),
+                team_id: Some(if minute % 2 == 0 { "even" } else { "odd" }.into()),
+                total_tokens: 2,
+                ..call(&format!("r{minute}"), f64::from(i32::try_from(minute).unwrap()))
+            })
+            .collect();
+        store.record_spend(&batch).await.unwrap();
+        let ids = async |filter: SpendFilter| {
+            let page = store.spend_logs(&filter, Direction::Ascending, PageOf::new(1, 9)).await.unwrap();
+            page.items.into_iter().map(|row| row.request_id).collect::<Vec<_>>()
+        };
+        let even = SpendFilter { team_id: Some("even".into()), ..SpendFilter::default() };
+        assert_eq!(ids(even).await, ["r0", "r2", "r4"]);
+        let between = SpendFilter { since: Some(begun(1)), until: Some(begun(3)), ..SpendFilter::default() };
+        assert_eq!(ids(between).await, ["r1", "r2"]);
+        let nobody = SpendFilter { visible: Some(Default::default()), ..SpendFilter::default() };
+        assert_eq!(ids(nobody).await, [""; 0]);
+
+        let sums = store.spend_sums(&SpendFilter::default(), SpendBy::TeamId, 10).await.unwrap();
+        let sums: Vec<_> = sums.into_iter().map(|sum| (sum.of, sum.spend, sum.calls, sum.total_tokens)).collect();
+        assert_eq!(sums, [("odd".to_owned(), 9.0, 3, 6), ("even".to_owned(), 6.0, 3, 6)]);
+
+        assert_eq!(store.delete_spend_logs(begun(4), 3).await.unwrap(), 3);
+        assert_eq!(store.delete_spend_logs(begun(4), 3).await.unwrap(), 1);
+        assert_eq!(ids(SpendFilter::default()).await, ["r4", "r5"]);
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_is_none_is_refused_with_its_whole_batch() {
+    for (_database, store) in stores().await {
+        payers(&store).await;
+        for spend in [f64::NAN, f64::INFINITY] {
+            store.record_spend(&[call("r1", 1.0), call("r2", spend)]).await.unwrap_err();
+        }
+        assert_eq!(paid(&store).await, [0.0; 6]);
+    }
+}
+
+fn next(duration: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (duration == "1d").then(|| now + TimeDelta::days(1))
+}
+
+#[tokio::test]
+async fn a_period_that_is_over_begins_anew_once_and_is_told() {
+    for database in databases().await {
+        let clock = TestClock::at("2026-03-01T12:00:00Z");
+        let store = Store::open(clock.settings(&database)).await.unwrap();
+        let reset_at = Some(clock.now() + TimeDelta::days(1));
+        let budget = Budget {
+            budget_id: "b".into(),
+            budget_duration: Some("1d".into()),
+            budget_reset_at: reset_at,
+            ..Budget::default()
+        };
+        store.create_budget(&actor(), budget).await.unwrap();
+        let customer = Customer { user_id: "c".into(), budget_id: Some("b".into()), spend: 3.0, ..Customer::default() };
+        store.create_customer(&actor(), customer).await.unwrap();
+        let periodic = Key {
+            spend: 5.0,
+            total_spend: 5.0,
+            budget_duration: Some("1d".into()),
+            budget_reset_at: reset_at,
+            ..key(1)
+        };
+        store.create_key(&actor(), periodic).await.unwrap();
+        store.create_key(&actor(), Key { spend: 7.0, ..key(2) }).await.unwrap();
+
+        assert_eq!(store.reset_budgets(&next).await.unwrap(), 0);
+        clock.advance(TimeDelta::days(1));
+        let revision = *store.changes().borrow();
+        let both = tokio::join!(store.reset_budgets(&next), store.reset_budgets(&next));
+        assert_eq!(both.0.unwrap() + both.1.unwrap(), 2);
+        assert_eq!(*store.changes().borrow(), revision + 1);
+
+        let key = store.key(&hash(1)).await.unwrap().unwrap();
+        assert_eq!((key.spend, key.total_spend), (0.0, 5.0));
+        assert_eq!(key.budget_reset_at, Some(clock.now() + TimeDelta::days(1)));
+        assert_eq!(store.key(&hash(2)).await.unwrap().unwrap().spend, 7.0, "without a period, for ever");
+        assert_eq!(store.customer("c").await.unwrap().unwrap().spend, 0.0);
+    }
+}
