@@ -46,7 +46,8 @@ impl ToolFilter {
         matches!(self.0.kind, Kind::All)
     }
 
-    pub(crate) fn digest(&self) -> &[u8; 16] {
+    /// Tells filters apart: equal for those that allow the same tools, and only for them.
+    pub fn digest(&self) -> &[u8; 16] {
         &self.0.digest
     }
 }

@@ -1,7 +1,8 @@
 //! Who is asking: the gateway's key becomes a [`Caller`], browsers are held to `Host` and `Origin`.
 //!
 //! Nothing here does I/O, and nothing here is a response: the faces turn [`AuthError`] and [`origin::Refused`] into one.
-//! A `Caller` cannot be made except by [`Gatekeeper::admit`], so code that holds one has passed the gate.
+//! Whose a key is, [`crate::identity`] knows. A `Caller` is made only by [`Gatekeeper::caller`], from somebody who is
+//! known there, so code that holds one has passed the gate.
 //!
 //! LiteLLM's rules for where a key may be: `auth/user_api_key_auth.py` and `mcp_server/auth/user_api_key_auth_mcp.py`.
 
@@ -11,11 +12,17 @@ pub mod origin;
 pub(crate) mod passing;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use toolgate_access::grant::{self, Grant, Place};
+use toolgate_access::key::KeyHash;
+use toolgate_access::principal::Principal;
+use toolgate_access::rules::{ClientPlace, Rules};
+use toolgate_access::world::World;
 
-pub use gatekeeper::{AuthError, Gatekeeper};
+pub use gatekeeper::{AuthError, Gatekeeper, Shown};
 
 /// Somebody whom the gateway has let in.
 #[derive(Clone)]
@@ -29,6 +36,44 @@ pub struct Caller {
     pub inbound_auth: String,
     /// The request carried `x-litellm-mcp-debug: true`.
     pub debug: bool,
+    /// The rows behind what was shown: the key, its team, organization and user.
+    pub principal: Arc<Principal>,
+    /// What may be reached.
+    pub grant: Arc<Grant>,
+    /// Where the request came from.
+    pub from: Option<IpAddr>,
+}
+
+/// Somebody who is known, and what they reach.
+#[derive(Clone)]
+pub struct Who {
+    /// Names them without being a secret.
+    pub id: CallerId,
+    /// The rows behind what they showed.
+    pub principal: Arc<Principal>,
+    /// What they reach.
+    pub grant: Arc<Grant>,
+}
+
+/// The address at the other end of a request's connection; an extension of the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl Caller {
+    /// Whoever sits before the machine, with all its rights: the command line.
+    pub(crate) fn local() -> Self {
+        let (principal, place) = (Principal::master(), Place::from(ClientPlace::Internal));
+        let grant = grant::compile(&World::default(), &principal, &Rules::default(), &place);
+        Self {
+            id: CallerId::master(),
+            headers: Arc::default(),
+            inbound_auth: String::new(),
+            debug: false,
+            principal: Arc::new(principal),
+            grant: Arc::new(grant),
+            from: None,
+        }
+    }
 }
 
 impl fmt::Debug for Caller {
@@ -56,6 +101,11 @@ impl CallerId {
     /// The holder of the master key.
     pub(crate) fn master() -> Self {
         Self("master".into())
+    }
+
+    /// The holder of a virtual key.
+    pub(crate) fn of_key(hash: &KeyHash) -> Self {
+        Self(format!("key:{}", hash.to_hex()).into())
     }
 
     /// The id as text.

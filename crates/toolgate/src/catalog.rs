@@ -8,6 +8,7 @@
 mod errors;
 mod fetch;
 mod find;
+mod granted;
 mod last_good;
 mod list;
 mod merge;
@@ -42,6 +43,7 @@ use crate::upstream::{ClientSide, Hears, Rounds, Upstream};
 pub struct Catalog {
     settings: Arc<Settings>,
     lists: fetch::Lists,
+    granted: granted::GrantedLists,
     merged: merge::MergedCache,
 }
 
@@ -52,6 +54,7 @@ impl Catalog {
         Self {
             settings: Arc::clone(settings),
             lists: fetch::Lists::new(settings),
+            granted: granted::GrantedLists::new(settings.timeouts.list_cache),
             merged: merge::MergedCache::new(settings.timeouts.list_cache),
         }
     }

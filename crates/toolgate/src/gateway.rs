@@ -9,12 +9,16 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use toolgate_access::grant::Grant;
+use toolgate_access::principal::Credential;
+use toolgate_store::Store;
 
-use crate::auth::Gatekeeper;
 use crate::auth::origin::FrontDoor;
+use crate::auth::{Caller, Gatekeeper};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
+use crate::identity::Identity;
 use crate::mcp::live::Lives;
 use crate::mcp::modern::parking::Parking;
 use crate::mcp::modern::slots::Slots;
@@ -30,6 +34,8 @@ pub struct Gateway(Arc<Parts>);
 /// What all configurations share.
 pub struct Parts {
     snapshot: ArcSwap<Snapshot>,
+    /// Whose keys are.
+    pub identity: Identity,
     /// Client sessions.
     pub sessions: Sessions,
     /// The sessions that are in use.
@@ -76,12 +82,13 @@ pub struct Snapshot {
 impl Gateway {
     /// A gateway for `settings` that listens on `bind`.
     #[must_use]
-    pub fn new(settings: Settings, bind: Bind, metrics: Metrics, traces: Traces) -> Self {
+    pub fn new(settings: Settings, bind: Bind, metrics: Metrics, traces: Traces, store: Option<Store>) -> Self {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
         let parking = Parking::new(settings.clients.question_timeout);
         Self(Arc::new(Parts {
+            identity: Identity::new(&settings, store),
             snapshot: ArcSwap::from_pointee(Snapshot::new(Catalog::new(&settings), settings, upstreams)),
             sessions,
             lives: Lives::new(&metrics),
@@ -111,6 +118,7 @@ impl Gateway {
     pub fn reload(&self, settings: Settings) {
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
+        self.0.identity.reloaded(&settings);
         let current = self.snapshot();
         let upstreams = Arc::new(current.upstreams.reloaded(&settings));
         let catalog = current.catalog.reloaded(&settings);
@@ -128,6 +136,23 @@ impl Gateway {
             }
             going.close(Some(&upstreams), grace).await;
         });
+    }
+}
+
+impl Gateway {
+    /// What `caller` reaches now, for what goes on longer than a request; `None` when the key is not in force any more.
+    pub async fn granted_anew(&self, caller: &Caller) -> Option<Arc<Grant>> {
+        match &caller.principal.credential {
+            Credential::Master => Some(self.0.identity.master(caller.from).grant),
+            Credential::Key(key) => self.0.identity.again(key.hash, caller.from, chrono::Utc::now()).await,
+            Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => None,
+        }
+    }
+
+    /// Keys, or what they may reach, have changed: those who listen hear what they reach from now on, and nothing more.
+    pub async fn reach_changed(&self) {
+        self.0.lives.regrant(self).await;
+        self.0.reloads.send_modify(|count| *count += 1);
     }
 }
 

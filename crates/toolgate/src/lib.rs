@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod faces;
 pub mod gateway;
+pub mod identity;
 pub mod lifecycle;
 pub mod mcp;
 mod places;

@@ -4,6 +4,7 @@
 //! on; when the last call is done or the grace time is over, upstream sessions are closed and children ended.
 
 mod accept;
+mod database;
 mod process;
 mod stall;
 
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use toolgate_store::Store;
 
 use crate::config::Settings;
 use crate::config::settings::Bind;
@@ -43,25 +45,32 @@ pub struct Running {
 /// # Errors
 /// When the address cannot be bound.
 pub async fn start(settings: Settings, bind: Bind) -> anyhow::Result<Running> {
-    start_with(settings, bind, Metrics::new(), Traces::disabled()).await
+    start_with(settings, bind, Metrics::new(), Traces::disabled(), None).await
 }
 
-/// [`start`] with telemetry of the caller's.
+/// [`start`] with telemetry of the caller's, and a database for keys; without one there is only the master key.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub async fn start_with(settings: Settings, bind: Bind, metrics: Metrics, traces: Traces) -> anyhow::Result<Running> {
+pub async fn start_with(
+    settings: Settings,
+    bind: Bind,
+    metrics: Metrics,
+    traces: Traces,
+    store: Option<Store>,
+) -> anyhow::Result<Running> {
     let wanted = SocketAddr::new(bind.host, bind.port);
     let listener = TcpListener::bind(wanted).await.with_context(|| {
         format!("cannot listen on {wanted}; is another program using the port? choose one with --port")
     })?;
     let address = listener.local_addr().context("the bound address cannot be read")?;
     let bind = Bind { port: address.port(), ..bind };
-    let gateway = Gateway::new(settings, bind, metrics, traces);
+    let gateway = Gateway::new(settings, bind, metrics, traces, store);
     let connections = TaskTracker::new();
     let ended = CancellationToken::new();
     let server = Server::new(gateway.clone());
     gateway.tasks.spawn(crate::mcp::live::tend(gateway.clone()));
+    gateway.tasks.spawn(crate::identity::follow(gateway.clone()));
     let mut accepting = JoinSet::new();
     accepting.spawn(accept::run(listener, server, gateway.clone(), connections.clone(), ended.clone()));
     Ok(Running { gateway, address, accepting, connections, ended })

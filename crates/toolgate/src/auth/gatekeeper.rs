@@ -4,11 +4,13 @@
 //! `litellm_key_header_name`'s, `x-litellm-api-key`, `Authorization`, `API-Key`, `x-api-key`, `x-goog-api-key`,
 //! `Ocp-Apim-Subscription-Key`. So a caller who sends `x-litellm-api-key` keeps `Authorization` for the upstream.
 
+use std::net::IpAddr;
+
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::{Caller, CallerId, mask, passing};
+use super::{Caller, Who, mask, passing};
 use crate::config::settings::General;
 
 const LITELLM_API_KEY: HeaderName = HeaderName::from_static("x-litellm-api-key");
@@ -61,6 +63,23 @@ pub enum MalformedCredential {
     InQuery(String),
 }
 
+/// What a request shows to be let in.
+pub struct Shown<'h> {
+    carrier: &'h HeaderName,
+    /// The key, without a scheme before it.
+    pub key: &'h [u8],
+    /// It is the master key.
+    pub is_master: bool,
+}
+
+impl Shown<'_> {
+    /// The error for a key that nobody knows.
+    #[must_use]
+    pub fn unknown(&self) -> AuthError {
+        AuthError::Invalid { header: self.carrier.clone() }
+    }
+}
+
 /// Compares what callers present with the gateway's key.
 #[derive(Debug)]
 pub struct Gatekeeper {
@@ -86,27 +105,33 @@ impl Gatekeeper {
         }
     }
 
-    /// Lets a request in, or says why not. `query` is the raw query string of its URI.
+    /// The key that a request shows. `query` is the raw query string of its URI.
     ///
     /// # Errors
-    /// [`AuthError::Missing`] and [`AuthError::Invalid`] are one 401 to the caller, so that nobody learns which keys
-    /// exist; [`AuthError::Malformed`] is a 400 that says what to change.
-    pub fn admit(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, AuthError> {
+    /// [`AuthError::Missing`] when there is none; [`AuthError::Malformed`] is a 400 that says what to change.
+    pub fn look<'h>(&'h self, headers: &'h HeaderMap, query: Option<&str>) -> Result<Shown<'h>, AuthError> {
         self.refuse_key_in_query(query)?;
         if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
             return Err(AuthError::Malformed(MalformedCredential::Duplicate(AUTHORIZATION)));
         }
         let (carrier, presented) = self.presented(headers)?;
-        if !self.is_master_key(presented.as_bytes()) {
-            return Err(AuthError::Invalid { header: carrier.clone() });
-        }
+        let key = strip_scheme(presented.as_bytes());
+        Ok(Shown { carrier, key, is_master: self.is_master_key(key) })
+    }
+
+    /// `who`, as whom the request with these headers was let in for what it has `shown`.
+    pub fn caller(&self, headers: &HeaderMap, shown: &Shown<'_>, who: Who, from: Option<IpAddr>) -> Caller {
         let debug = wants_debug(headers);
-        Ok(Caller {
-            id: CallerId::master(),
-            headers: passing::passing(headers, |name, value| name == carrier || self.is_in(value)).into(),
+        let is_credential = |name: &HeaderName, value: &HeaderValue| name == shown.carrier || is_in(value, shown.key);
+        Caller {
+            id: who.id,
+            headers: passing::passing(headers, is_credential).into(),
             inbound_auth: if debug { self.inbound_auth(headers) } else { String::new() },
             debug,
-        })
+            principal: who.principal,
+            grant: who.grant,
+            from,
+        }
     }
 
     /// The header that decides, with its value.
@@ -126,40 +151,17 @@ impl Gatekeeper {
 
     /// Compares in constant time. Only the length is looked at first: it is that of every key that we make, and no
     /// secret.
-    fn is_master_key(&self, presented: &[u8]) -> bool {
-        let key = strip_scheme(presented);
+    fn is_master_key(&self, key: &[u8]) -> bool {
+        let key = strip_scheme(key);
         let master = self.master_key.expose_secret().as_bytes();
         key.len() == master.len() && !key.is_empty() && bool::from(key.ct_eq(master))
-    }
-
-    /// Whether the key is in this value in any form that an upstream could read: bare, after a scheme, within a longer
-    /// text, or in the base64 of a `Basic` credential. Asked only for callers who have shown the key, so that how long
-    /// it takes tells them nothing new.
-    fn is_in(&self, value: &HeaderValue) -> bool {
-        let value = value.as_bytes();
-        self.is_inside(value) || {
-            let basic = strip_prefix_ignoring_case(value.trim_ascii(), b"basic ");
-            basic.and_then(decode_base64).is_some_and(|decoded| self.is_inside(&decoded))
-        }
-    }
-
-    fn is_inside(&self, text: &[u8]) -> bool {
-        let key = self.master_key.expose_secret().as_bytes();
-        if key.len() < SHORTEST_KEY_SOUGHT_INSIDE_BYTES {
-            return strip_scheme(text) == key;
-        }
-        if text.len() < key.len() {
-            return false;
-        }
-        // Values are short: to build a searcher would cost more than it saves.
-        memchr::memchr_iter(key[0], text).any(|at| text[at..].starts_with(key))
     }
 
     fn refuse_key_in_query(&self, query: Option<&str>) -> Result<(), AuthError> {
         let Some(query) = query else { return Ok(()) };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let named = KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known));
-            if named || self.is_master_key(value.as_bytes()) {
+            if named || self.is_master_key(value.as_bytes()) || value.starts_with(toolgate_access::key::PREFIX) {
                 let name = if self.is_master_key(name.as_bytes()) { "(the key)".to_owned() } else { name.into_owned() };
                 return Err(AuthError::Malformed(MalformedCredential::InQuery(name)));
             }
@@ -174,6 +176,28 @@ impl Gatekeeper {
             self.debug_headers.iter().filter_map(|name| Some(shown(name, headers.get(name)?))).collect();
         if parts.is_empty() { mask::NONE.to_owned() } else { parts.join("; ") }
     }
+}
+
+/// Whether the key is in this value in any form that an upstream could read: bare, after a scheme, within a longer text,
+/// or in the base64 of a `Basic` credential. Asked only for callers who have shown the key, so that how long it takes
+/// tells them nothing new.
+fn is_in(value: &HeaderValue, key: &[u8]) -> bool {
+    let value = value.as_bytes();
+    is_inside(value, key) || {
+        let basic = strip_prefix_ignoring_case(value.trim_ascii(), b"basic ");
+        basic.and_then(decode_base64).is_some_and(|decoded| is_inside(&decoded, key))
+    }
+}
+
+fn is_inside(text: &[u8], key: &[u8]) -> bool {
+    if key.len() < SHORTEST_KEY_SOUGHT_INSIDE_BYTES {
+        return strip_scheme(text) == key;
+    }
+    if text.len() < key.len() {
+        return false;
+    }
+    // Values are short: to build a searcher would cost more than it saves.
+    memchr::memchr_iter(key[0], text).any(|at| text[at..].starts_with(key))
 }
 
 fn wants_debug(headers: &HeaderMap) -> bool {

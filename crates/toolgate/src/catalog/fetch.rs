@@ -204,7 +204,7 @@ impl Lists {
     pub(super) async fn refreshed(&self, kind: Kind, upstream: &Upstream, lane: &Lane, seen: &ServerList) -> Given {
         let key = key(kind, upstream, lane);
         // Somebody else may have fetched it again since it was looked at.
-        let is_kept = self.cache.get(&key).await.is_some_and(|kept| std::ptr::eq(&*kept, seen));
+        let is_kept = self.cache.get(&key).await.is_some_and(|kept| kept.fetched == seen.fetched);
         if is_kept && seen.fetched.elapsed() >= YOUNG {
             self.cache.invalidate(&key).await;
         }

@@ -188,7 +188,10 @@ impl Catalog {
         });
         let again = again.map(async |(upstream, seen)| {
             let fresh = match self.lane(visit, upstream) {
-                Ok(lane) => self.lists.refreshed(kind, upstream, &lane, seen).await,
+                Ok(lane) => {
+                    let given = self.lists.refreshed(kind, upstream, &lane, seen).await;
+                    self.granted.shown(kind, visit.scope.tools_of(upstream), given)
+                }
                 Err(error) => Given::Nothing(error),
             };
             (Arc::clone(upstream), fresh)

@@ -90,7 +90,7 @@ pub(super) struct ServerList {
 }
 
 /// One item. `raw` is the server's text, with the rules' changes of description and schema made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) raw: Box<str>,
     /// The server's own name for it.
@@ -205,6 +205,23 @@ impl ServerList {
         }
         self.entries.push(entry);
         true
+    }
+
+    /// The list without what `is_allowed` says no to, as if the server had not given it.
+    pub(super) fn only(&self, is_allowed: impl Fn(&str) -> bool) -> Self {
+        let entries: Vec<Entry> = self.entries.iter().filter(|entry| is_allowed(&entry.name)).cloned().collect();
+        let by_name = entries.iter().enumerate().rev().map(|(at, entry)| (entry.name.clone(), at)).collect();
+        let by_uri = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.uri.clone()?, at))).collect();
+        let withheld = self.withheld.iter().filter(|name| is_allowed(name)).cloned().collect();
+        Self {
+            entries,
+            by_name,
+            by_uri,
+            withheld,
+            fetched: self.fetched,
+            fetched_at: self.fetched_at,
+            keep_for: self.keep_for,
+        }
     }
 
     /// What it takes in memory, roughly.

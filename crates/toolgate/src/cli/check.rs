@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::output::Output;
 use super::{Exit, Failure, runtime};
-use crate::auth::{Caller, CallerId};
+use crate::auth::Caller;
 use crate::config::{self, Environment, Loaded, Paint, Settings, Severity};
 use crate::telemetry::Metrics;
 use crate::telemetry::printable::printable;
@@ -141,7 +141,7 @@ async fn probe(upstream: &Upstream, timeout: Duration) -> Probe {
 }
 
 async fn facts(upstream: &Upstream, timeout: Duration) -> Result<String, UpstreamError> {
-    let caller = Caller { id: CallerId::master(), headers: Arc::default(), inbound_auth: String::new(), debug: false };
+    let caller = Caller::local();
     let lane = upstream.lane(&caller, &ClientSide::none())?;
     let facts = upstream.facts(&lane, timeout).await?;
     let info: Option<Value> = facts.server_info.as_ref().and_then(|info| serde_json::from_str(info.get()).ok());

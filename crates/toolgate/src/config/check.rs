@@ -62,7 +62,17 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let identity = environment::identity(environment);
     let (clients, access) = (general.clients, access::with_public(general.access, &litellm, &naming));
     let general = general.settings;
-    (!report.has_errors()).then_some(Settings { general, servers, access, naming, timeouts, tls, limits, clients, identity })
+    (!report.has_errors()).then_some(Settings {
+        general,
+        servers,
+        access,
+        naming,
+        timeouts,
+        tls,
+        limits,
+        clients,
+        identity,
+    })
 }
 
 fn is_mapping(root: &At<'_>, report: &mut Report) -> bool {

@@ -67,6 +67,29 @@ pub fn data_directory(flag: Option<&Path>, environment: &Environment) -> Result<
         .ok_or(MasterKeyError::NoDataDirectory)
 }
 
+/// Makes the data directory, if it is not there.
+///
+/// # Errors
+/// [`MasterKeyError::Io`].
+pub fn made_directory(directory: &Path) -> Result<(), MasterKeyError> {
+    create_directory(directory).map_err(|source| MasterKeyError::Io { file: directory.to_owned(), source })
+}
+
+/// The key in `file`, which is made if it is not there: random, and readable by nobody else.
+///
+/// # Errors
+/// When it can be neither read nor kept.
+pub fn kept(file: &Path) -> Result<SecretString, MasterKeyError> {
+    if let Some(key) = read(file)? {
+        return Ok(key);
+    }
+    let made = generate();
+    match create(file, &made).map_err(|source| MasterKeyError::Io { file: file.to_owned(), source })? {
+        true => Ok(made),
+        false => read(file)?.ok_or_else(|| MasterKeyError::NotAKey(file.to_owned())),
+    }
+}
+
 /// Puts the key of the data directory in place where the configuration gave none, making it if need be.
 ///
 /// The key that was made is returned, to be shown to the person who started the gateway. Safe when several processes

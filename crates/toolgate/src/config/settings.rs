@@ -13,8 +13,8 @@ use http::{HeaderName, HeaderValue};
 use indexmap::IndexMap;
 use secrecy::SecretString;
 use serde_json::value::RawValue;
-use toolgate_mcp::method;
 use toolgate_access::rules::Rules;
+use toolgate_mcp::method;
 use toolgate_mcp::version::Revision;
 use url::Url;
 
@@ -68,6 +68,8 @@ pub struct General {
     pub allowed_hosts: Vec<String>,
     /// `allowed_origins`: values of `Origin` from which browsers may call, beside the gateway's own.
     pub allowed_origins: AllowedOrigins,
+    /// Where keys, teams and all else that is managed are kept.
+    pub database: DatabaseSettings,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -78,6 +80,17 @@ impl General {
     pub fn has_handshake(&self) -> bool {
         self.advertised_versions.first().is_none_or(|oldest| oldest.has_handshake())
     }
+}
+
+/// Where the database is, and what its secrets are sealed with.
+#[derive(Debug, Clone, Default)]
+pub struct DatabaseSettings {
+    /// `database_url` or `DATABASE_URL`: PostgreSQL. `None`: a file in the data directory.
+    pub url: Option<SecretString>,
+    /// `LITELLM_SALT_KEY`.
+    pub salt_key: Option<SecretString>,
+    /// `TOOLGATE_OLD_SALT_KEYS`, separated by blanks: former ones, with which values may still be sealed.
+    pub old_salt_keys: Vec<SecretString>,
 }
 
 /// Where the master key comes from.

@@ -8,8 +8,9 @@ use serde_json::json;
 use std::sync::Arc;
 
 use crate::auth::origin::Refused;
-use crate::auth::{AuthError, Caller};
+use crate::auth::{AuthError, Caller, Peer};
 use crate::gateway::{Gateway, Snapshot};
+use crate::identity::{Destination, NotLetIn};
 
 /// A caller who was let in, with the configuration that let it in. A handler that takes this is guarded.
 pub struct Admitted {
@@ -21,26 +22,75 @@ pub struct Admitted {
 
 /// Why a request was not let in, as a response.
 #[derive(Debug)]
-pub struct NotAdmitted(AuthError);
+pub enum NotAdmitted {
+    /// By what it showed.
+    Auth(AuthError),
+    /// By what is known of the key.
+    Key(NotLetIn),
+}
 
 impl FromRequestParts<Gateway> for Admitted {
     type Rejection = NotAdmitted;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, NotAdmitted> {
         let snapshot = gateway.snapshot();
-        let caller = snapshot.gatekeeper.admit(&parts.headers, parts.uri.query()).map_err(NotAdmitted)?;
+        let from = parts.extensions.get().map(|Peer(address)| *address);
+        let gatekeeper = &snapshot.gatekeeper;
+        let shown = gatekeeper.look(&parts.headers, parts.uri.query()).map_err(NotAdmitted::Auth)?;
+        let who = if shown.is_master {
+            gateway.identity.master(from)
+        } else {
+            // In a box, since the master key's requests would carry its size.
+            Box::pin(gateway.identity.holder(shown.key, from, destination(parts), chrono::Utc::now())).await.map_err(
+                |why| match why {
+                    NotLetIn::Unknown => NotAdmitted::Auth(shown.unknown()),
+                    why @ (NotLetIn::Route(_) | NotLetIn::Unavailable(_)) => NotAdmitted::Key(why),
+                },
+            )?
+        };
+        let caller = gatekeeper.caller(&parts.headers, &shown, who, from);
         Ok(Self { caller, snapshot })
     }
 }
 
 impl IntoResponse for NotAdmitted {
     fn into_response(self) -> Response {
-        match &self.0 {
-            AuthError::Missing => unauthorized("Bearer"),
-            AuthError::Invalid { .. } => unauthorized(r#"Bearer error="invalid_token""#),
-            AuthError::Malformed(what) => detail(StatusCode::BAD_REQUEST, "malformed_credential", &what.to_string()),
+        match &self {
+            Self::Auth(AuthError::Missing) => unauthorized("Bearer"),
+            Self::Auth(AuthError::Invalid { .. }) | Self::Key(NotLetIn::Unknown) => {
+                unauthorized(r#"Bearer error="invalid_token""#)
+            }
+            Self::Auth(AuthError::Malformed(what)) => {
+                detail(StatusCode::BAD_REQUEST, "malformed_credential", &what.to_string())
+            }
+            Self::Key(NotLetIn::Route(refused)) => {
+                detail(StatusCode::FORBIDDEN, "route_not_allowed", &refused.to_string())
+            }
+            Self::Key(NotLetIn::Unavailable(_)) => unavailable(),
         }
     }
+}
+
+/// Where a request goes. What has not come by the table of routes may be used by no key that is bound to some.
+fn destination(parts: &Parts) -> Destination<'_> {
+    match parts.extensions.get::<Destination<'static>>() {
+        Some(destination) => *destination,
+        None => Destination {
+            method: parts.method.as_str(),
+            template: if parts.uri.path() == "/mcp" { "/mcp" } else { "" },
+        },
+    }
+}
+
+/// Whether the key is good cannot be said: neither yes nor no would be true.
+fn unavailable() -> Response {
+    let mut response = detail(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "database_unavailable",
+        "the gateway cannot look the key up at the moment; send the request again",
+    );
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response
 }
 
 /// The same words whether the key is missing, unknown or, later, expired: LiteLLM's, with the fix.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::stall::StallLimit;
+use crate::auth::Peer;
 use crate::gateway::Gateway;
 use crate::places::Places;
 use crate::server::serve::Server;
@@ -60,7 +61,7 @@ pub(super) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 let late = gateway.stopping.is_cancelled();
                 let tracker = if late { &latecomers } else { &connections };
                 let most = gateway.snapshot().settings.clients.connections;
@@ -68,7 +69,7 @@ pub(super) async fn run(
                 match (gateway.connections.place(most), refusals.place(MAX_REFUSALS)) {
                     (Some(place), _) => drop(tracker.spawn(async move {
                         let _place = place;
-                        serve(stream, server, stopping, late, ended).await;
+                        serve((stream, Peer(address.ip())), server, stopping, late, ended).await;
                     })),
                     (None, Some(place)) => drop(tracker.spawn(async move {
                         let _place = place;
@@ -112,7 +113,13 @@ async fn refuse(mut stream: TcpStream) {
     }
 }
 
-async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, late: bool, ended: CancellationToken) {
+async fn serve(
+    (stream, peer): (TcpStream, Peer),
+    server: Server,
+    stopping: CancellationToken,
+    late: bool,
+    ended: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
@@ -126,8 +133,9 @@ async fn serve(stream: TcpStream, server: Server, stopping: CancellationToken, l
         .keep_alive_interval(Duration::from_secs(30));
     let first = Arc::new(FirstRequest::default());
     let begun = Arc::clone(&first);
-    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
         begun.came();
+        request.extensions_mut().insert(peer);
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.respond(request.map(Body::new)).await) }
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
-use super::{Running, start_with};
+use super::{Running, database, start_with};
 use crate::cli::runtime::StopSignals;
 use crate::cli::{Exit, Failure, ServeOptions};
 use crate::config::master_key::{self, NewMasterKey};
@@ -37,7 +37,8 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let settings = first_settings(&options, &file, &environment)?;
     let mut watcher =
         watching.inspect_err(|error| tracing::warn!("changes of the configuration are not noticed: {error}")).ok();
-    let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone()).await?;
+    let store = database::open(&settings, &options, &environment).await?;
+    let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone(), store).await?;
     announce(&running);
     loop {
         tokio::select! {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::catalog::Scope;
 use crate::config::settings::ServerSettings;
 use crate::faces::admission::Admitted;
 use crate::gateway::Gateway;
@@ -36,7 +37,7 @@ pub async fn readiness(extract::State(gateway): extract::State<Gateway>) -> Resp
 /// those that cannot. 200 in any case, for the gateway itself is well.
 pub async fn servers(admitted: Admitted) -> Response {
     let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
-    for upstream in admitted.snapshot.upstreams.all() {
+    for upstream in Scope::all(&admitted.snapshot.upstreams, &admitted.caller.grant).servers() {
         let status = upstream.status();
         let of = if status.state == State::Down { &mut unhealthy } else { &mut healthy };
         of.push(server(&upstream.settings, &status));

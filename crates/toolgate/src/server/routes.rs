@@ -3,15 +3,16 @@
 //! The router is built from the table, so there is no route outside it; a test asks every route without a key and
 //! compares with the table.
 
-use axum::Router;
 use axum::body::Body;
 use axum::handler::Handler as _;
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
+use axum::{Extension, Router};
 use http::{Method, Request};
 
 use crate::faces::admission;
 use crate::gateway::Gateway;
+use crate::identity::Destination;
 use crate::mcp::{endpoint, legacy_sse, listen};
 use crate::rest::{health, tools};
 
@@ -100,7 +101,10 @@ pub fn straight(gateway: Gateway, request: Request<Body>) -> impl Future<Output 
 pub fn router(gateway: Gateway) -> Router {
     ROUTES
         .iter()
-        .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+        .fold(Router::new(), |router, route| {
+            let destination = Destination { method: route.method, template: route.path };
+            router.route(route.path, (route.handler)().layer(Extension(destination)))
+        })
         .fallback(admission::not_found)
         .method_not_allowed_fallback(admission::method_not_allowed)
         .with_state(gateway)

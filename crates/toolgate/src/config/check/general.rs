@@ -15,7 +15,9 @@ use super::super::file::server_later::OneOrMany;
 use super::super::master_key;
 use super::super::read::{UnknownKeys, read};
 use super::super::report::{At, Report};
-use super::super::settings::{AllowedOrigins, Clients, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode};
+use super::super::settings::{
+    AllowedOrigins, Clients, DatabaseSettings, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode,
+};
 use super::{access, headers};
 
 /// The section's settings, and the one that belongs to the naming of tools.
@@ -55,6 +57,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         require_explicit_scope: section.mcp_require_explicit_server_scope.unwrap_or(false),
         allowed_hosts: allowed_hosts(&section, at, report),
         allowed_origins: allowed_origins(&section, at, report),
+        database: database(&section, at, environment, report),
         shutdown_grace: shutdown_grace(&section, at, report),
     };
     let prefix = match section.mcp_tool_prefix {
@@ -93,6 +96,26 @@ fn key(
             .help("make one with: echo sk-$(openssl rand -hex 32)");
     }
     (given, origin)
+}
+
+fn database(section: &GeneralSection, at: &At<'_>, environment: &Environment, report: &mut Report) -> DatabaseSettings {
+    let from_file = section.database_url.clone().map(|url| (url, at.key("database_url")));
+    let given = from_file.or_else(|| Some((environment.get("DATABASE_URL")?.into(), At::variable("DATABASE_URL"))));
+    let given: Option<(SecretString, At<'_>)> = given.filter(|(url, _)| !url.expose_secret().is_empty());
+    if let Some((url, at)) = &given {
+        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+        if !is_postgres {
+            report
+                .error("config.bad_database_url", at, "a database URL begins with `postgresql://`")
+                .help("leave it out to have the database in a file of the data directory");
+        }
+    }
+    let old_keys = environment.get("TOOLGATE_OLD_SALT_KEYS").unwrap_or_default();
+    DatabaseSettings {
+        url: given.map(|(url, _)| url),
+        salt_key: environment.get("LITELLM_SALT_KEY").filter(|key| !key.is_empty()).map(SecretString::from),
+        old_salt_keys: old_keys.split_whitespace().map(SecretString::from).collect(),
+    }
 }
 
 fn key_header(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Option<HeaderName> {

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn derived_ids_are_those_litellm_gave() {
         let check = |name, url, transport, alias, expected: &str| {
-            assert_eq!(&*derived(name, url, transport, "", alias).0, expected, "{name}");
+            assert_eq!(derived(name, url, transport, "", alias).as_str(), expected, "{name}");
         };
         check("a", "http://127.0.0.1:9/mcp", "MCPTransport.http", "", "79c087dcdbdfef94fac40e917cbbbb6a");
         check("a", "http://127.0.0.1:9/mcp", "http", "", "79b233456bc2fc6ae82ac1c9286ee684");

@@ -50,7 +50,7 @@ pub struct GeneralSection {
 
     // What follows is read but not acted on yet.
     /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.
-    #[schemars(with = "Option<String>", extend("x-status" = "not active yet"))]
+    #[schemars(with = "Option<String>")]
     pub database_url: Option<SecretString>,
     /// Whether servers, keys and teams may be kept in the database.
     #[schemars(extend("x-status" = "not active yet"))]

@@ -133,7 +133,7 @@ mcp_servers:
     let settings = settings(text);
     let [a, github, pinned, spaced] = &settings.servers[..] else { panic!("four servers") };
     assert_eq!(a.id.as_str(), "79c087dcdbdfef94fac40e917cbbbb6a");
-    assert_eq!(&*a.other_ids[0].0, "79b233456bc2fc6ae82ac1c9286ee684");
+    assert_eq!(a.other_ids[0].as_str(), "79b233456bc2fc6ae82ac1c9286ee684");
     assert_eq!(
         (github.name.as_str(), github.alias.as_deref(), github.prefix.as_str()),
         ("github_server", Some("gh"), "gh")

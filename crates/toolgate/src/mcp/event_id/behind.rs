@@ -75,7 +75,7 @@ pub(in crate::mcp) fn read_servers(bytes: &[u8]) -> Option<Vec<(ServerId, Server
 }
 
 fn put_place(out: &mut Vec<u8>, server: &ServerId, place: &ServerPlace) -> Option<()> {
-    put(out, &server.0)?;
+    put(out, server.as_str())?;
     put(out, place.session_id.as_deref().unwrap_or_default())?;
     out.push(u8::try_from(Revision::ALL.iter().position(|revision| *revision == place.revision)?).ok()?);
     put(out, &place.last_event_id)

@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Duration;
+use toolgate_access::grant::Grant;
 use toolgate_mcp::jsonrpc;
 
-use super::{Live, Lives};
+use super::{Live, Lives, Standalone};
 use crate::catalog::Scope;
 use crate::config::Settings;
 use crate::config::settings::DisabledCapabilities;
@@ -52,6 +53,20 @@ impl Lives {
         let all_are_renamed = is_renamed(&old.settings, &new.settings);
         for live in self.all() {
             live.reloaded(old, new, all_are_renamed, &messages);
+        }
+    }
+
+    /// Callers may reach other servers and tools than before, or their keys may be no longer in force: the streams of
+    /// those end.
+    pub async fn regrant(&self, gateway: &Gateway) {
+        let snapshot = gateway.snapshot();
+        let messages = messages(&Changed::ALL, snapshot.settings.general.disabled);
+        for live in self.all() {
+            let Some(standalone) = live.lock().standalone.clone() else { continue };
+            match gateway.granted_anew(&standalone.caller).await {
+                Some(grant) => live.regranted(&standalone, grant, &snapshot, &messages),
+                None => self.end(&live.session.key),
+            }
         }
     }
 
@@ -110,6 +125,12 @@ fn is_other(old: &Scope, new: &Scope) -> bool {
     old.servers().len() != new.servers().len() || !old.servers().iter().zip(new.servers()).all(same)
 }
 
+/// The servers that the stream is about with this configuration.
+fn scope_of(standalone: &Standalone, snapshot: &Snapshot) -> Scope {
+    let grant = &standalone.caller.grant;
+    standalone.selection.scope(snapshot, grant).unwrap_or_else(|_| Scope::nothing(grant))
+}
+
 impl Live {
     pub(super) fn tell_changed(&self, messages: &[Bytes], concerns: impl FnOnce(&[Arc<str>]) -> bool) {
         let state = self.lock();
@@ -121,10 +142,32 @@ impl Live {
         }
     }
 
+    fn regranted(self: &Arc<Self>, standalone: &Standalone, grant: Arc<Grant>, now: &Snapshot, messages: &[Bytes]) {
+        if grant.fingerprint() == standalone.caller.grant.fingerprint() {
+            return;
+        }
+        let mut regranted = standalone.clone();
+        regranted.caller.grant = grant;
+        let scope = scope_of(&regranted, now);
+        // Whatever is not in the scope any more is not heard any more.
+        let client = self.client();
+        for upstream in now.upstreams.all() {
+            upstream.leave(&client);
+        }
+        self.hear(&regranted.caller, &scope);
+        let mut state = self.lock();
+        let current = state.standalone.as_mut().filter(|current| Arc::ptr_eq(&current.outlet, &standalone.outlet));
+        let Some(current) = current else { return };
+        current.servers = super::standalone::names(&scope);
+        current.caller = regranted.caller;
+        for message in messages {
+            current.outlet.notify_once(message.clone());
+        }
+    }
+
     fn reloaded(self: &Arc<Self>, old: &Snapshot, new: &Snapshot, renamed: bool, messages: &[Bytes]) {
         let Some(standalone) = self.lock().standalone.clone() else { return };
-        let scope = |snapshot: &Snapshot| scope_of(&standalone, snapshot);
-        let (before, now) = (scope(old), scope(new));
+        let (before, now) = (scope_of(&standalone, old), scope_of(&standalone, new));
         let is_other = is_other(&before, &now);
         if is_other {
             self.hear(&standalone.caller, &now);

@@ -187,7 +187,7 @@ impl Listener {
                     Err(RecvError::Closed) => break,
                 },
                 changed = reloads.changed() => match changed {
-                    Ok(()) => self.reloaded(&accepted).await,
+                    Ok(()) => if !self.reloaded(&accepted).await { break },
                     Err(_) => break,
                 },
             }
@@ -203,13 +203,18 @@ impl Listener {
     }
 
     /// Another configuration is in place: its servers are heard from now on, and any list may be another.
-    async fn reloaded(&mut self, accepted: &Filter) {
+    ///
+    /// The same when the caller may reach other things. `false` when the caller's key is not in force any more.
+    async fn reloaded(&mut self, accepted: &Filter) -> bool {
         let snapshot = self.listen.gateway.snapshot();
-        let scope = {
-            let grant = &self.listen.caller.grant;
-            self.listen.selection.scope(&snapshot, grant).unwrap_or_else(|_| Scope::nothing(grant))
-        };
-        if !scope.is_same(&self.listen.scope) {
+        let Some(grant) = self.listen.gateway.granted_anew(&self.listen.caller).await else { return false };
+        let scope = self.listen.selection.scope(&snapshot, &grant).unwrap_or_else(|_| Scope::nothing(&grant));
+        let is_other = !scope.is_same(&self.listen.scope);
+        if !is_other && Arc::ptr_eq(&snapshot, &self.listen.snapshot) {
+            return true;
+        }
+        self.listen.caller.grant = grant;
+        if is_other {
             self.leave();
             self.listen.scope = scope;
             self.listen.snapshot = snapshot;
@@ -220,6 +225,7 @@ impl Listener {
             self.listen.snapshot = snapshot;
         }
         self.ear.tell(&Changed::ALL);
+        true
     }
 
     fn leave(&self) {

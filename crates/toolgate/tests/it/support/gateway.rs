@@ -6,6 +6,7 @@ use toolgate::config::settings::Bind;
 use toolgate::config::{Environment, Paint, Settings};
 use toolgate::lifecycle::{self, Running};
 use toolgate::telemetry::{Metrics, Traces};
+use toolgate_store::Store;
 
 use super::caller::Caller;
 use super::config::Config;
@@ -42,7 +43,16 @@ impl TestGateway {
     pub(crate) async fn start_traced(config: Config, traces: &Traces) -> Self {
         let settings = settings(&config);
         let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
-        let starting = lifecycle::start_with(settings, bind, Metrics::new(), traces.clone());
+        let starting = lifecycle::start_with(settings, bind, Metrics::new(), traces.clone(), None);
+        let running = soon("starting the gateway", starting).await.unwrap();
+        let base = format!("http://{}", running.address());
+        Self { running, base }
+    }
+
+    /// The same with this database.
+    pub(crate) async fn start_with_store(config: Config, store: Store) -> Self {
+        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let starting = lifecycle::start_with(settings(&config), bind, Metrics::new(), Traces::disabled(), Some(store));
         let running = soon("starting the gateway", starting).await.unwrap();
         let base = format!("http://{}", running.address());
         Self { running, base }

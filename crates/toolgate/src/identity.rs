@@ -1,0 +1,123 @@
+//! Whose a key is, and what its holder reaches.
+//!
+//! Keys live in the database (`toolgate_store`); what they may reach is worked out by `toolgate_access` from the rows
+//! that hang on them and from what there is to be reached (`world`). Both are kept here, so that a request of a known
+//! key asks no database: `known` keeps the rows of each key, and `feed` drops them when the database says that they
+//! changed. The master key needs neither.
+
+mod feed;
+mod known;
+mod world;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+use toolgate_access::grant::Grant;
+use toolgate_access::key::{KeyHash, VirtualKey};
+use toolgate_access::{routes, standing};
+use toolgate_store::{Store, StoreError};
+
+use crate::auth::{CallerId, Who};
+use crate::config::Settings;
+use known::KnownKeys;
+use world::Reach;
+
+pub use feed::follow;
+
+/// Why nobody is let in with a key.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLetIn {
+    /// There is no such key, or it is blocked, expired or belongs to something that is. One answer for all of them.
+    #[error("no such key is in force")]
+    Unknown,
+    /// The key is good, and not for this route.
+    #[error(transparent)]
+    Route(#[from] routes::RouteRefused),
+    /// Whether the key is good cannot be found out now.
+    #[error("the database does not answer")]
+    Unavailable(#[source] Option<Arc<StoreError>>),
+}
+
+/// Where a request goes: the table of routes has both.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path with `{name}` for what varies.
+    pub template: &'a str,
+}
+
+/// Knows the holders of keys.
+pub struct Identity {
+    store: Option<Store>,
+    keys: KnownKeys,
+    reach: ArcSwap<Reach>,
+}
+
+impl Identity {
+    /// Without a database there is only the master key.
+    #[must_use]
+    pub fn new(settings: &Settings, store: Option<Store>) -> Self {
+        Self { store, keys: KnownKeys::none(), reach: ArcSwap::from_pointee(Reach::of_config(settings)) }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// Whether keys can be looked up just now.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.store.is_none() || self.keys.is_fresh()
+    }
+
+    /// Other servers are configured: what everybody reaches is worked out anew.
+    pub fn reloaded(&self, settings: &Settings) {
+        self.reach.rcu(|reach| reach.with_config(settings));
+    }
+
+    /// The holder of the master key, calling from `from`.
+    #[must_use]
+    pub fn master(&self, from: Option<IpAddr>) -> Who {
+        let reach = self.reach.load();
+        Who { id: CallerId::master(), principal: reach.master(), grant: reach.masters_grant(from) }
+    }
+
+    /// The holder of `key`, calling from `from` for `destination` at the time `now`.
+    ///
+    /// # Errors
+    /// See [`NotLetIn`].
+    pub async fn holder(
+        &self,
+        key: &[u8],
+        from: Option<IpAddr>,
+        destination: Destination<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Who, NotLetIn> {
+        let store = self.store.as_ref().ok_or(NotLetIn::Unknown)?;
+        // What has not the shape of a key never reaches the database.
+        let text = std::str::from_utf8(key).map_err(|_| NotLetIn::Unknown)?;
+        let hash = VirtualKey::parse(text).map_err(|_| NotLetIn::Unknown)?.hash();
+        let known = self.keys.find(store, hash).await?.ok_or(NotLetIn::Unknown)?;
+        if let Err(why) = standing::check(known.principal(), now) {
+            tracing::info!(key.id = %hash.to_hex(), "a key was refused: {why}");
+            return Err(NotLetIn::Unknown);
+        }
+        routes::check(known.allowed_routes(), destination.method, destination.template)?;
+        let reach = self.reach.load();
+        let grant = known.grant(&reach, from);
+        Ok(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
+    }
+
+    /// What the holder of a key reaches now, for what was begun with it and still goes on; `None` when it is not in
+    /// force any more.
+    pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Arc<Grant>> {
+        let known = self.keys.find(self.store.as_ref()?, hash).await.ok()??;
+        standing::check(known.principal(), now).ok()?;
+        Some(known.grant(&self.reach.load(), from))
+    }
+}

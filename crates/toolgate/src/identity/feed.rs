@@ -1,0 +1,103 @@
+//! What the database says has changed, taken to heart: rows of keys are forgotten, and what there is to be reached is
+//! read again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toolgate_access::key::KeyHash;
+use toolgate_store::{Noun, Revision, Store, StoreError, Touched};
+
+use super::world::Kept;
+use super::{Identity, KnownKeys};
+use crate::gateway::Gateway;
+
+/// How often the database is asked, beside being heard. It also shows that it answers.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// Follows the database until the gateway stops.
+pub async fn follow(gateway: Gateway) {
+    let Some(store) = gateway.identity.store().cloned() else { return };
+    let mut changed = store.changes();
+    let mut seen: Option<Revision> = None;
+    let mut is_well = true;
+    loop {
+        let before = seen;
+        match gateway.identity.catch_up(&store, &mut seen).await {
+            Ok(()) if !is_well => {
+                is_well = true;
+                tracing::info!("the database answers again");
+            }
+            Ok(()) => {}
+            Err(error) if is_well => {
+                is_well = false;
+                tracing::error!(%error, "the database does not answer: keys that are known work on for five minutes");
+            }
+            Err(_) => {}
+        }
+        if before.is_some() && before != seen {
+            // Those who listen see what they reach from now on.
+            gateway.reach_changed().await;
+        }
+        tokio::select! {
+            () = gateway.stopping.cancelled() => return,
+            news = changed.changed() => if news.is_err() { return },
+            () = tokio::time::sleep(ASK_EVERY) => {}
+        }
+    }
+}
+
+impl Identity {
+    /// Takes in what has changed since `seen`; everything, the first time.
+    async fn catch_up(&self, store: &Store, seen: &mut Option<Revision>) -> Result<(), StoreError> {
+        let Some(since) = *seen else {
+            let revision = *store.changes().borrow();
+            self.read_world(store).await?;
+            self.keys.forget_all();
+            self.keys.confirm();
+            *seen = Some(revision);
+            return Ok(());
+        };
+        let changes = store.changes_since(since).await?;
+        match changes.touched {
+            Touched::Everything => {
+                self.keys.forget_all();
+                self.read_world(store).await?;
+            }
+            Touched::These(rows) => {
+                forget(&self.keys, &rows).await;
+                if rows.iter().any(|(noun, _)| matches!(noun, Noun::AccessGroup | Noun::Toolset)) {
+                    self.read_world(store).await?;
+                }
+            }
+        }
+        *seen = Some(changes.revision);
+        self.keys.confirm();
+        Ok(())
+    }
+
+    async fn read_world(&self, store: &Store) -> Result<(), StoreError> {
+        let kept = Arc::new(Kept::read(store).await?);
+        self.reach.rcu(|reach| reach.with_kept(Arc::clone(&kept)));
+        Ok(())
+    }
+}
+
+/// Keys are told by their hash. What many keys hang on is changed seldom, and then all of them are read anew.
+async fn forget(keys: &KnownKeys, rows: &[(Noun, String)]) {
+    for (noun, id) in rows {
+        match noun {
+            Noun::Key | Noun::DeprecatedKey => match id.parse::<KeyHash>() {
+                Ok(hash) => keys.forget(&hash).await,
+                Err(_) => keys.forget_all(),
+            },
+            Noun::Team
+            | Noun::TeamMembership
+            | Noun::Organization
+            | Noun::OrganizationMembership
+            | Noun::User
+            | Noun::Project
+            | Noun::Budget => return keys.forget_all(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Keys that were looked up, with their rows.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use moka::future::Cache;
+use toolgate_access::grant::Grant;
+use toolgate_access::key::KeyHash;
+use toolgate_access::principal::{Credential, Principal};
+use toolgate_store::{Store, StoreError};
+
+use super::NotLetIn;
+use super::world::{Reach, place_index};
+
+/// Keys remembered at once, unknown ones too.
+const MAX_KEYS: u64 = 100_000;
+
+/// How long an unknown key is remembered as such. One that is made meanwhile is told of by the database.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
+
+/// How long keys that are known work on while the database does not answer.
+const WITHOUT_DATABASE: Duration = Duration::from_secs(300);
+
+/// All keys that were looked up.
+pub(super) struct KnownKeys {
+    found: Cache<KeyHash, Arc<KnownKey>>,
+    unknown: Cache<KeyHash, ()>,
+    /// When the database last said what has changed.
+    confirmed: RwLock<Instant>,
+}
+
+/// A key with its rows.
+pub(super) struct KnownKey {
+    hash: KeyHash,
+    principal: Arc<Principal>,
+    /// What it reaches, from internal addresses and from others, in the state of the world that it was worked out in.
+    grants: Mutex<[Option<(Weak<Reach>, Arc<Grant>)>; 2]>,
+}
+
+impl KnownKeys {
+    pub(super) fn none() -> Self {
+        Self {
+            found: Cache::builder().max_capacity(MAX_KEYS).build(),
+            unknown: Cache::builder().max_capacity(MAX_KEYS).time_to_live(UNKNOWN_FOR).build(),
+            confirmed: RwLock::new(Instant::now()),
+        }
+    }
+
+    /// The key with this hash; `None` when there is none.
+    pub(super) async fn find(&self, store: &Store, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, NotLetIn> {
+        if !self.is_fresh() {
+            return Err(NotLetIn::Unavailable(None));
+        }
+        if let Some(known) = self.found.get(&hash).await {
+            return Ok(Some(known));
+        }
+        if self.unknown.contains_key(&hash) {
+            return Ok(None);
+        }
+        let read = self.found.try_get_with(hash, async { read(store, hash).await.map_err(Some)?.ok_or(None) });
+        match read.await.map_err(|why| (*why).clone()) {
+            Ok(known) => Ok(Some(known)),
+            Err(None) => {
+                self.unknown.insert(hash, ()).await;
+                Ok(None)
+            }
+            Err(Some(why)) => Err(NotLetIn::Unavailable(Some(why))),
+        }
+    }
+
+    /// Nothing is known of these keys any more.
+    pub(super) async fn forget(&self, hash: &KeyHash) {
+        self.found.invalidate(hash).await;
+        self.unknown.invalidate(hash).await;
+    }
+
+    /// Nothing is known of any key any more.
+    pub(super) fn forget_all(&self) {
+        self.found.invalidate_all();
+        self.unknown.invalidate_all();
+    }
+
+    /// What is known is what the database says.
+    pub(super) fn confirm(&self) {
+        *self.confirmed.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.confirmed.read().unwrap_or_else(PoisonError::into_inner).elapsed() < WITHOUT_DATABASE
+    }
+}
+
+async fn read(store: &Store, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Arc<StoreError>> {
+    let Some(found) = store.authorization(&hash).await.map_err(Arc::new)? else { return Ok(None) };
+    let principal = Arc::new(found.principal().map_err(Arc::new)?);
+    Ok(Some(Arc::new(KnownKey { hash, principal, grants: Mutex::default() })))
+}
+
+impl KnownKey {
+    pub(super) fn hash(&self) -> KeyHash {
+        self.hash
+    }
+
+    pub(super) fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    pub(super) fn allowed_routes(&self) -> &[String] {
+        match &self.principal.credential {
+            Credential::Key(key) => &key.allowed_routes,
+            Credential::Master | Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => &[],
+        }
+    }
+
+    /// What the key reaches from `from`.
+    pub(super) fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
+        let place = reach.place_of(from);
+        let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = &mut grants[place_index(place)];
+        if let Some((of, grant)) = kept
+            && std::ptr::eq(of.as_ptr(), Arc::as_ptr(reach))
+        {
+            return Arc::clone(grant);
+        }
+        let grant = Arc::new(reach.compile(&self.principal, place));
+        *kept = Some((Arc::downgrade(reach), Arc::clone(&grant)));
+        grant
+    }
+}
