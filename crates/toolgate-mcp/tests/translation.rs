@@ -4,7 +4,7 @@
 //! the file, so that the snapshots show every byte. What comes out is written as text too.
 
 use serde_json::value::RawValue;
-use toolgate_mcp::edit::Fields;
+use toolgate_mcp::edit::{self, Fields};
 use toolgate_mcp::jsonrpc::{Id, string};
 use toolgate_mcp::translate::questions::{Answers, InputRequired};
 use toolgate_mcp::translate::subscriptions::{self, Filter, Offer};
@@ -13,7 +13,7 @@ use toolgate_mcp::translate::{
 };
 use toolgate_mcp::uris;
 use toolgate_mcp::version::Revision;
-use toolgate_mcp::views::ViewError;
+use toolgate_mcp::views::{META_CLIENT_INFO, ViewError};
 
 /// The arguments of one case.
 struct Case<'a>(Fields<'a>);
@@ -268,7 +268,8 @@ fn who_asks_is_said_in_each_modern_request() {
             (read.protocol_version.as_ref(), read.capabilities.get()),
             ("2026-07-28", case.json("capabilities"))
         );
-        assert_eq!(read.client_info.map(RawValue::get), case.given("info"));
+        let own = edit::get_at(case.given("params").unwrap_or("{}"), &["_meta", META_CLIENT_INFO])?;
+        assert_eq!(read.client_info.map(RawValue::get), case.given("info").or(own.map(RawValue::get)));
         Ok(format!("{stated}\n   for a legacy server {}", request::without_client(&stated)?))
     });
 }

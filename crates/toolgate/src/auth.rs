@@ -99,7 +99,7 @@ impl CallerId {
     }
 
     /// The holder of the master key.
-    pub(crate) fn master() -> Self {
+    pub fn master() -> Self {
         Self("master".into())
     }
 

@@ -22,7 +22,7 @@ mod rules;
 mod scope;
 mod wishes;
 
-pub use errors::{CallError, FetchError, FindError, ListError};
+pub use errors::{CallError, FailedCall, FetchError, FindError, ListError};
 pub use list::Kind;
 pub use merge::{Failure, Kept, ListedPage, Outcome, Position};
 pub use offer::Offer;

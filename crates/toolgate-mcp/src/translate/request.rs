@@ -49,7 +49,8 @@ impl<'a> Client<'a> {
 
 /// A request's `params` as they say in their `_meta` who asks; what the `_meta` says besides stays.
 ///
-/// `capabilities` and `client_info` are JSON objects. Without `log_level` the server will send no log.
+/// `capabilities` and `client_info` are JSON objects. Without `client_info`, the client is called what the `_meta` calls
+/// it, if that says anything. Without `log_level` the server will send no log.
 ///
 /// # Errors
 /// [`ViewError`] when `params` or its `_meta` is no object, or has a key twice.
@@ -70,8 +71,8 @@ pub fn with_client(
         (META_LOG_LEVEL, log_level.as_deref()),
     ];
     let mut meta = fields.get("_meta").map(RawValue::get).filter(|meta| *meta != "null").unwrap_or("{}").to_owned();
-    for (key, _) in stated.iter().filter(|(_, value)| value.is_none()) {
-        meta = edit::remove_field(&meta, key)?;
+    if log_level.is_none() {
+        meta = edit::remove_field(&meta, META_LOG_LEVEL)?;
     }
     let stated: Vec<(&str, &str)> = stated.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let meta = edit::set_fields(&meta, &stated)?;

@@ -8,6 +8,7 @@ use toolgate_mcp::translate::errors;
 use toolgate_mcp::views::ViewError;
 
 use super::merge::Outcome;
+use super::operations::Called;
 use crate::upstream::UpstreamError;
 
 /// Why one server's list is not there.
@@ -155,6 +156,35 @@ pub enum CallError {
     /// The upstream failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The upstream failed with what was found to be called.
+    #[error(transparent)]
+    Called(Box<FailedCall>),
+}
+
+/// A call of something that is known, which brought no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct FailedCall {
+    /// What was called.
+    pub called: Called,
+    /// Why there is no answer.
+    pub error: UpstreamError,
+}
+
+impl CallError {
+    /// What was called, where that is known.
+    #[must_use]
+    pub fn called(&self) -> Option<&Called> {
+        match self {
+            Self::Called(failed) => Some(&failed.called),
+            Self::BadParams(_)
+            | Self::Arguments(_)
+            | Self::Params { .. }
+            | Self::Headers(_)
+            | Self::Find(_)
+            | Self::Upstream(_) => None,
+        }
+    }
 }
 
 fn python_list(items: &[String]) -> String {

@@ -13,7 +13,7 @@ use toolgate_mcp::views::{Completion, Located, Named, Reference};
 use toolgate_mcp::word::Word;
 use toolgate_mcp::{method, views};
 
-use super::errors::{CallError, FindError, ListError};
+use super::errors::{CallError, FailedCall, FindError, ListError};
 use super::fetch::Want;
 use super::find::{self, Found};
 use super::last_good::Given;
@@ -172,11 +172,16 @@ impl Catalog {
         let headers = (!headers.is_empty()).then_some(headers);
         let how = How { may_repeat, as_task: found.as_task, headers };
         let sent = Instant::now();
-        let answer = self.send(visit, &found.upstream, method, &edit.finish(), how).await?;
+        let answer = self.send(visit, &found.upstream, method, &edit.finish(), how).await;
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
-        Ok((answer, Called { server: server.name.clone(), name: found.own_name, listed, upstream_took }))
+        let called = Called { server: server.name.clone(), name: found.own_name, listed, upstream_took };
+        match answer {
+            Ok(answer) => Ok((answer, called)),
+            Err(CallError::Upstream(error)) => Err(CallError::Called(Box::new(FailedCall { called, error }))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a resource: the servers that may have it are asked one after another until one does.

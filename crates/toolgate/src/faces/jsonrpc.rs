@@ -34,6 +34,7 @@ pub fn call_error(error: &CallError) -> ErrorObject {
         CallError::Headers(mismatch) => with_data(mismatch.code(), error, json!({ "code": "header_mismatch" })),
         CallError::Find(find) => find_error(find),
         CallError::Upstream(upstream) => upstream_error(upstream),
+        CallError::Called(failed) => upstream_error(&failed.error),
     }
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::admission::detail;
 use crate::catalog::{CallError, FindError};
-use crate::upstream::Reader;
+use crate::upstream::{Reader, UpstreamError};
 
 /// A call that brought no answer of the upstream.
 #[must_use]
@@ -21,16 +21,24 @@ pub fn call_error(error: &CallError) -> Response {
             (StatusCode::BAD_REQUEST, "invalid_header")
         }
         CallError::Find(FindError::Server(fetch)) => (upstream_status(fetch.outcome_label()), fetch.outcome_label()),
-        // A value that can be sent to no server is the request's fault, as it is on the MCP face.
-        CallError::Upstream(upstream) if upstream.is_malformed_header() => (StatusCode::BAD_REQUEST, "invalid_header"),
-        CallError::Upstream(upstream) => (upstream_status(upstream.outcome_label()), upstream.outcome_label()),
+        CallError::Upstream(upstream) => of_upstream(upstream),
+        CallError::Called(failed) => of_upstream(&failed.error),
     };
     // Every key that there is yet is an administrator's.
     let text = match error {
         CallError::Upstream(upstream) => upstream.told_to(Reader::Administrator),
+        CallError::Called(failed) => failed.error.told_to(Reader::Administrator),
         other => other.to_string(),
     };
     detail(status, word, &text)
+}
+
+fn of_upstream(error: &UpstreamError) -> (StatusCode, &'static str) {
+    // A value that can be sent to no server is the request's fault, as it is on the MCP face.
+    if error.is_malformed_header() {
+        return (StatusCode::BAD_REQUEST, "invalid_header");
+    }
+    (upstream_status(error.outcome_label()), error.outcome_label())
 }
 
 /// The status that goes with one of LiteLLM's outcome words.

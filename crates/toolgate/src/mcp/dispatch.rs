@@ -385,7 +385,9 @@ impl Ended {
     fn of_tool(id: &Id, answer: Result<(Reply, Called), CallError>) -> Self {
         let (reply, called) = match answer {
             Ok(answered) => answered,
-            Err(error) => return Self::error(id, &face::call_error(&error)),
+            Err(error) => {
+                return Self { called: error.called().cloned(), ..Self::error(id, &face::call_error(&error)) };
+            }
         };
         let mut ended = match reply {
             Reply::Whole(answer) => {

@@ -20,6 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
+use moka::sync::Cache;
 use tokio::time::Instant;
 use toolgate_client::{AnswerOutcome, Events, Question};
 use toolgate_mcp::jsonrpc::{ErrorObject, Id, Outcome, code};
@@ -28,7 +29,7 @@ use toolgate_mcp::method;
 use super::event_id::behind;
 use super::outlet::Outlet;
 use super::scope::Selection;
-use super::session::ClientSession;
+use super::session::{self, ClientSession};
 use crate::auth::Caller;
 use crate::config::settings::ServerId;
 use crate::telemetry::Metrics;
@@ -46,6 +47,9 @@ pub use tending::tend;
 /// Servers of which a session remembers how far they were heard; an id has room for fewer.
 const MAX_PLACES: usize = 64;
 
+/// Forgotten sessions of which the log level is known, a few dozen bytes each.
+const MAX_LEVELS: u64 = 50_000;
+
 /// Questions of servers that one client may have before it at once.
 const MAX_QUESTIONS: usize = 64;
 
@@ -56,6 +60,8 @@ pub struct Lives {
     metrics: Metrics,
     /// Bytes that ended streams keep for clients who lost them, over all sessions.
     kept: kept::Budget,
+    /// How much clients want to be logged to whose sessions were forgotten for want of use.
+    levels: Cache<[u8; 16], LogLevel>,
 }
 
 /// One session that is in use.
@@ -96,7 +102,12 @@ impl Lives {
     /// None yet.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        Self { by_key: RwLock::default(), metrics: metrics.clone(), kept: kept::Budget::default() }
+        Self {
+            by_key: RwLock::default(),
+            metrics: metrics.clone(),
+            kept: kept::Budget::default(),
+            levels: Cache::builder().max_capacity(MAX_LEVELS).time_to_live(session::LIFETIME).build(),
+        }
     }
 
     /// What is kept of `session`, if it is in use.
@@ -116,12 +127,18 @@ impl Lives {
             return live;
         }
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(by_key.entry(session.key.0).or_insert_with(|| Arc::new(Live::new(session, &self.metrics))))
+        let live = by_key.entry(session.key.0).or_insert_with(|| {
+            let live = Live::new(session, &self.metrics);
+            live.lock().log_level = self.levels.remove(&session.key.0);
+            Arc::new(live)
+        });
+        Arc::clone(live)
     }
 
     /// The session is over: its streams end, and servers that wait for its client are told.
     pub fn end(&self, key: &SessionKey) {
         let ended = self.by_key.write().unwrap_or_else(PoisonError::into_inner).remove(&key.0);
+        self.levels.invalidate(&key.0);
         if let Some(live) = ended {
             live.end(&self.kept);
         }
@@ -165,6 +182,7 @@ impl Live {
             capabilities: Arc::clone(&state.capabilities),
             hears: Some(Arc::clone(self) as Arc<dyn Hears>),
             log_level: state.log_level,
+            speaks_for_itself: false,
         }
     }
 

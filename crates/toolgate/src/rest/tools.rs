@@ -16,7 +16,7 @@ use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
 use crate::auth::Caller;
-use crate::catalog::{Called, Failure, Kind, Scope, ToolsOfServer, Visit, is_tool_error};
+use crate::catalog::{CallError, Called, Failure, Kind, Scope, ToolsOfServer, Visit, is_tool_error};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
@@ -149,7 +149,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let visit = visit(&caller, &client, &scope, &span);
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
-    count(&gateway, called.as_ref().ok());
+    count(&gateway, &called);
     match called {
         Ok((answer, _)) => match answer.outcome() {
             AnswerOutcome::Result(result) => json_response(StatusCode::OK, result.to_owned()),
@@ -165,11 +165,11 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
 }
 
 /// Counts a call as the MCP face does; a call that brought no answer is an error.
-fn count(gateway: &Gateway, called: Option<&(Answer, Called)>) {
-    let of = called.map(|(_, called)| called);
+fn count(gateway: &Gateway, called: &Result<(Answer, Called), CallError>) {
+    let of = called.as_ref().map_or_else(CallError::called, |(_, called)| Some(called));
     let status = match called {
-        Some((answer, _)) if is_tool_error(answer) => Status::ToolError,
-        Some((answer, _)) if answer.is_result() => Status::Ok,
+        Ok((answer, _)) if is_tool_error(answer) => Status::ToolError,
+        Ok((answer, _)) if answer.is_result() => Status::Ok,
         _ => Status::Error,
     };
     gateway.metrics.request(RequestCount {

@@ -156,7 +156,7 @@ impl Upstream {
         deadline: Deadline,
     ) -> Result<F::Sent, toolgate_client::Error> {
         let connection = lease.connection();
-        if lane.key.session.is_some() && lane.client.hears.is_some() {
+        if lane.key.session.is_some() && lane.offered.can_be_asked() {
             // A question that the server asks before somebody listens would be lost.
             connection.session.listening().await;
         }
@@ -166,8 +166,7 @@ impl Upstream {
         }
         let (params, attended) = connection.ears.attend(&self.pool.shared.numbers, ask.params, ask.hears);
         if connection.session.is_modern() {
-            let speaks_for_itself = params.as_deref().is_some_and(|params| CLIENT_INFO.is_in(params.as_bytes()));
-            call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, speaks_for_itself));
+            call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, lane.client.speaks_for_itself));
         }
         let params = if connection.session.is_modern() { params } else { params.map(without_client) };
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears, attended.as_ref()));

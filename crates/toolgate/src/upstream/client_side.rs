@@ -30,6 +30,8 @@ pub struct ClientSide {
     /// How much servers are to log to this client, if it has said so. A server's connection that is shared logs as much
     /// as the most eager of its clients wants; less is for `hears` to see to.
     pub log_level: Option<LogLevel>,
+    /// Its requests say themselves who it is, if it wants that to be known: it is of revision 2026-07-28.
+    pub speaks_for_itself: bool,
 }
 
 /// What a client can do for a server: its `capabilities` as it declared them.
@@ -63,7 +65,13 @@ impl ClientSide {
     /// Nobody in particular: whatever has no client behind it.
     #[must_use]
     pub fn none() -> Self {
-        Self { session: None, capabilities: Capabilities::none(), hears: None, log_level: None }
+        Self {
+            session: None,
+            capabilities: Capabilities::none(),
+            hears: None,
+            log_level: None,
+            speaks_for_itself: false,
+        }
     }
 
     /// Nobody in particular among the clients that can do the same: lists are fetched so, since servers may list other

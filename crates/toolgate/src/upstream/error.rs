@@ -293,17 +293,18 @@ fn label(cause: &toolgate_client::Error) -> &'static str {
     }
     match cause.problem() {
         Problem::InvalidTarget(_) | Problem::CaFile { .. } => "internal",
-        Problem::NotMcp { .. }
-        | Problem::BadMessage { .. }
-        | Problem::Encoded(_)
-        | Problem::TooLarge { .. }
-        | Problem::UnknownRevision(_)
-        | Problem::BadHandshake(_)
-        | Problem::Refused { .. }
-        | Problem::Endpoint(_)
-        | Problem::NoTransport { .. }
-        | Problem::EndlessList { .. } => "upstream_error",
-        _ => "unreachable",
+        Problem::Connect { .. }
+        | Problem::Tls { .. }
+        | Problem::Broken { .. }
+        | Problem::StreamEnded { .. }
+        | Problem::StreamLost { .. }
+        | Problem::CommandNotFound { .. }
+        | Problem::Spawn { .. }
+        | Problem::ChildGone { .. }
+        | Problem::Busy
+        | Problem::Closed => "unreachable",
+        // The server is there, and what it said, or was asked, is wrong.
+        _ => "upstream_error",
     }
 }
 

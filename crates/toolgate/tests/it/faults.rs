@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -12,6 +13,9 @@ use crate::support::{
 /// What the gate waits for an answer here, and what a caller may have to wait.
 const DEADLINE: Duration = Duration::from_secs(1);
 const AT_MOST: Duration = Duration::from_secs(10);
+
+/// What a client sends is the same whatever form the answer has, and need be cut for one of them only.
+const BOTH_WAYS: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
 const UNAVAILABLE: i64 = -32010;
 const TIMED_OUT: i64 = -32001;
@@ -100,9 +104,9 @@ async fn a_server_that_resets_connections_fails_calls_and_serves_again_when_it_i
     scene.answers().await;
 }
 
-/// Breaks a call off after every byte of it and of its answer, by turns with a close and with a reset. After each break
+/// Breaks a call off after every byte in these directions, of it and of its answer, by turns with a close and with a reset. After each break
 /// the server is found to be up again, so that the next call begins with a fetch of its list, and that is cut as well.
-async fn cut_everywhere(script: Script) {
+async fn cut_everywhere(script: Script, directions: &[Direction]) {
     let scene = Scene::new(script).await;
     scene.network.set(Fault::Reset);
     scene.error().await;
@@ -110,7 +114,7 @@ async fn cut_everywhere(script: Script) {
     scene.answers().await;
     scene.network.set(Fault::None);
     scene.answers().await;
-    let lengths = [Direction::ToServer, Direction::ToClient].map(|way| (way, scene.network.passed(way)));
+    let lengths: Vec<_> = directions.iter().map(|way| (*way, scene.network.passed(*way))).collect();
     for (direction, length) in lengths {
         assert!(length > 100, "{direction:?}: {length} bytes");
         for after in 0..length {
@@ -131,13 +135,70 @@ async fn cut_everywhere(script: Script) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_if_its_answer_is_json() {
     let [json, _] = both_forms();
-    cut_everywhere(json).await;
+    cut_everywhere(json, &BOTH_WAYS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_if_its_answer_is_a_stream() {
     let [_, stream] = both_forms();
-    cut_everywhere(stream).await;
+    cut_everywhere(stream, &[Direction::ToClient]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_if_a_modern_servers_answer_is_json() {
+    let [json, _] = both_forms();
+    cut_everywhere(json.modern(), &BOTH_WAYS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_if_a_modern_servers_answer_is_a_stream() {
+    let [_, stream] = both_forms();
+    cut_everywhere(stream.modern(), &[Direction::ToClient]).await;
+}
+
+/// Takes or gives so many bytes of a call's exchange as `CUT` says, `in-7` or `out-7`, and ends; notes the calls that it
+/// has taken in a file of that name.
+const CUT_SHORT: &str = r#"
+while read -r line; do
+    id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+    answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+    case "$line" in
+        *'"initialize"'*) answer '{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}' ;;
+        *'"tools/list"'*)
+            answer '{"tools":[{"name":"act","inputSchema":{"type":"object"}}]}'
+            case "$CUT" in in-*) head -c "${CUT#in-}" > /dev/null; exit 1 ;; esac ;;
+        *'"tools/call"'*)
+            printf '%s\n' "$line" >> "FOLDER/$CUT"
+            full=$(answer '{"content":[{"type":"text","text":"here"}]}')
+            case "$CUT" in out-*) printf '%s' "$full" | head -c "${CUT#out-}"; exit 1 ;; esac
+            printf '%s\n' "$full" ;;
+        *'"id"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}\n' "$id" ;;
+    esac
+done"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cut_at_any_byte_runs_at_most_once_at_a_child_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = |cut: &str| std::fs::read_to_string(folder.path().join(cut)).unwrap_or_default();
+    let script = CUT_SHORT.replace("FOLDER", folder.path().to_str().unwrap());
+    let gate = TestGateway::start(config().server("sh", Entry::shell(&script).with("env: {CUT: \"${X-CUT}\"}"))).await;
+    let call = async |cut: &str| gate.admin().with("x-cut", cut).call("sh-act", json!({})).await;
+    let whole = call("none").await;
+    assert_eq!(whole.tool_text(), "here");
+    let lengths = [("in", runs("none").len()), ("out", whole.http.body.len())];
+    let cuts = lengths.into_iter().flat_map(|(way, length)| (0..length).map(move |after| format!("{way}-{after}")));
+    let cuts = futures_util::stream::iter(cuts).map(async |cut| {
+        let answer = call(&cut).await;
+        let taken = runs(&cut).lines().count();
+        assert!(taken <= 1, "{cut}: it ran {taken} times");
+        match answer.message().get("error") {
+            Some(error) => assert!(taken == 0 || error["data"]["may_have_run"] == true, "{cut}: {error}"),
+            None => assert_eq!(taken, 1, "{cut}: {}", answer.message()),
+        }
+    });
+    cuts.buffer_unordered(8).collect::<Vec<()>>().await;
+    assert_eq!(call("none").await.tool_text(), "here");
+    gate.stop().await;
 }
 
 #[tokio::test]

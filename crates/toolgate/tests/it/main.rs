@@ -19,6 +19,7 @@ mod curl;
 mod eras;
 mod faults;
 mod floods;
+mod healing;
 mod large;
 mod last_good;
 mod legacy_tasks;

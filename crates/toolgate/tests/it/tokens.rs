@@ -1,8 +1,15 @@
 //! What the gate hands out sealed, with any one character changed: refused alike, and no server hears of it.
 
-use serde_json::json;
+use std::time::{Duration, SystemTime};
 
-use crate::support::{Caller, FakeMcp, Modern, Scripted, TestGateway, config, script, tool};
+use secrecy::SecretString;
+use serde_json::json;
+use toolgate::auth::CallerId;
+use toolgate::mcp::session::{LIFETIME, Sessions};
+use toolgate::upstream::Capabilities;
+use toolgate_mcp::version::Revision;
+
+use crate::support::{Caller, FakeMcp, MASTER_KEY, Modern, Scripted, Talk, TestGateway, config, script, tool};
 
 /// `token` with the character at each place changed into another, in turn.
 fn changed(token: &str) -> impl Iterator<Item = String> {
@@ -78,4 +85,46 @@ async fn a_request_state_with_any_character_changed_is_refused() {
     assert_eq!(runs, "1", "the tool was called once");
     assert_eq!(client.rpc("tools/call", again(&state)).await.error_code(), -32602, "a state is good once");
     gate.stop().await;
+}
+
+#[tokio::test]
+async fn an_expired_session_is_refused_as_a_forged_one_is() {
+    let fake = FakeMcp::start(script().tools(&["act"])).await;
+    let gate = TestGateway::start(config().general("mcp_tool_prefix: when_ambiguous").server("s", fake.entry())).await;
+    let sessions = Sessions::new(&SecretString::from(MASTER_KEY), LIFETIME);
+    let token =
+        |opened: SystemTime| sessions.open(&CallerId::master(), Revision::V2025_11_25, &Capabilities::none(), opened).1;
+    let expired = token(SystemTime::now() - LIFETIME - Duration::from_secs(1));
+    let refused = async |token: &str| {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"act","arguments":{}}}"#;
+        let reply = gate.admin().with("mcp-session-id", token).post("/mcp", body).await;
+        (reply.status.as_u16(), reply.text().to_owned())
+    };
+    let forged = refused(&changed(&expired).next().unwrap()).await;
+    assert_eq!((refused(&expired).await, forged.0), (forged, 404));
+    assert_eq!(fake.seen().len(), 0, "no server hears of it");
+    assert_eq!(refused(&token(SystemTime::now())).await.0, 200, "it is for its age alone");
+}
+
+#[tokio::test]
+async fn an_expired_request_state_is_refused_as_a_forged_one_is() {
+    let ask = Talk::asks("5", "elicitation/create", r#"{"message":"Your name?","requestedSchema":{"type":"object"}}"#);
+    let talk = Scripted::Talk(vec![ask, Talk::Hears("5"), Talk::answers("late")]);
+    let fake = FakeMcp::start(script().tools(&["ask"]).on("tools/call", talk)).await;
+    let gate = TestGateway::start_with(config().server("s", fake.entry()), |settings| {
+        settings.clients.question_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let client = Modern::new(&gate.admin()).capable(json!({"elicitation": {}}));
+    let asked = client.call("s-ask", json!({})).await;
+    let state = asked.result()["requestState"].as_str().unwrap_or_else(|| panic!("{}", asked.message())).to_owned();
+    // The server is told that nobody answers, when the call is given up.
+    fake.came("POST", 1).await;
+    let refused = async |state: &str| {
+        let again = json!({"name": "s-ask", "arguments": {}, "inputResponses": {}, "requestState": state});
+        client.rpc("tools/call", again).await.error().clone()
+    };
+    let forged = refused(&changed(&state).next().unwrap()).await;
+    assert_eq!((refused(&state).await, &forged["code"]), (forged.clone(), &json!(-32602)));
+    assert_eq!(fake.count_of("tools/call"), 1, "no server hears of it");
 }

@@ -85,7 +85,8 @@ impl Lives {
         }
     }
 
-    /// Forgets a session that nobody uses. Its token stays good, and brings it back with nothing in it.
+    /// Forgets a session that nobody uses. Its token stays good, and brings it back with its log level and nothing else:
+    /// to keep its subscriptions would be to keep its sessions at servers, for a client that is most likely gone.
     fn forget_if_idle(&self, live: &Arc<Live>, idle: Duration, upstreams: &Upstreams) {
         {
             let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
@@ -94,6 +95,9 @@ impl Lives {
                 return;
             }
             by_key.remove(&live.session.key.0);
+            if let Some(level) = live.lock().log_level {
+                self.levels.insert(live.session.key.0, level);
+            }
         }
         let client = live.client();
         for upstream in upstreams.all() {

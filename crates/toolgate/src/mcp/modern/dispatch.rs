@@ -83,7 +83,8 @@ impl Modern {
         let server_info = discover::server_info(&snapshot.settings, &scope);
         let capabilities = Capabilities::of_request(client.capabilities)?;
         let can = capabilities.flags();
-        let as_seen = ClientSide { capabilities, log_level: client.log_level, ..ClientSide::none() };
+        let as_seen =
+            ClientSide { capabilities, log_level: client.log_level, speaks_for_itself: true, ..ClientSide::none() };
         let revision = Revision::V2026_07_28;
         let exchange = Exchange {
             gateway,
@@ -245,14 +246,14 @@ impl Modern {
         let Exchange { gateway, caller, .. } = &self.exchange;
         if let Some(ticket) = Parking::ticket(gateway.sessions.sealer(), &caller.id, state) {
             let call = gateway.parking.fetch(&ticket, &self.digest()).await;
-            let mut call = call.ok_or_else(|| bad_state("it is over, or was given for another request"))?;
+            let mut call = call.ok_or_else(bad_state)?;
             call.hearing.attach(Some(open));
             call.deliver(&answers);
             return Ok(call);
         }
         let is_servers = self.exchange.snapshot.catalog.keeps_state(self.visit(&span), &self.method, params);
         if !is_servers.await.map_err(|error| face::call_error(&error))? {
-            return Err(bad_state("it is none that this gateway gave to this caller"));
+            return Err(bad_state());
         }
         Ok(self.begin(span, open))
     }
@@ -305,7 +306,11 @@ impl Modern {
     fn of_tool(&self, answer: Result<(Answer, Called), CallError>) -> Done {
         let (answer, called) = match answer {
             Ok(answered) => answered,
-            Err(error) => return Done::refused(&face::call_error(&error)),
+            Err(error) => {
+                let mut done = Done::refused(&face::call_error(&error));
+                done.called = error.called().cloned();
+                return done;
+            }
         };
         let Exchange { gateway, caller, .. } = &self.exchange;
         let listed = |own: &str| Some(tasks::listed(gateway.sessions.sealer(), &caller.id, &called.server, own));
@@ -404,6 +409,8 @@ fn not_found(method: &str) -> ErrorObject {
     ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))
 }
 
-fn bad_state(why: &str) -> ErrorObject {
+/// One that is over and one that is forged are refused alike.
+fn bad_state() -> ErrorObject {
+    let why = "it is over, or none that this gateway gave to this caller for this request";
     ErrorObject::new(code::INVALID_PARAMS, format!("`requestState` cannot be used: {why}; send the request anew"))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
-use toolgate_client::{Delivery, Error};
+use toolgate_client::{Delivery, Error, Problem};
 
 use super::{Pool, lock};
 use crate::config::settings::Transport;
@@ -29,10 +29,11 @@ impl Pool {
     /// A request on `lane` has failed that was sent when `answers` had been counted. Says whether the circuit can tell
     /// from it how the server is.
     ///
-    /// One slow tool is no outage: a request that ran out of time counts only when nothing else was answered meanwhile.
+    /// One slow tool is no outage, nor is one that the server does not survive: a request that ran out of time or was
+    /// broken off counts only when nothing else was answered meanwhile.
     pub(in crate::upstream) fn request_failed(self: &Arc<Self>, lane: &Lane, cause: &Error, answers: u64) -> bool {
         let nothing_heard = answers == self.answers();
-        if cause.is_connect() || (cause.is_timeout() && nothing_heard) {
+        if cause.is_connect() || ((cause.is_timeout() || is_broken_off(cause)) && nothing_heard) {
             self.count_failure(lane, cause);
             return true;
         }
@@ -46,7 +47,7 @@ impl Pool {
     /// A connection of `lane` could not be opened.
     pub(super) fn connect_failed(self: &Arc<Self>, lane: &Lane, cause: &Error) {
         let is_broken = cause.status().is_some_and(|status| status.is_server_error());
-        if cause.is_connect() || cause.is_timeout() || is_broken {
+        if cause.is_connect() || cause.is_timeout() || is_broken_off(cause) || is_broken {
             self.count_failure(lane, cause);
         } else if cause.delivery() == Delivery::Answered {
             self.circuit.succeeded();
@@ -161,4 +162,9 @@ impl Pool {
             }
         });
     }
+}
+
+/// Whether the connection ended before there was an answer, as with a balancer that has nobody behind it.
+fn is_broken_off(cause: &Error) -> bool {
+    matches!(cause.problem(), Problem::Broken { .. })
 }

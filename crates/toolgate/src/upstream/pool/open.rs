@@ -54,7 +54,7 @@ impl Pool {
                 () = pool.closing.cancelled() => Err(pool.closed()),
                 opened = pool.connect(&lane, number, places, adoption) => opened,
             };
-            let landed = pool.land(&lane.key, number, opened);
+            let landed = pool.land(&lane, number, opened);
             // Nobody waits any more when all callers' deadlines have passed; the connection serves the next one.
             let _ = tell.send(landed);
         });
@@ -83,7 +83,7 @@ impl Pool {
             limits: Limits { message_bytes, stderr_lines: STDERR_LINES },
             capabilities: lane.offered.raw().to_owned(),
             events: Arc::clone(&ears) as Arc<dyn Events>,
-            listen: self.listens_from_the_start(&lane.key),
+            listen: self.listens_from_the_start(lane),
         };
         let opened = match adoption {
             Some(adoption) => {
@@ -142,9 +142,10 @@ impl Pool {
     }
 
     /// One listener per credential hears when lists change. One per client session would be a connection each, so it is
-    /// opened for those alone who want to hear what the server says by itself.
-    fn listens_from_the_start(&self, key: &Key) -> bool {
-        self.hears_of_lists(key) || lock(&self.standing).wants_listening(key)
+    /// opened for those alone who want to hear what the server says by itself, or who can be asked: there are servers
+    /// that ask on this stream alone, also what a call is about.
+    fn listens_from_the_start(&self, lane: &Lane) -> bool {
+        self.hears_of_lists(&lane.key) || is_asked_there(lane) || lock(&self.standing).wants_listening(&lane.key)
     }
 
     /// Whether lists are fetched on the connection with `key`.
@@ -203,10 +204,11 @@ impl Pool {
     /// Puts what came of an attempt into its slot, unless the slot was cleared in the meantime.
     fn land(
         self: &Arc<Self>,
-        key: &Key,
+        lane: &Lane,
         number: u64,
         opened: Result<Arc<Connection>, UpstreamError>,
     ) -> Result<Arc<Connection>, UpstreamError> {
+        let key = &lane.key;
         let mut slots = self.slots();
         let slot = slots.by_key.get_mut(key);
         let slot = slot.filter(|slot| matches!(slot.state, SlotState::Connecting { number: n, .. } if n == number));
@@ -223,7 +225,7 @@ impl Pool {
                 let lost = slot.lost.take();
                 drop(slots);
                 self.note_connected(&connection, lost);
-                self.watch_over(key, &connection);
+                self.watch_over(lane, &connection);
                 self.keep_listening(key, &connection);
                 Ok(connection)
             }
@@ -264,13 +266,13 @@ impl Pool {
     }
 
     /// Notices when a child dies, or a stream that somebody listens to, while nobody asks anything.
-    fn watch_over(self: &Arc<Self>, key: &Key, connection: &Arc<Connection>) {
+    fn watch_over(self: &Arc<Self>, lane: &Lane, connection: &Arc<Connection>) {
         let is_child = matches!(self.settings.transport, Transport::Stdio(_));
-        if !is_child && !self.listens_from_the_start(key) {
+        if !is_child && !self.listens_from_the_start(lane) {
             return;
         }
         let session = connection.session.clone();
-        let (pool, key, connection) = (Arc::downgrade(self), key.clone(), Arc::downgrade(connection));
+        let (pool, key, connection) = (Arc::downgrade(self), lane.key.clone(), Arc::downgrade(connection));
         let (closing, stopping) = (self.closing.clone(), self.shared.stopping.clone());
         self.shared.tasks.spawn(async move {
             tokio::select! {
@@ -306,6 +308,11 @@ impl Version {
         let other_facts = self.facts.replace(facts).is_some_and(|before| before != facts);
         other_facts || restarted
     }
+}
+
+/// Whether the connection of `lane` has a client to itself that a server may ask something.
+fn is_asked_there(lane: &Lane) -> bool {
+    lane.key.session.is_some() && lane.offered.can_be_asked()
 }
 
 /// The server is there and did not understand us; credentials and rate limits are another matter.

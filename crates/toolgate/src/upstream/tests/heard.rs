@@ -60,5 +60,6 @@ pub(super) fn client(session: Option<u8>, capabilities: &str, heard: &Arc<Heard>
         capabilities: Capabilities::read(Some(serde_json::from_str(capabilities).unwrap())).unwrap(),
         hears: Some(hears(heard)),
         log_level: None,
+        speaks_for_itself: false,
     }
 }

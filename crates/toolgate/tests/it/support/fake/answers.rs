@@ -51,6 +51,15 @@ impl Played {
                 let body = stream::once(async { Err::<Bytes, _>(std::io::Error::other("breaks off")) });
                 ([("content-type", "application/json")], Body::from_stream(body)).into_response()
             }
+            Scripted::InTurn(answers) => {
+                let before = self.seen.lock().unwrap().iter().filter(|other| other.method() == seen.method()).count();
+                let answer = &answers[before.min(answers.len()) - 1];
+                Box::pin(self.scripted(seen, answer)).await
+            }
+            Scripted::Resumable(talk, again) => {
+                let is_taken_up = seen.header("last-event-id").is_some();
+                self.talk(seen, if is_taken_up { again.clone() } else { talk.clone() })
+            }
             Scripted::Silence => std::future::pending().await,
             Scripted::Held(result) => {
                 self.released.subscribe().wait_for(|released| *released).await.unwrap();

@@ -27,6 +27,10 @@ pub(crate) enum Scripted {
     Repeated(&'static str, String),
     /// The head of an answer, and then the end of the connection.
     Broken,
+    /// Each of these for one request of the method, and the last for all others.
+    InTurn(Vec<Scripted>),
+    /// An event stream for whoever opens one, and another for whoever takes one up again with `Last-Event-ID`.
+    Resumable(Vec<Talk>, Vec<Talk>),
     /// Nothing; the connection stays open.
     Silence,
     /// This text as `result`, once [`super::FakeMcp::release`] is called.
@@ -51,6 +55,10 @@ pub(crate) enum Scripted {
 pub(crate) enum Talk {
     /// Sends this message.
     Says(String),
+    /// Sends this message as the event with this id, and says that a lost stream may be taken up at once.
+    Numbered(&'static str, String),
+    /// Waits until a request of this method has come.
+    Awaits(&'static str),
     /// Waits for the client's answer to the request of the server with this id, as JSON.
     Hears(&'static str),
     /// Waits for [`super::FakeMcp::release`].
@@ -135,6 +143,18 @@ impl Script {
     pub(crate) fn forgets_with(mut self, status: u16, text: &'static str) -> Self {
         self.forgotten = (status, text);
         self
+    }
+
+    /// Speaks revision 2026-07-28 and no other.
+    pub(crate) fn modern(self) -> Self {
+        let discovered = json!({
+            "resultType": "complete",
+            "supportedVersions": ["2026-07-28"],
+            "capabilities": {"tools": {}},
+            "ttlMs": 0,
+            "cacheScope": "private",
+        });
+        self.without_sessions().on("server/discover", Scripted::Result(discovered.to_string()))
     }
 
     /// Gives no session id and asks for none.

@@ -30,6 +30,16 @@ impl Played {
                         let heard = serde_json::to_string(&heard).unwrap();
                         Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, result.replace("$heard", &heard)))
                     }
+                    Talk::Numbered(number, message) => {
+                        let event = format!("id: {number}\nretry: 100\ndata: {message}\n\n");
+                        return Some((Ok(Bytes::from(event)), (played, talk, heard, said)));
+                    }
+                    Talk::Awaits(method) => {
+                        let mut count = played.count.subscribe();
+                        let has_come = || played.seen.lock().unwrap().iter().any(|seen| seen.method() == method);
+                        count.wait_for(|_| has_come()).await.unwrap();
+                        None
+                    }
                     Talk::Hears(question) => {
                         heard = played.heard(question).await;
                         None
