@@ -82,7 +82,7 @@ pub use handshake::{ServerFacts, Transport};
 pub use http::{HttpClient, TlsOptions};
 pub use listening::Listening;
 pub use modern::ClientFacts;
-pub use options::{Call, Era, Events, Limits, Options};
+pub use options::{Call, Era, Events, GivenUp, Limits, Options};
 pub use question::Question;
 pub use session::Session;
 pub use stdio::become_subreaper;

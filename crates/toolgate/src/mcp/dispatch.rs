@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderMap;
 use serde_json::json;
 use serde_json::value::RawValue;
-use toolgate_client::{Answer, Events};
+use toolgate_client::{Answer, Events, GivenUp};
 use toolgate_mcp::edit::Fields;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Notification, Request, Response, code};
 use toolgate_mcp::session::negotiate;
@@ -145,14 +145,13 @@ impl Exchange {
             return Some(Box::pin(self.initialize(request, began)).await);
         }
         let span = self.span(request);
-        let work = self.operate(request, &span);
         let ended = match &self.live {
             Some(live) => {
                 let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
                 let run = live.begin(&request.id, self.outlet.as_ref());
-                run.to_its_end(turn, work).await
+                run.to_its_end(turn, self.operate(request, &span, Some(run.given_up()))).await
             }
-            None => Ok(work.await),
+            None => Ok(self.operate(request, &span, None).await),
         };
         let ended = match ended {
             Ok(ended) => ended,
@@ -171,20 +170,20 @@ impl Exchange {
         Some(Answered { message: ended.message, opened: None })
     }
 
-    async fn operate(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+    async fn operate(&self, request: &Request<'_>, span: &OperationSpan, given_up: Option<&Arc<dyn GivenUp>>) -> Ended {
         let (id, params) = (&request.id, request.params);
+        let visit = Visit { given_up, ..self.visit(span) };
         let catalog = &self.snapshot.catalog;
         match &*request.method {
             method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
-            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(self.visit(span), params).await),
+            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(visit, params).await),
             // In a box, because the others are larger than a call, and every call would carry their size.
-            _ => Box::pin(self.operate_otherwise(request, span)).await,
+            _ => Box::pin(self.operate_otherwise(request, visit)).await,
         }
     }
 
-    async fn operate_otherwise(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+    async fn operate_otherwise(&self, request: &Request<'_>, visit: Visit<'_>) -> Ended {
         let (id, method, params) = (&request.id, &*request.method, request.params);
-        let visit = self.visit(span);
         let disabled = self.snapshot.settings.general.disabled;
         let catalog = &self.snapshot.catalog;
         match method {
@@ -218,6 +217,7 @@ impl Exchange {
             caller: &self.caller,
             client: &self.client,
             hears: self.hears.as_ref(),
+            given_up: None,
             rounds: self.rounds,
             patience: self.patience(),
             alone: None,
@@ -262,7 +262,8 @@ impl Exchange {
         let of_use = match (&*notification.method, live) {
             (method::INITIALIZED, _) => true,
             (method::CANCELLED, Some(live)) => {
-                views::Cancelled::read(notification.params).is_ok_and(|cancelled| live.cancel(&cancelled.request_id))
+                let cancelled = views::Cancelled::read(notification.params);
+                cancelled.is_ok_and(|cancelled| live.cancel(&cancelled.request_id, notification.params))
             }
             (method::PROGRESS, Some(live)) => live.progressed(notification.params),
             (method::ROOTS_LIST_CHANGED, Some(live)) => {
