@@ -84,7 +84,7 @@ pub use handshake::{ServerFacts, Transport};
 pub use http::{HttpClient, TlsOptions};
 pub use listening::Listening;
 pub use modern::ClientFacts;
-pub use options::{Call, Era, Events, Limits, Options, StreamPlace};
+pub use options::{Call, Era, Events, GivenUp, Limits, Options, StreamPlace};
 pub use question::Question;
 pub use session::Session;
 pub use stdio::become_subreaper;

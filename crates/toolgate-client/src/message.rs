@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use toolgate_mcp::edit;
 use toolgate_mcp::jsonrpc::{self, Id, Message, ParseError};
+use toolgate_mcp::method::CANCELLED;
 
 use crate::answer::Answer;
 use crate::question::Asked;
@@ -24,9 +26,11 @@ pub(crate) fn notification(method: &str, params: Option<&str>) -> Bytes {
     Bytes::from(out)
 }
 
-/// Tells the server that nobody waits for the answer to `id` any more.
-pub(crate) fn cancelled(id: u64) -> Bytes {
-    notification("notifications/cancelled", Some(&format!(r#"{{"requestId":{id},"reason":"the caller gave up"}}"#)))
+/// That nobody waits for the answer to `id` any more, in the words of `params` if there are any.
+pub(crate) fn cancelled(id: u64, params: Option<&str>) -> Bytes {
+    let given = params.and_then(|params| edit::set_field(params, "requestId", &id.to_string()).ok());
+    let params = given.unwrap_or_else(|| format!(r#"{{"requestId":{id},"reason":"the caller gave up"}}"#));
+    notification(CANCELLED, Some(&params))
 }
 
 fn write_number(out: &mut Vec<u8>, number: u64) {
@@ -109,7 +113,8 @@ mod tests {
             assert_eq!(got, expected);
         }
         assert!(
-            cancelled(3).starts_with(br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3"#)
+            cancelled(3, None)
+                .starts_with(br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3"#)
         );
     }
 

@@ -148,6 +148,12 @@ impl fmt::Debug for StreamPlace<'_> {
     }
 }
 
+/// Knows why a request is given up, where whoever gives it up has said so.
+pub trait GivenUp: Send + Sync {
+    /// The parameters of a `notifications/cancelled` as JSON text; the id in it is put in place of any other.
+    fn params(&self) -> Option<&str>;
+}
+
 /// Hears nothing.
 struct Unheard;
 
@@ -164,6 +170,8 @@ pub struct Call {
     /// Who hears what the server says on the request's own stream, which only Streamable HTTP has, until the answer
     /// comes. What comes otherwise goes to [`Options::events`].
     pub events: Option<Arc<dyn Events>>,
+    /// Asked for the words in which the server is told, when the request is given up.
+    pub given_up: Option<Arc<dyn GivenUp>>,
     /// What the request says of the client, in place of what [`Options`] say; for a modern server only.
     pub meta: Option<Arc<ClientFacts>>,
 }

@@ -18,7 +18,7 @@ use crate::listening::{self, Listening};
 use crate::marks::Marks;
 use crate::message;
 use crate::modern::{self, ClientFacts, Repeats};
-use crate::options::{Call, Events, Options};
+use crate::options::{Call, Events, GivenUp, Options};
 use crate::stdio::Stdio;
 use crate::streamed::{Asked, Reply, StreamedAnswer};
 use crate::target::Target;
@@ -137,7 +137,8 @@ impl Session {
             Arrived::Whole(answer) => Ok(Reply::Whole(answer)),
             Arrived::Large(large) => {
                 let timeout = call.timeout.unwrap_or(core.timeout);
-                let asked = Asked { id, method: method.into(), headers: call.headers.clone(), timeout };
+                let (headers, given_up) = (call.headers.clone(), call.given_up.clone());
+                let asked = Asked { id, method: method.into(), headers, given_up, timeout };
                 Ok(Reply::Streamed(Box::new(StreamedAnswer::new(*large, Arc::clone(&self.core), asked))))
             }
         }
@@ -336,18 +337,20 @@ impl Core {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let after = call.timeout.unwrap_or(self.timeout);
-        let mut abandon = Abandon { core: self, id, headers: &call.headers, armed: true };
+        let mut abandon =
+            Abandon { core: self, id, headers: &call.headers, why: call.given_up.as_deref(), armed: true };
         let outcome = tokio::time::timeout(after, work).await;
         abandon.armed = outcome.is_err();
         self.noted(outcome.unwrap_or_else(|_| Err(self.timed_out(method, after))))
     }
 
     /// Tells the server that nobody waits for the answer to `id` any more.
-    pub(crate) fn abandon(&self, id: u64, headers: &HeaderMap) {
+    pub(crate) fn abandon(&self, id: u64, headers: &HeaderMap, why: Option<&dyn GivenUp>) {
+        let why = why.and_then(GivenUp::params);
         match &self.wire {
-            Wire::Streamable(wire) => wire.abandon(id, headers),
-            Wire::Sse(wire) => wire.abandon(id, headers),
-            Wire::Stdio(wire) => wire.abandon(self.server(), id),
+            Wire::Streamable(wire) => wire.abandon(id, headers, why),
+            Wire::Sse(wire) => wire.abandon(id, headers, why),
+            Wire::Stdio(wire) => wire.abandon(self.server(), id, why),
         }
     }
 
@@ -404,13 +407,14 @@ struct Abandon<'a> {
     core: &'a Core,
     id: u64,
     headers: &'a HeaderMap,
+    why: Option<&'a dyn GivenUp>,
     armed: bool,
 }
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.core.abandon(self.id, self.headers);
+            self.core.abandon(self.id, self.headers, self.why);
         }
     }
 }

@@ -148,8 +148,8 @@ impl Stdio {
     }
 
     /// Tells the server that nobody waits for the answer to `id` any more.
-    pub(crate) fn abandon(&self, server: &str, id: u64) {
-        if let Err(error) = self.send(server, message::cancelled(id)) {
+    pub(crate) fn abandon(&self, server: &str, id: u64, why: Option<&str>) {
+        if let Err(error) = self.send(server, message::cancelled(id, why)) {
             tracing::debug!(%error, "a cancellation was not sent");
         }
     }

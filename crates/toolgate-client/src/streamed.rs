@@ -16,6 +16,7 @@ use toolgate_mcp::stream::Piece;
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::http::Large;
+use crate::options::GivenUp;
 use crate::session::Core;
 
 /// The answer to one request, as [`Session::request_streaming`](crate::Session::request_streaming) gives it.
@@ -42,6 +43,7 @@ pub(crate) struct Asked {
     pub(crate) id: u64,
     pub(crate) method: Box<str>,
     pub(crate) headers: HeaderMap,
+    pub(crate) given_up: Option<Arc<dyn GivenUp>>,
     pub(crate) timeout: Duration,
 }
 
@@ -78,7 +80,7 @@ impl StreamedAnswer {
 impl Drop for StreamedAnswer {
     fn drop(&mut self) {
         if !self.large.is_over() {
-            self.core.abandon(self.request.id, &self.request.headers);
+            self.core.abandon(self.request.id, &self.request.headers, self.request.given_up.as_deref());
         }
     }
 }
@@ -102,7 +104,7 @@ impl Body for AnswerBody {
             return Poll::Pending;
         }
         large.fail();
-        core.abandon(request.id, &request.headers);
+        core.abandon(request.id, &request.headers, request.given_up.as_deref());
         Poll::Ready(Some(Err(core.timed_out(&request.method, request.timeout))))
     }
 

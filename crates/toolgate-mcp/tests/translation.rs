@@ -115,7 +115,6 @@ fn a_modern_clients_answers_are_read_and_taken_off() {
         let mut lines: Vec<String> =
             answers.responses.iter().map(|(key, answer)| format!("{key} is {}", answer.get())).collect();
         lines.push(format!("state {}", answers.request_state.as_deref().unwrap_or("none")));
-        lines.push(format!("without them {}", questions::without_answers(case.json("params"))?));
         Ok(lines.join("\n   "))
     });
 }
@@ -159,15 +158,10 @@ fn errors_have_the_codes_of_the_clients_era() {
 }
 
 #[test]
-fn log_levels_are_set_once_or_asked_for_each_time() {
+fn log_levels_are_asked_for_with_each_request() {
     golden("log-levels", include_str!("translation/log-levels.json"), |case| {
-        if let Some(set_level) = case.raw("setLevel") {
-            let level = log_level::of_set_level(Some(set_level))?;
-            return log_level::with_level(case.json("params"), Some(level));
-        }
         let asked = log_level::of_request(case.json("params"))?;
-        let asked = asked.map_or("nothing".to_owned(), |level| level.to_string());
-        Ok(format!("{asked} is asked for\n   without it {}", log_level::with_level(case.json("params"), None)?))
+        Ok(asked.map_or("nothing".to_owned(), |level| format!("{level} is asked for")))
     });
 }
 
@@ -175,10 +169,9 @@ fn log_levels_are_set_once_or_asked_for_each_time() {
 fn tokens_and_ids_are_replaced_where_they_stand() {
     golden("tokens", include_str!("translation/tokens.json"), |case| {
         let new = case.json("new");
-        Ok(match (case.given("params"), case.given("progress"), case.given("cancelled")) {
-            (Some(params), ..) => tokens::with_progress_token(params, new)?,
-            (_, Some(message), _) => tokens::progress_with_token(message, new)?,
-            (.., message) => tokens::cancelled_with_id(message.expect("a message"), new)?,
+        Ok(match case.given("params") {
+            Some(params) => tokens::with_progress_token(params, new)?,
+            None => tokens::progress_with_token(case.json("progress"), new)?,
         }
         .into_owned())
     });
@@ -227,13 +220,6 @@ fn capabilities_are_declared_to_the_other_era() {
     golden("capabilities", include_str!("translation/capabilities.json"), |case| match case.given("client") {
         Some(client) => Ok(capabilities::of_client(client)?.into_owned()),
         None => Ok(capabilities::of_server(case.json("server"))?.into_owned()),
-    });
-}
-
-#[test]
-fn capabilities_of_several_servers_become_one() {
-    golden("capabilities-merged", include_str!("translation/capabilities-merged.json"), |case| {
-        capabilities::of_servers(case.list("servers"))
     });
 }
 

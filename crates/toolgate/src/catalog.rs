@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use toolgate_client::GivenUp;
 
 use crate::auth::Caller;
 use crate::config::Settings;
@@ -75,6 +76,8 @@ pub struct Visit<'a> {
     pub client: &'a ClientSide,
     /// Who hears what the server says while it works on this.
     pub hears: Option<&'a Arc<dyn Hears>>,
+    /// Knows why the client has cancelled it, once it has.
+    pub given_up: Option<&'a Arc<dyn GivenUp>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
     /// What a request may take longer than usual, because the client may be asked in between.

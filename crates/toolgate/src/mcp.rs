@@ -6,6 +6,7 @@
 //! served here, 2026-07-28 in `modern`.
 
 pub mod dispatch;
+mod ended;
 pub mod endpoint;
 mod event_id;
 mod head;
@@ -22,5 +23,6 @@ mod reply;
 mod respond;
 pub(crate) mod scope;
 pub mod session;
+mod speaking;
 mod stream;
 mod taken_up;

@@ -91,11 +91,11 @@ impl Sse {
     }
 
     /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.
-    pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap) {
+    pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap, why: Option<&str>) {
         if self.pending.lost().is_none() {
-            let (poster, extra) = (self.poster.clone(), extra.clone());
+            let (poster, extra, cancelled) = (self.poster.clone(), extra.clone(), message::cancelled(id, why));
             self.context.spawn(async move {
-                if let Err(why) = poster.send_aside(message::cancelled(id), &extra).await {
+                if let Err(why) = poster.send_aside(cancelled, &extra).await {
                     tracing::debug!(server = %poster.place.server, "a cancellation was not sent: {why}");
                 }
             });

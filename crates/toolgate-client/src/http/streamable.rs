@@ -237,14 +237,15 @@ impl Streamable {
     }
 
     /// Tells the server, on a task of the session, that nobody waits for the answer to `id` any more.
-    pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap) {
+    pub(crate) fn abandon(&self, id: u64, extra: &HeaderMap, why: Option<&str>) {
         // To a modern server, the response was closed with the future that read it, and that says so.
         if self.modern || self.context.ended.is_cancelled() {
             return;
         }
         let (wire, headers) = (self.clone(), self.headers_with(With::headers(extra)));
+        let cancelled = message::cancelled(id, why);
         self.context.spawn(async move {
-            if let Err(why) = wire.send_aside(message::cancelled(id), headers).await {
+            if let Err(why) = wire.send_aside(cancelled, headers).await {
                 tracing::debug!(server = %wire.place.server, "a cancellation was not sent: {why}");
             }
         });

@@ -128,7 +128,7 @@ impl Drop for Running<'_> {
         self.run.subscriptions.lock().remove(&self.run.id);
         if !self.told && self.run.pending.lost().is_none() {
             // A child that does not read will not miss it.
-            let _ = self.run.queue.push(lines::framed(message::cancelled(self.run.id)));
+            let _ = self.run.queue.push(lines::framed(message::cancelled(self.run.id, None)));
         }
     }
 }

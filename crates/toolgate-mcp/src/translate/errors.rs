@@ -37,14 +37,6 @@ pub fn rejection(code: i32) -> Rejection {
     }
 }
 
-/// Whether only a modern server answers with this code.
-///
-/// A modern server answers with others too, such as -32601 and -32602, but so do legacy ones.
-#[must_use]
-pub fn proves_modern(code: i32) -> bool {
-    rejection(code) == Rejection::BadRequest
-}
-
 /// The code of a raw `error`; `None` when it has none.
 #[must_use]
 pub fn code_of(error: &str) -> Option<i32> {

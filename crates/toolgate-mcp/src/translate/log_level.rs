@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::edit::{self, Fields};
-use crate::jsonrpc::{quote, string};
+use crate::edit;
+use crate::jsonrpc::string;
 use crate::views::{META_LOG_LEVEL, ViewError};
 
 /// RFC 5424's severities, the least severe first.
@@ -84,32 +84,12 @@ impl fmt::Display for LogLevel {
     }
 }
 
-/// The `level` in the parameters of `logging/setLevel`.
-///
-/// # Errors
-/// [`ViewError`] when it is not there, or names no level.
-pub fn of_set_level(params: Option<&RawValue>) -> Result<LogLevel, ViewError> {
-    let params = params.ok_or(ViewError::Missing("params"))?;
-    read("level", Fields::read(params.get())?.get("level"))?.ok_or(ViewError::Missing("level"))
-}
-
 /// The level that a modern request asks for in its `_meta`; `None` when it wants to hear nothing.
 ///
 /// # Errors
 /// [`ViewError`] when it names no level.
 pub fn of_request(params: &str) -> Result<Option<LogLevel>, ViewError> {
     read(META_LOG_LEVEL, edit::get_at(params, &["_meta", META_LOG_LEVEL])?)
-}
-
-/// A request's `params` that ask for `level`, or for nothing.
-///
-/// # Errors
-/// [`ViewError`] when `params` or its `_meta` is no object, or has a key twice.
-pub fn with_level(params: &str, level: Option<LogLevel>) -> Result<String, ViewError> {
-    Ok(match level {
-        Some(level) => edit::set_at(params, &["_meta", META_LOG_LEVEL], &quote(level.name()))?,
-        None => edit::remove_at(params, &["_meta", META_LOG_LEVEL])?.into_owned(),
-    })
 }
 
 /// The level of a log message, from the whole `notifications/message`; `None` when it says none that there is.

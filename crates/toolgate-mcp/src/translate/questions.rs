@@ -200,14 +200,6 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// `params` without what [`Answers`] reads: those of the first request.
-///
-/// # Errors
-/// [`ViewError`] when `params` is no object, or has a key twice.
-pub fn without_answers(params: &str) -> Result<String, ViewError> {
-    Ok(edit::remove_field(&edit::remove_field(params, RESPONSES)?, STATE)?)
-}
-
 /// `params` as they are sent again with `responses` (key, raw result) and `request_state` (JSON text, exactly as it
 /// came). Answers and state of an earlier round are replaced.
 ///

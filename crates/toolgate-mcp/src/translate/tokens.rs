@@ -47,15 +47,6 @@ pub fn progress_with_token<'a>(message: &'a str, token: &str) -> Result<Cow<'a, 
     Ok(replaced(message, old, token))
 }
 
-/// A whole `notifications/cancelled` about another request; the same text when it names none.
-///
-/// # Errors
-/// [`ViewError`] when an object on the way has a key twice.
-pub fn cancelled_with_id<'a>(message: &'a str, id: &str) -> Result<Cow<'a, str>, ViewError> {
-    let Some(old) = edit::get_at(message, &["params", "requestId"])? else { return Ok(Cow::Borrowed(message)) };
-    Ok(replaced(message, old.get(), id))
-}
-
 fn replaced<'a>(text: &'a str, part: &str, by: &str) -> Cow<'a, str> {
     let mut edit = edit::Edit::new(text);
     edit.replace(part, by.to_owned());

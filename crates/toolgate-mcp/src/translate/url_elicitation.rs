@@ -6,8 +6,6 @@
 //!
 //! Source: MCP 2025-11-25 and 2026-07-28, Elicitation, URL Mode.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::errors::{URL_ELICITATION_REQUIRED, code_of};
@@ -36,12 +34,6 @@ pub fn to_legacy(params: &str, id: &str) -> Result<String, ViewError> {
         return Ok(params.to_owned());
     }
     Ok(edit::add_missing(params, &[(ID, &quote(id))])?.into_owned())
-}
-
-/// The `elicitationId` in the parameters of a question, or of `notifications/elicitation/complete`.
-#[must_use]
-pub fn elicitation_id(params: &str) -> Option<String> {
-    Fields::read(params).ok()?.get(ID).and_then(string).map(Cow::into_owned)
 }
 
 /// What a legacy server's raw `error` -32042 asks, as a result for a modern client with `state` (plain text) to keep.

@@ -269,8 +269,15 @@ impl Catalog {
         let _overhearing = visit.alone.and_then(|_| upstream.overhear(&lane));
         let timeout = self.call_timeout(upstream).saturating_add(visit.patience);
         let (hears, rounds) = (visit.hears, visit.rounds);
-        let headers_of = headers.as_ref();
-        let ask = Ask { hears, rounds, may_repeat, as_task, headers: headers_of, ..Ask::new(method, None, timeout) };
+        let ask = Ask {
+            hears,
+            rounds,
+            may_repeat,
+            as_task,
+            given_up: visit.given_up,
+            headers: headers.as_ref(),
+            ..Ask::new(method, None, timeout)
+        };
         if !visit.span.is_on() {
             return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }

@@ -58,13 +58,20 @@ impl Catalog {
     }
 }
 
-/// Those with a template that `uri` is of; then those that offer resources at all, since servers may have resources
+/// Those with a template that `uri` is of, the one first that says most about it; then those that offer resources at all, since servers may have resources
 /// that they do not list.
 fn likely_owners(uri: &str, resources: &[Asked], templates: &[Asked]) -> Vec<Found> {
-    let matches = |template: &str| Template::parse(template).is_some_and(|template| template.matches(uri));
-    let with_template = answered(templates)
-        .filter(|(_, list)| list.entries().iter().filter_map(|entry| entry.uri.as_deref()).any(matches))
-        .map(|(upstream, _)| upstream);
+    let fixed = |template: &str| {
+        Template::parse(template).filter(|template| template.matches(uri)).map(|it| it.literal_bytes())
+    };
+    let mut with_template: Vec<_> = answered(templates)
+        .filter_map(|(upstream, list)| {
+            let templates = list.entries().iter().filter_map(|entry| entry.uri.as_deref());
+            Some((templates.filter_map(fixed).max()?, upstream))
+        })
+        .collect();
+    with_template.sort_by_key(|(fixed, _)| std::cmp::Reverse(*fixed));
+    let with_template = with_template.into_iter().map(|(_, upstream)| upstream);
     let mut owners: Vec<Found> = Vec::new();
     for upstream in with_template.chain(answered(resources).map(|(upstream, _)| upstream)) {
         if !owners.iter().any(|owner| Arc::ptr_eq(&owner.upstream, upstream)) {

@@ -1,6 +1,5 @@
 //! What each method means.
 
-use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,25 +7,25 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderMap;
 use serde_json::json;
 use serde_json::value::RawValue;
-use toolgate_client::Answer;
-use toolgate_mcp::edit::Fields;
+use toolgate_client::GivenUp;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, Notification, Request, Response, code};
 use toolgate_mcp::session::negotiate;
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
+use super::ended::{Ended, ErrorType};
 use super::initialize;
 use super::lists::{self, Dress};
-use super::live::{Hearing, Live, Stopped};
+use super::live::{Live, Stopped};
 use super::outlet::Outlet;
 use super::reply::Message;
 use super::session::ClientSession;
 use crate::auth::Caller;
-use crate::catalog::{CallError, Called, Kind, Scope, Visit, is_tool_error};
+use crate::catalog::{Kind, Scope, Visit};
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
-use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, SpanFacts, Status};
-use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, Reply, Rounds, Streamed};
+use crate::telemetry::{OperationSpan, SpanFacts};
+use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, Reply, Rounds};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -59,37 +58,6 @@ pub struct Exchange {
 /// Questions that a client may take its whole time for during one call.
 const MAX_QUESTIONS_IN_A_ROW: u32 = 8;
 
-/// The client's side of a conversation with servers.
-pub(super) struct Speaking {
-    /// The client, as servers see it.
-    pub(super) client: ClientSide,
-    /// Who hears what they say.
-    pub(super) hears: Option<Arc<dyn Hears>>,
-    /// What is kept of the session.
-    pub(super) live: Option<Arc<Live>>,
-}
-
-impl Speaking {
-    /// In `session`, whose servers may have something to say if any of this is for one of them; `outlet` is where events
-    /// can go in response.
-    pub(super) fn of(
-        gateway: &Gateway,
-        session: Option<&ClientSession>,
-        for_a_server: bool,
-        outlet: Option<&Arc<Outlet>>,
-    ) -> Self {
-        let live = session.filter(|_| for_a_server).map(|session| gateway.lives.of(session));
-        let without_live = |session: Option<&ClientSession>| ClientSide {
-            capabilities: session.map_or_else(Capabilities::none, ClientSession::capabilities),
-            ..ClientSide::none()
-        };
-        let client = live.as_ref().map_or_else(|| without_live(session), Live::client);
-        let hears = (live.is_some() || outlet.is_some())
-            .then(|| Arc::new(Hearing { live: live.clone(), outlet: outlet.cloned() }) as Arc<dyn Hears>);
-        Self { client, hears, live }
-    }
-}
-
 /// Whether requests of this method are for one server, or set what servers say.
 pub(super) fn is_for_a_server(method: &str) -> bool {
     method::address(method).is_some() || method == method::LOGGING_SET_LEVEL
@@ -101,31 +69,6 @@ pub struct Answered {
     pub message: Message,
     /// The id of a session that `initialize` opened.
     pub opened: Option<String>,
-}
-
-/// How an operation ended, for the metrics.
-pub(super) struct Ended {
-    pub(super) message: Message,
-    pub(super) called: Option<Called>,
-    pub(super) error: Option<ErrorType>,
-}
-
-/// What kind of error an answer is.
-pub(super) enum ErrorType {
-    /// A JSON-RPC error.
-    Code(i32),
-    /// A tool's result with `isError`.
-    Tool,
-}
-
-impl ErrorType {
-    /// As metrics and traces name it.
-    pub(super) fn label(&self) -> Cow<'static, str> {
-        match self {
-            Self::Code(code) => Cow::Owned(code.to_string()),
-            Self::Tool => Cow::Borrowed("tool_error"),
-        }
-    }
 }
 
 impl Exchange {
@@ -147,18 +90,15 @@ impl Exchange {
         }
         let span = self.span(request);
         // Pinned here, because a future that is handed on by value is in memory twice.
-        let ended = {
-            let work = pin!(self.operate(request, &span));
-            match &self.live {
-                Some(live) => {
-                    let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
-                    // What else is long enough to be lost has answers that are changed on their way.
-                    let is_resumable = request.method == method::TOOLS_CALL;
-                    let run = live.begin(&request.id, self.outlet.as_ref(), is_resumable);
-                    run.to_its_end(turn, work).await
-                }
-                None => Ok(work.await),
+        let ended = match &self.live {
+            Some(live) => {
+                let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
+                // What else is long enough to be lost has answers that are changed on their way.
+                let is_resumable = request.method == method::TOOLS_CALL;
+                let run = live.begin(&request.id, self.outlet.as_ref(), is_resumable);
+                run.to_its_end(turn, pin!(self.operate(request, &span, Some(run.given_up())))).await
             }
+            None => Ok(self.operate(request, &span, None).await),
         };
         let ended = match ended {
             Ok(ended) => ended,
@@ -177,20 +117,20 @@ impl Exchange {
         Some(Answered { message: ended.message, opened: None })
     }
 
-    async fn operate(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+    async fn operate(&self, request: &Request<'_>, span: &OperationSpan, given_up: Option<&Arc<dyn GivenUp>>) -> Ended {
         let (id, params) = (&request.id, request.params);
+        let visit = Visit { given_up, ..self.visit(span) };
         let catalog = &self.snapshot.catalog;
         match &*request.method {
             method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
-            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(self.visit(span), params).await),
+            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(visit, params).await),
             // In a box, because the others are larger than a call, and every call would carry their size.
-            _ => Box::pin(self.operate_otherwise(request, span)).await,
+            _ => Box::pin(self.operate_otherwise(request, visit)).await,
         }
     }
 
-    async fn operate_otherwise(&self, request: &Request<'_>, span: &OperationSpan) -> Ended {
+    async fn operate_otherwise(&self, request: &Request<'_>, visit: Visit<'_>) -> Ended {
         let (id, method, params) = (&request.id, &*request.method, request.params);
-        let visit = self.visit(span);
         let disabled = self.snapshot.settings.general.disabled;
         let catalog = &self.snapshot.catalog;
         match method {
@@ -224,6 +164,7 @@ impl Exchange {
             caller: &self.caller,
             client: &self.client,
             hears: self.hears.as_ref(),
+            given_up: None,
             rounds: self.rounds,
             patience: self.patience(),
             alone: None,
@@ -268,7 +209,8 @@ impl Exchange {
         let of_use = match (&*notification.method, live) {
             (method::INITIALIZED, _) => true,
             (method::CANCELLED, Some(live)) => {
-                views::Cancelled::read(notification.params).is_ok_and(|cancelled| live.cancel(&cancelled.request_id))
+                let cancelled = views::Cancelled::read(notification.params);
+                cancelled.is_ok_and(|cancelled| live.cancel(&cancelled.request_id, notification.params))
             }
             (method::PROGRESS, Some(live)) => live.progressed(notification.params),
             (method::ROOTS_LIST_CHANGED, Some(live)) => {
@@ -340,114 +282,4 @@ impl Exchange {
         self.count(&request.method, &ended, began);
         Answered { message: ended.message, opened: Some(token) }
     }
-
-    pub(super) fn count(&self, method: &str, ended: &Ended, began: Instant) {
-        let error_type = ended.error.as_ref().map(ErrorType::label);
-        let called = ended.called.as_ref();
-        let metrics = &self.gateway.metrics;
-        let took = began.elapsed();
-        if let Some(called) = called {
-            metrics.overhead(took.saturating_sub(called.upstream_took));
-        }
-        metrics.server_operation(
-            ServerOperation {
-                method,
-                tool: called.map(|called| called.listed.as_str()),
-                error_type: error_type.as_deref(),
-                version: self.revision.name(),
-                transport: "tcp",
-            },
-            took,
-        );
-        metrics.request(RequestCount {
-            server: called.map(|called| called.server.as_str()),
-            tool: called.map(|called| called.name.as_str()),
-            status: match ended.error {
-                None => Status::Ok,
-                Some(ErrorType::Tool) => Status::ToolError,
-                Some(ErrorType::Code(_)) => Status::Error,
-            },
-            code: if let Some(ErrorType::Code(code)) = ended.error { code } else { 0 },
-        });
-    }
-}
-
-impl Ended {
-    pub(super) fn ok(message: Message) -> Self {
-        Self { message, called: None, error: None }
-    }
-
-    pub(super) fn error(id: &Id, error: &ErrorObject) -> Self {
-        let message = jsonrpc::error(Some(id), error).into();
-        Self { message, called: None, error: Some(ErrorType::Code(error.code)) }
-    }
-
-    fn of_tool(id: &Id, answer: Result<(Reply, Called), CallError>) -> Self {
-        let (reply, called) = match answer {
-            Ok(answered) => answered,
-            Err(error) => {
-                return Self { called: error.called().cloned(), ..Self::error(id, &face::call_error(&error)) };
-            }
-        };
-        let mut ended = match reply {
-            Reply::Whole(answer) => {
-                let mut ended = Self::of_answer(&answer, message(id, &answer));
-                if is_tool_error(&answer) {
-                    ended.error = Some(ErrorType::Tool);
-                }
-                ended
-            }
-            Reply::Streamed(streamed) => Self::of_streamed(id, *streamed),
-        };
-        ended.called = Some(called);
-        ended
-    }
-
-    fn of_call(id: &Id, answer: Result<Reply, CallError>) -> Self {
-        match answer {
-            Ok(Reply::Whole(answer)) => Self::of_answer(&answer, message(id, &answer)),
-            Ok(Reply::Streamed(streamed)) => Self::of_streamed(id, *streamed),
-            Err(error) => Self::error(id, &face::call_error(&error)),
-        }
-    }
-
-    /// What came of telling a server something; it may have known already.
-    fn of_told(id: &Id, told: Result<Option<Answer>, CallError>) -> Self {
-        match told {
-            Ok(None) => Self::ok(jsonrpc::result(id, "{}").into()),
-            Ok(Some(answer)) => Self::of_answer(&answer, message(id, &answer)),
-            Err(error) => Self::error(id, &face::call_error(&error)),
-        }
-    }
-
-    /// An answer that nobody reads on its way is counted by its kind: a code or `isError` in it is not seen.
-    fn of_streamed(id: &Id, streamed: Streamed) -> Self {
-        let error = if streamed.is_result() { None } else { Some(ErrorType::Code(0)) };
-        Self { message: Message::streamed(id, streamed), called: None, error }
-    }
-
-    fn of_answer(answer: &Answer, message: Message) -> Self {
-        let error = match answer.is_result() {
-            true => None,
-            false => Some(ErrorType::Code(error_code(answer.outcome_bytes()))),
-        };
-        Self { message, called: None, error }
-    }
-}
-
-/// Answers from this size on are not copied for the sake of their id; below it, one small copy is cheaper than three
-/// pieces.
-const LARGE_BYTES: usize = 8 * 1024;
-
-fn message(id: &Id, answer: &Answer) -> Message {
-    if answer.message().len() < LARGE_BYTES {
-        return answer.with_id(id).into();
-    }
-    answer.pieces(id).into_iter().collect()
-}
-
-/// The code of a raw error object; 0 when it has none that fits.
-fn error_code(error: &[u8]) -> i32 {
-    let error = std::str::from_utf8(error).unwrap_or_default();
-    Fields::read(error).ok().and_then(|fields| fields.get("code")?.get().parse().ok()).unwrap_or_default()
 }

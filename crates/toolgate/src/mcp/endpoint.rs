@@ -17,7 +17,7 @@ use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeade
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
-use super::dispatch::{self, Answered, Exchange, Speaking};
+use super::dispatch::{self, Answered, Exchange};
 use super::head::{Accepts, trace_headers, version_name};
 use super::modern;
 use super::outlet::Outlet;
@@ -26,6 +26,7 @@ use super::reply::Whole;
 use super::respond::{Respondee, SESSION_ID, Served};
 use super::scope::{PathNames, Selection};
 use super::session::ClientSession;
+use super::speaking::Speaking;
 use crate::auth::Caller;
 use crate::catalog::{Scope, ScopeError};
 use crate::faces::admission::{Admitted, detail};

@@ -17,13 +17,14 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming};
 use toolgate_mcp::sse;
 use toolgate_mcp::version::Revision;
 
-use super::dispatch::{Exchange, Speaking};
+use super::dispatch::Exchange;
 use super::head::trace_headers;
 use super::live::Listener;
 use super::outlet::{Outlet, Promise};
 use super::refusal::Refusal;
 use super::scope::Selection;
 use super::session::ClientSession;
+use super::speaking::Speaking;
 use super::stream as event_stream;
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::Gateway;

@@ -51,7 +51,8 @@ pub(super) fn is_named(version: Option<&str>) -> bool {
     version.and_then(Revision::parse).is_some_and(|revision| !revision.has_handshake())
 }
 
-/// Whether a POST is for this face whatever else is offered: its body says a revision in `_meta`, or its header names one whose bodies do.
+/// Whether a POST is for this face, whatever else is offered: its body says a revision in `_meta`, or its header names
+/// one whose bodies do.
 ///
 /// The version in the header is `None` when there is none. `initialize` without a revision in `_meta` is the older
 /// face's, whatever its header says.

@@ -74,7 +74,17 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
 
 /// A caller of REST hears nothing of what servers say meanwhile, and cannot be asked.
 fn visit<'a>(caller: &'a Caller, client: &'a ClientSide, scope: &'a Scope, span: &'a OperationSpan) -> Visit<'a> {
-    Visit { caller, client, hears: None, rounds: Rounds::Ask, patience: Duration::ZERO, alone: None, scope, span }
+    Visit {
+        caller,
+        client,
+        hears: None,
+        given_up: None,
+        rounds: Rounds::Ask,
+        patience: Duration::ZERO,
+        alone: None,
+        scope,
+        span,
+    }
 }
 
 /// LiteLLM answers a failure of the one server that was asked for with a status of its own.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use tokio::sync::OwnedSemaphorePermit;
-use toolgate_client::{Call, Delivery};
+use toolgate_client::{Call, Delivery, GivenUp};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
 use toolgate_mcp::translate::request;
@@ -41,6 +41,8 @@ pub struct Ask<'a> {
     pub headers: Option<&'a HeaderMap>,
     /// Who hears what the server says while this request runs.
     pub hears: Option<&'a Arc<dyn Hears>>,
+    /// Knows why the request is given up, if it is.
+    pub given_up: Option<&'a Arc<dyn GivenUp>>,
     /// What becomes of a modern server's `input_required`.
     pub rounds: Rounds,
     /// Running it twice does no harm: the tool says that it only reads or is idempotent.
@@ -70,6 +72,7 @@ impl<'a> Ask<'a> {
             timeout,
             headers: None,
             hears: None,
+            given_up: None,
             rounds: Rounds::Pass,
             may_repeat: false,
             as_task: false,
@@ -169,6 +172,7 @@ impl Upstream {
             call.meta = Some(lane.client.capabilities.facts(lane.client.log_level, lane.client.speaks_for_itself));
         }
         let params = if connection.session.is_modern() { params } else { params.map(without_client) };
+        call.given_up = ask.given_up.cloned();
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears, attended.as_ref()));
         let sent = F::send(&connection.session, Ask { params: params.as_deref(), ..ask }, &call).await;
         let is_settled = sent.as_ref().err().is_none_or(|cause| cause.delivery() != Delivery::Unknown);

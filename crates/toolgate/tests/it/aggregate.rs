@@ -113,6 +113,20 @@ async fn a_resource_of_a_template_is_read_from_the_server_with_the_template() {
 }
 
 #[tokio::test]
+async fn of_two_templates_the_one_that_says_more_of_the_uri_leads_to_its_server() {
+    let having = |template: &str| {
+        let templates = vec![vec![json!({"uriTemplate": template, "name": "t"})]];
+        script().on("resources/templates/list", Scripted::Pages("resourceTemplates", templates))
+    };
+    let any = FakeMcp::start(having("docs://{+any}")).await;
+    let users = FakeMcp::start(having("docs://users/{id}")).await;
+    let gate = gate(config().server("any", any.entry()).server("users", users.entry())).await;
+    gate.admin().rpc("resources/read", json!({"uri": "docs://users/7"})).await.result();
+    users.only("resources/read");
+    assert_eq!(any.count_of("resources/read"), 0);
+}
+
+#[tokio::test]
 async fn a_resource_that_no_server_has_is_not_found() {
     let files = FakeMcp::start(script().resources(&["file:///a"])).await;
     let maps = FakeMcp::start(script().resources(&["map://berlin"])).await;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{FakeMcp, TestGateway, config, initialize, script};
+use crate::support::{FakeMcp, Scripted, TestGateway, config, initialize, script};
 
 #[tokio::test]
 async fn every_legacy_revision_is_spoken_and_an_unknown_one_gets_the_newest() {
@@ -148,4 +148,24 @@ async fn instructions_of_the_only_server_in_scope_reach_the_client() {
     let gate = TestGateway::start(config().server("files", fake.entry())).await;
     let answer = gate.admin().rpc_at("/mcp/files", "initialize", initialize("2025-11-25")).await;
     assert_eq!(answer.result()["instructions"], "Read before you write.");
+}
+
+#[tokio::test]
+async fn what_a_client_says_with_a_cancellation_is_passed_on() {
+    let silent = script().tools(&["slow"]).on("tools/call", Scripted::Silence);
+    let fake = FakeMcp::start(silent).await;
+    let gate = TestGateway::start(config().server("files", fake.entry())).await;
+    let caller = gate.admin().initialized_at("/mcp").await;
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "files-slow"}}).to_string();
+    let said = json!({"requestId": 5, "reason": "the user has left", "_meta": {"a": 1}});
+    let cancelled = async {
+        fake.came("tools/call", 1).await;
+        let message = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": said});
+        caller.tell("/mcp", &message).await;
+        fake.came("notifications/cancelled", 1).await;
+    };
+    tokio::join!(caller.post("/mcp", call), cancelled);
+    let told = fake.only("notifications/cancelled").message["params"].clone();
+    let asked = fake.only("tools/call").message["id"].clone();
+    assert_eq!(told, json!({"requestId": asked, "reason": "the user has left", "_meta": {"a": 1}}));
 }

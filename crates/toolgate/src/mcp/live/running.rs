@@ -1,17 +1,22 @@
 //! A client's requests that are running, so that it can cancel one by its id.
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, Sleep};
+use toolgate_client::GivenUp;
 use toolgate_mcp::jsonrpc::Id;
 
 use super::super::outlet::Outlet;
 use super::Live;
+
+/// What a client may say with a cancellation.
+const MAX_SAID_BYTES: usize = 16 * 1024;
 
 pub(super) struct Running {
     id: Id,
@@ -25,6 +30,8 @@ pub(super) struct Running {
 #[derive(Default)]
 struct Stop {
     stopped: AtomicBool,
+    /// What the client said of it: the parameters of its `notifications/cancelled`.
+    said: OnceLock<Box<RawValue>>,
     waker: AtomicWaker,
 }
 
@@ -40,6 +47,7 @@ pub(in super::super) enum Stopped {
 pub(in super::super) struct Run {
     live: Arc<Live>,
     stop: Arc<Stop>,
+    given_up: Arc<dyn GivenUp>,
 }
 
 impl Live {
@@ -48,7 +56,8 @@ impl Live {
         let stop = Arc::new(Stop::default());
         let running = Running { id: id.clone(), is_resumable, stop: Arc::clone(&stop), outlet: outlet.cloned() };
         self.lock().running.push(running);
-        Run { live: Arc::clone(self), stop }
+        let given_up: Arc<dyn GivenUp> = stop.clone();
+        Run { live: Arc::clone(self), stop, given_up }
     }
 
     /// The request whose response is `outlet`, if it is the only one there, and another process could go on with it.
@@ -67,22 +76,38 @@ impl Live {
         !self.lock().asked.is_empty()
     }
 
-    /// The client has cancelled its request `id`; `false` when none of that id is running.
-    pub(in super::super) fn cancel(&self, id: &Id) -> bool {
+    /// The client has cancelled its request `id` with these parameters; `false` when none of that id is running.
+    pub(in super::super) fn cancel(&self, id: &Id, said: Option<&RawValue>) -> bool {
         let state = self.lock();
         let named = state.running.iter().filter(|running| running.id == *id);
-        named.map(|running| running.stop.stop()).count() > 0
+        named.map(|running| running.stop.stop(said)).count() > 0
     }
 }
 
 impl Stop {
-    fn stop(&self) {
+    fn stop(&self, said: Option<&RawValue>) {
+        // More than this is no reason, and would be sent to the server once more.
+        if let Some(said) = said.filter(|said| said.get().len() <= MAX_SAID_BYTES) {
+            // The first word counts.
+            let _ = self.said.set(said.to_owned());
+        }
         self.stopped.store(true, Ordering::Release);
         self.waker.wake();
     }
 }
 
+impl GivenUp for Stop {
+    fn params(&self) -> Option<&str> {
+        self.said.get().map(|said| said.get())
+    }
+}
+
 impl Run {
+    /// Knows what the client said when it cancelled the request.
+    pub(in super::super) fn given_up(&self) -> &Arc<dyn GivenUp> {
+        &self.given_up
+    }
+
     /// Does the work, unless something ends it first: its client, or the time of the server's `turn`, which begins anew
     /// when it ends while the client has a question before it.
     pub(in super::super) async fn to_its_end<T>(

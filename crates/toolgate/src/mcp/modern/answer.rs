@@ -13,7 +13,7 @@ use toolgate_mcp::views::ViewError;
 
 use super::refusal::status_of;
 use crate::catalog::Called;
-use crate::mcp::dispatch::{Ended, ErrorType};
+use crate::mcp::ended::{Ended, ErrorType};
 use crate::mcp::reply::Message;
 
 /// How a request ended.

@@ -136,7 +136,7 @@ impl Listener {
     fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let Listen { caller, scope, .. } = &self.listen;
         let (hears, rounds, patience, alone) = (None, Rounds::Pass, Duration::ZERO, None);
-        Visit { caller, client: &self.client, hears, rounds, patience, alone, scope, span }
+        Visit { caller, client: &self.client, hears, given_up: None, rounds, patience, alone, scope, span }
     }
 
     /// The servers in scope may say that their lists have changed.

@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use super::answer;
 use crate::gateway::Gateway;
-use crate::mcp::dispatch::Ended;
+use crate::mcp::ended::Ended;
 use crate::mcp::head::Accepts;
 use crate::mcp::in_place::{Came, InPlace, Panicked};
 use crate::mcp::outlet::Outlet;
