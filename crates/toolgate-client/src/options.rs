@@ -136,6 +136,8 @@ pub struct StreamPlace<'a> {
     pub request: Option<u64>,
     /// The event that was read last; `None` when the server has taken the ids of its events back.
     pub last_event_id: Option<&'a str>,
+    /// That event has a message, which is told next.
+    pub has_message: bool,
 }
 
 impl fmt::Debug for StreamPlace<'_> {

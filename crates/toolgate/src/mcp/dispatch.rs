@@ -22,6 +22,7 @@ use super::reply::Message;
 use super::session::ClientSession;
 use crate::auth::Caller;
 use crate::catalog::{Kind, Scope, Visit};
+use crate::config::settings::Clients;
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, SpanFacts};
@@ -71,15 +72,18 @@ pub struct Answered {
     pub opened: Option<String>,
 }
 
+/// What a call of a client in a session may take longer than usual.
+pub(super) fn patience(client: &ClientSide, clients: &Clients) -> Duration {
+    match client.capabilities.can_be_asked() {
+        true => clients.question_timeout.saturating_mul(MAX_QUESTIONS_IN_A_ROW),
+        false => Duration::ZERO,
+    }
+}
+
 impl Exchange {
     /// What a call may take longer than usual: its server may ask the client, whose time is not the server's.
     fn patience(&self) -> Duration {
-        match self.live {
-            Some(_) if self.client.capabilities.can_be_asked() => {
-                self.snapshot.settings.clients.question_timeout.saturating_mul(MAX_QUESTIONS_IN_A_ROW)
-            }
-            _ => Duration::ZERO,
-        }
+        self.live.as_ref().map_or(Duration::ZERO, |_| patience(&self.client, &self.snapshot.settings.clients))
     }
 
     /// Answers a request; `None` when the client cancels it before that.

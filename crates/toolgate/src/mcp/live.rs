@@ -282,7 +282,7 @@ impl State {
 
 /// Hears what servers say to the session outside of requests.
 impl Hears for Live {
-    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>) {
+    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>, has_message: bool) {
         let mut state = self.lock();
         state.places.retain(|(known, _)| known != server);
         state.places.truncate(MAX_PLACES - 1);
@@ -290,7 +290,7 @@ impl Hears for Live {
             state.places.push_front((server.clone(), place));
         }
         if let Some(standalone) = &state.standalone {
-            standalone.outlet.passed(behind::servers(state.places.iter()));
+            standalone.outlet.passed(behind::servers(state.places.iter()), has_message);
         }
     }
 }

@@ -12,6 +12,7 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, code};
 use toolgate_mcp::method;
 use tracing::Instrument as _;
 
+use super::dispatch;
 use super::event_id::StreamId;
 use super::event_id::behind::{self, CallBehind};
 use super::live::{Again, Hearing, Live, Stopped};
@@ -71,13 +72,12 @@ impl Former<'_> {
     ) -> impl Future<Output = Option<Bytes>> + Send + 'static {
         let (live, caller, snapshot) = (Arc::clone(self.live), self.caller.clone(), Arc::clone(self.snapshot));
         let turn = snapshot.catalog.longest_call(self.scope);
+        let client = live.client();
+        let timeout = turn.saturating_add(dispatch::patience(&client, &snapshot.settings.clients));
+        // From now on it can be cancelled.
+        let run = live.begin(&call.id, Some(&outlet), true);
         async move {
-            let client = live.client();
-            let can_be_asked = client.capabilities.can_be_asked();
-            let timeout = if can_be_asked { snapshot.settings.clients.question_timeout.max(turn) } else { turn };
-            let hears = Arc::new(Hearing { live: Some(Arc::clone(&live)), outlet: Some(Arc::clone(&outlet)) });
-            let hears = hears as Arc<dyn Hears>;
-            let run = live.begin(&call.id, Some(&outlet), true);
+            let hears = Arc::new(Hearing { live: Some(live), outlet: Some(outlet) }) as Arc<dyn Hears>;
             let rest = Rest {
                 caller: &caller,
                 client: &client,

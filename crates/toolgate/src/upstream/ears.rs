@@ -239,6 +239,7 @@ impl Ears {
         let Some(pool) = self.pool.upgrade().filter(|_| !self.is_shared()) else { return };
         let own = |token: u64| self.running().tokens.get(&token).map(|known| (token, known.own.clone()));
         let request = place.request.map(|id| RunningRequest { id, token: token.and_then(own) });
+        let has_message = place.has_message;
         let place = place.last_event_id.map(|last_event_id| ServerPlace {
             session_id: place.session_id.map(Box::from),
             revision: place.revision,
@@ -246,7 +247,7 @@ impl Ears {
             request,
         });
         self.has_places.store(true, Ordering::Relaxed);
-        hears.passed_at(&pool.settings.id, place);
+        hears.passed_at(&pool.settings.id, place, has_message);
     }
 
     /// Whether a client may come back to a stream of this connection when the gateway is another.

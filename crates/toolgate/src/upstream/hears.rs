@@ -10,9 +10,10 @@ use crate::config::settings::ServerId;
 /// Hears what servers say, and how far their streams have come.
 pub trait Hears: Events {
     /// A stream of `server`, in a session that belongs to this client alone, has come to a place at which it can be
-    /// taken up again, also by another process; told before what is said there. `None`: it can not be any more.
-    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>) {
-        let _ = (server, place);
+    /// taken up again, also by another process. `None`: it can not be any more. With `has_message`, what is said there is
+    /// told next.
+    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>, has_message: bool) {
+        let _ = (server, place, has_message);
     }
 }
 

@@ -16,6 +16,7 @@ mod conformance;
 mod conformance_clients;
 mod credentials;
 mod curl;
+mod documented;
 mod eras;
 mod faults;
 mod floods;

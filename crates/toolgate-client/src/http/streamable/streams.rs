@@ -81,7 +81,7 @@ impl Streamable {
             let Some(event) = event else { return Ok(None) };
             resumption.saw(&event);
             if event.id.is_some() && !self.modern {
-                self.passed(id, resumption, with);
+                self.passed(id, resumption, !event.data.is_empty(), with);
             }
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
                 continue;
@@ -106,12 +106,13 @@ impl Streamable {
     }
 
     /// Tells whoever hears on the stream of request `id` how far it has come.
-    fn passed(&self, id: u64, resumption: &Resumption, with: With<'_>) {
+    fn passed(&self, id: u64, resumption: &Resumption, has_message: bool, with: With<'_>) {
         let place = StreamPlace {
             session_id: self.headers.get(SESSION_ID).and_then(|id| id.to_str().ok()),
             revision: self.revision,
             request: (id != NO_REQUEST).then_some(id),
             last_event_id: resumption.last_event_id.as_ref().and_then(|id| id.to_str().ok()),
+            has_message,
         };
         with.events.unwrap_or(&self.context.events).passed(place);
     }

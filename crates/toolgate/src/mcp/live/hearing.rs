@@ -47,10 +47,10 @@ impl Events for Hearing {
 }
 
 impl Hears for Hearing {
-    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>) {
+    fn passed_at(&self, server: &ServerId, place: Option<ServerPlace>, has_message: bool) {
         let (Some(live), Some(outlet)) = (&self.live, &self.outlet) else { return };
         let place = place.and_then(|place| behind::call(&live.resumable(outlet)?, server, &place));
-        outlet.passed(place);
+        outlet.passed(place, has_message);
     }
 }
 

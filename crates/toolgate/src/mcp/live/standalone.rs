@@ -64,7 +64,7 @@ impl Live {
                 if let Some(sealer) = listener.sealer {
                     outlet.give_ids(StreamId::Standalone(number).ids(sealer, &caller.id, self.session.key));
                 }
-                outlet.passed(behind::servers(state.places.iter()));
+                outlet.passed(behind::servers(state.places.iter()), false);
                 if listener.tells_places {
                     outlet.tell_places();
                 }

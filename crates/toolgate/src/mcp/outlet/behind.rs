@@ -16,7 +16,7 @@ pub(super) struct Behind {
     now: Option<Place>,
     /// The one before it.
     before: Option<Place>,
-    /// `now` was told, and nothing was put in since: it may be that of the next event.
+    /// `now` is that of a message that was not put in yet.
     is_fresh: bool,
     /// What was behind the stream before its first event.
     beginning: Option<Place>,
@@ -38,6 +38,7 @@ impl Behind {
         if !std::mem::replace(&mut self.has_begun, true) {
             self.beginning.clone_from(&before);
         }
+        self.is_known |= self.now.is_some() && self.holds == 0;
         match (self.holds, is_question) {
             (0, false) => self.now.clone(),
             (0, true) => {
@@ -48,9 +49,9 @@ impl Behind {
         }
     }
 
-    fn passed(&mut self, place: Option<Place>) {
+    fn passed(&mut self, place: Option<Place>, has_message: bool) {
         self.before = std::mem::replace(&mut self.now, place);
-        self.is_fresh = true;
+        self.is_fresh = has_message;
     }
 
     /// What was behind the stream before its first event.
@@ -60,13 +61,13 @@ impl Behind {
 }
 
 impl Outlet {
-    /// What is said from now on comes after `place` in a server's stream; `None` if nobody else could go on from there.
-    pub fn passed(&self, place: Option<Place>) {
+    /// A server's stream has come to `place`; `None` if nobody else could go on from there. With `has_message`, what the
+    /// server says there is put in next, else it is nothing.
+    pub fn passed(&self, place: Option<Place>, has_message: bool) {
         let mut state = self.lock();
-        let is_first = state.behind.now.is_none() && place.is_some();
-        state.behind.passed(place);
-        if is_first && state.tells_places && !state.behind.is_known && state.phase == Phase::Open {
-            state.behind.is_known = true;
+        let can_be_told = place.is_some() && !has_message && state.behind.holds == 0;
+        state.behind.passed(place, has_message);
+        if can_be_told && state.tells_places && !state.behind.is_known && state.phase == Phase::Open {
             state.put(Kind::Notification, Bytes::new());
         }
     }

@@ -192,3 +192,73 @@ async fn what_is_kept_of_what_was_read_is_bounded() {
     assert_eq!(replayed.matches("event: ").count(), 64);
     assert!(replayed.ends_with(&event(1010, "999")));
 }
+
+/// Its ids are the numbers and what is behind them.
+fn with_places() -> Arc<Outlet> {
+    let outlet = Outlet::new();
+    let behind = |behind: Option<&[u8]>| String::from_utf8_lossy(behind.unwrap_or(b"-")).into_owned();
+    outlet.give_ids(Box::new(move |number, place| format!("{number}{}", behind(place))));
+    outlet
+}
+
+fn place(name: &str) -> Option<Place> {
+    Some(Place::from(name.as_bytes()))
+}
+
+fn ids(read: &str) -> Vec<&str> {
+    read.lines().filter_map(|line| line.strip_prefix("id: ")).collect()
+}
+
+#[tokio::test]
+async fn an_id_leads_to_what_comes_after_its_event() {
+    let outlet = with_places();
+    assert!(outlet.notify(message("without a place")));
+    outlet.passed(place("a"), true);
+    assert!(outlet.notify(message("at a")));
+    outlet.passed(place("b"), false);
+    assert!(outlet.notify(message("the gateway's own")));
+    outlet.passed(None, true);
+    assert!(outlet.notify(message("no more places")));
+    outlet.finish(Some(message("answer")));
+    assert_eq!(ids(&read(&mut outlet.reader())), ["1-", "2a", "3b", "4-", "5-"]);
+    assert_eq!(outlet.behind_beginning(), None);
+}
+
+#[tokio::test]
+async fn while_a_question_is_before_the_client_ids_lead_back_to_it() {
+    let outlet = with_places();
+    outlet.passed(place("a"), true);
+    assert!(outlet.notify(message("at a")));
+    outlet.passed(place("b"), true);
+    let first = outlet.ask(message("question at b")).unwrap();
+    outlet.passed(place("c"), true);
+    let second = outlet.ask(message("question at c")).unwrap();
+    drop(first);
+    outlet.passed(place("d"), true);
+    assert!(outlet.notify(message("at d")));
+    drop(second);
+    outlet.passed(place("e"), true);
+    assert!(outlet.notify(message("at e")));
+    assert_eq!(ids(&read(&mut outlet.reader())), ["1a", "2a", "3a", "4a", "5e"]);
+}
+
+#[tokio::test]
+async fn a_first_place_is_told_at_once_where_nothing_is_said_there() {
+    let outlet = with_places();
+    let mut reader = outlet.reader();
+    outlet.tell_places();
+    outlet.passed(place("a"), true);
+    assert_eq!(read(&mut reader), "", "the message comes by itself");
+    outlet.passed(place("b"), false);
+    assert_eq!(read(&mut reader), "id: 1b\ndata: \n\n");
+    outlet.passed(place("c"), false);
+    assert_eq!(read(&mut reader), "", "one is enough");
+    assert_eq!(outlet.behind_last_read(), place("b"));
+    assert_eq!(outlet.behind_beginning(), place("b"));
+    let known = with_places();
+    known.passed(place("a"), false);
+    known.tell_places();
+    known.passed(place("b"), false);
+    assert_eq!(read(&mut known.reader()), "", "the stream's first event has told it");
+    assert_eq!(known.behind_beginning(), place("b"));
+}
