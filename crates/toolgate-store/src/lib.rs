@@ -63,7 +63,6 @@ pub use organizations::{
 pub use page::{MAX_PAGE_SIZE, Page, PageOf};
 pub use projects::{Project, ProjectChanges};
 pub use rekey::{Rekeyed, SealedPlace};
-pub use resets::NextReset;
 pub use revision::{Changes, Revision, Touched};
 pub use secret::{KeyRing, Secret};
 pub use servers::{
