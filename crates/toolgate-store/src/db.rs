@@ -227,6 +227,13 @@ impl Session {
         }))
     }
 
+    /// Until the transaction ends, no other takes this: changes and batches of spend write the same rows in their own
+    /// orders, and would hold each other up. SQLite has one writer anyway.
+    pub(crate) async fn exclude_writers(&mut self) -> Result<(), StoreError> {
+        // Any number, the same in every replica.
+        if self.is_postgres() { self.script("SELECT pg_advisory_xact_lock(7243393)".into()).await } else { Ok(()) }
+    }
+
     /// Makes the transaction last.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
         self.script("COMMIT".into()).await?;

@@ -89,6 +89,7 @@ impl Store {
 
 /// Takes the next revision, and with it the right to change things until the transaction ends.
 pub(crate) async fn next(session: &mut Session) -> Result<(Revision, Head), StoreError> {
+    session.exclude_writers().await?;
     let sql = "UPDATE gateway_state SET revision = revision + 1 WHERE id = 1 RETURNING revision, audit_seq, audit_hash";
     let rows = session.rows(sql, args![], vec![Kind::Int, Kind::Int, Kind::Text]).await?;
     match rows.into_iter().next().map(<[Cell; 3]>::try_from) {

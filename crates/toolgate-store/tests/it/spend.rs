@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use toolgate_store::{
-    Budget, Customer, Direction, Key, Organization, PageOf, SpendBy, SpendFilter, SpendRow, Store, Team,
-    TeamMembership, User,
+    Budget, Change, Customer, Direction, Key, KeyChanges, Organization, PageOf, SpendBy, SpendFilter, SpendRow, Store,
+    Team, TeamChanges, TeamMembership, User,
 };
 
 use crate::support::{TestClock, actor, databases, hash, key, stores, time};
@@ -207,5 +207,27 @@ async fn a_clock_that_jumps_neither_forgives_twice_nor_holds_for_ever() {
         clock.advance(TimeDelta::days(1));
         assert_eq!(store.reset_budgets().await.unwrap(), 1);
         assert_eq!(store.reset_budgets().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn spend_and_changes_of_the_same_rows_do_not_hold_each_other_up() {
+    for (_database, store) in stores().await {
+        payers(&store).await;
+        let spending = async {
+            for turn in 0..30 {
+                store.record_spend(&[call(&format!("r{turn}"), 1.0)]).await.unwrap();
+            }
+        };
+        let changing = async {
+            for turn in 0..30 {
+                let changes = TeamChanges { rpm_limit: Change::Set(Some(turn)), ..TeamChanges::default() };
+                store.update_team(&actor(), "t", changes).await.unwrap();
+                let changes = KeyChanges { rpm_limit: Change::Set(Some(turn)), ..KeyChanges::default() };
+                store.update_key(&actor(), &hash(1), changes).await.unwrap();
+            }
+        };
+        tokio::join!(spending, changing);
+        assert_eq!(paid(&store).await, [30.0; 6], "no change put an old sum back");
     }
 }
