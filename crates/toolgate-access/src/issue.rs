@@ -121,6 +121,11 @@ pub enum IssueError {
         /// The tool, `*` for all.
         tool: String,
     },
+    /// A change that leaves a permission without any name, or a blocked tool unblocked, would open what it bounds.
+    #[error(
+        "Only proxy admins can remove the last server of a permission (use 'no-mcp-servers' for none) or unblock tools."
+    )]
+    RemovesBound,
     /// Access groups, which reach beyond the key's team.
     #[error(
         "Team members cannot assign access groups to keys for team {}. Ask a team or proxy admin to enable the \
@@ -216,6 +221,7 @@ impl IssueError {
             | Self::AllServers
             | Self::ServerNotHeld(_)
             | Self::ToolNotHeld { .. }
+            | Self::RemovesBound
             | Self::AccessGroups(_)
             | Self::AllowedRoutes
             | Self::RoutesAboveOwn(_)

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use foldhash::HashMap;
 
-pub use set::ServerSet;
+pub(crate) use set::ServerSet;
 
 use crate::id::{AccessGroupId, ServerId, TeamId, ToolsetId, UserId};
 use crate::key::KeyHash;

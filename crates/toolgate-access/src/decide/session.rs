@@ -32,6 +32,7 @@ pub(super) fn decide<'a, R: Record>(
     let mut chain = Chain::new(case, record);
     add_up(&mut chain, &sources);
     chain.request_ceilings()?;
+    let unscoped = unscoped && !chain.restricted && toolset.is_none() && session.resource_servers.is_none();
     match toolset {
         Some(toolset) => chain.within_toolset(toolset),
         None if own_is_closed => {}
@@ -47,7 +48,7 @@ pub(super) fn decide<'a, R: Record>(
         within_resource(&mut chain, resource);
     }
     let bounds = chain.bounds;
-    Ok(Decided { servers: chain.reached, sources, bounds, unscoped: unscoped && session.resource_servers.is_none() })
+    Ok(Decided { servers: chain.reached, sources, bounds, unscoped })
 }
 
 fn own_way<'a, R: Record>(
@@ -142,7 +143,6 @@ fn add_up<'a, R: Record>(chain: &mut Chain<'a, '_, R>, sources: &[Source<'a>]) {
             ),
         },
     );
-    chain.restricted = true;
 }
 
 fn within_resource<R: Record>(chain: &mut Chain<'_, '_, R>, resource: &[crate::id::ServerId]) {

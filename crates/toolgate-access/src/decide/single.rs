@@ -57,6 +57,7 @@ pub(super) fn decide<'a, R: Record>(case: Case<'a>, record: &mut R) -> Result<De
         chain.user(user)?;
     }
     organizations(&mut chain, team, unscoped)?;
+    let unscoped = unscoped && !chain.restricted && toolset.is_none();
     match toolset {
         Some(toolset) => chain.within_toolset(toolset),
         None => open_channels(&mut chain, own),
@@ -120,7 +121,6 @@ fn admin<R: Record>(chain: &mut Chain<'_, '_, R>, who: Who<'_>) {
     };
     let who = Who::gateway();
     chain.step(Rule::Admin, who, |reached| (0..all).for_each(|position| reached.insert(position)), |_| Why::says(text));
-    chain.restricted = true;
 }
 
 /// Rule 2: what the key names and what its team grants.

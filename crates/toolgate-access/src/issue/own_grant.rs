@@ -20,7 +20,7 @@ use crate::world::World;
 /// It does not ask whether the giver may give at all; roles do.
 ///
 /// # Errors
-/// [`IssueError::UnknownServers`], [`IssueError::ServerNotHeld`] or [`IssueError::ToolNotHeld`] with the first that is
+/// [`IssueError::RemovesBound`], [`IssueError::UnknownServers`], [`IssueError::ServerNotHeld`] or [`IssueError::ToolNotHeld`] with the first that is
 /// not held.
 pub fn within_grant(
     world: &World,
@@ -30,6 +30,9 @@ pub fn within_grant(
 ) -> Result<(), IssueError> {
     if giver.everything() {
         return Ok(());
+    }
+    if existing.is_some_and(|existing| removes_bound(existing, permission)) {
+        return Err(IssueError::RemovesBound);
     }
     let (link, before) = (Link::found(permission.clone()), existing.cloned().map_or(Link::None, Link::found));
     // Only a link to a row that is missing makes no scope.
@@ -64,6 +67,14 @@ pub fn within_grant(
     Ok(())
 }
 
+/// A level that names nothing narrows nothing, so taking its last name away may open more than any name would.
+fn removes_bound(existing: &ObjectPermission, requested: &ObjectPermission) -> bool {
+    let blocked = |permission: &ObjectPermission| permission.blocked_tools.clone().unwrap_or_default();
+    let still_blocked = blocked(requested);
+    existing.names_anything() && !requested.names_anything()
+        || blocked(existing).iter().any(|tool| !still_blocked.contains(tool))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +103,7 @@ mod tests {
             ("a name that nobody has yet", s("githb"), false),
             ("a tag that nobody has yet", r#"{"mcp_access_groups": ["new"]}"#.to_owned(), false),
             ("a name that nobody has and that was there", s("gone"), true),
-            ("nothing", "{}".to_owned(), true),
+            ("nothing any more", "{}".to_owned(), false),
         ];
         let giver = compile(&world, &key(both), &Rules::default(), &ClientPlace::Internal.into());
         let admin = compile(&world, &Principal::master(), &Rules::default(), &ClientPlace::Internal.into());
@@ -101,6 +112,11 @@ mod tests {
             let found = within_grant(&world, &giver, &permission_row(&json), Some(&existing));
             assert_eq!(found.is_ok(), fits, "{case}: {found:?}");
         }
+        let blocking = permission_row(r#"{"blocked_tools": ["merge", "delete"]}"#);
+        let less = permission_row(r#"{"blocked_tools": ["merge"]}"#);
+        assert_eq!(within_grant(&world, &giver, &less, Some(&blocking)), Err(IssueError::RemovesBound));
+        assert_eq!(within_grant(&world, &giver, &blocking, Some(&less)), Ok(()));
+        assert_eq!(within_grant(&world, &giver, &permission_row("{}"), None), Ok(()));
         assert!(!admin.everything(), "a server of this world is not in use");
         assert_eq!(within_grant(&world, &admin, &permission_row(&s("jira github")), None), Ok(()));
     }

@@ -2,7 +2,7 @@
 
 /// A set of servers of one world.
 #[derive(Clone, Debug, Default)]
-pub struct ServerSet(Vec<u64>);
+pub(crate) struct ServerSet(Vec<u64>);
 
 impl ServerSet {
     /// Adds one.

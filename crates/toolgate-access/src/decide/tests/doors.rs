@@ -119,6 +119,10 @@ fn only_an_admin_whom_nothing_narrows_has_everything() {
     assert!(everything(&Principal::master(), &external()), "no server of this world is internal");
     assert!(!everything(&all, &internal()), "a server to come is not a key's");
     assert!(!everything(&Principal::master().customer(r#"{"blocked_tools": ["x"]}"#), &internal()));
+    let of_all = s("github wiki jira chat");
+    assert!(!everything(&Principal::master().customer(&of_all), &internal()), "a server to come is not the customer's");
+    assert!(!everything(&session("", vec![]).role_is(Role::ProxyAdmin).customer(&of_all), &internal()));
+    assert!(everything(&session("", vec![]).role_is(Role::ProxyAdmin), &internal()));
     let hidden = compile(&wide_world(), &Principal::master(), &Rules::default(), &external());
     assert!(!hidden.everything());
     assert!(hidden.server(&"inside".into()).is_none());
