@@ -158,3 +158,22 @@ fn private(file: &Path) -> std::io::Result<()> {
 async fn sync(file: &Path) -> std::io::Result<()> {
     tokio::fs::File::open(file).await?.sync_all().await
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Database, KeyRing, Store, StoreSettings};
+
+    #[tokio::test]
+    async fn a_file_is_kept_as_it_was_before_a_migration_and_only_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("toolgate.db");
+        let settings = StoreSettings::new(Database::File(file.clone()), KeyRing::new("key".into(), vec![]));
+        let store = Store::open(settings.clone()).await.unwrap();
+        super::before_migration(store.db(), &file).await.unwrap();
+        super::before_migration(store.db(), &file).await.unwrap();
+
+        let name = format!("toolgate.db.before-{}", env!("CARGO_PKG_VERSION"));
+        let kept = StoreSettings { database: Database::File(directory.path().join(name)), ..settings };
+        assert_eq!(Store::open(kept).await.unwrap().inventory().await.unwrap(), store.inventory().await.unwrap());
+    }
+}

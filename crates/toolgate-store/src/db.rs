@@ -14,12 +14,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::StoreError;
 use crate::cell::{Arg, Cell, Kind};
-use crate::error::of_driver;
 
 mod bind;
 mod connect;
+mod failure;
+mod listen;
 
-pub(crate) use connect::postgres_options;
+use connect::postgres_options;
+use failure::of_driver;
+pub(crate) use listen::{Listener, Notices};
 
 /// The text of a query. It is made of constants of this crate; values are always arguments.
 pub(crate) type Sql = Cow<'static, str>;
@@ -91,6 +94,16 @@ impl Database {
         let conn = within(deadline, self.deadline, acquire).await?;
         let tasks = self.tasks.clone();
         Ok(Session { conn: Some(conn), in_transaction: false, given_up: false, deadline, limit: self.deadline, tasks })
+    }
+
+    /// Whether changes by others can be heard of, and how.
+    pub(crate) fn notices(&self, database: &crate::Database) -> Result<Option<Notices>, StoreError> {
+        match database {
+            crate::Database::Postgres(url) => {
+                Ok(Some(Notices { options: postgres_options(url)?, limit: self.deadline }))
+            }
+            crate::Database::File(_) | crate::Database::Memory => Ok(None),
+        }
     }
 
     pub(crate) async fn close(&self) {
@@ -212,6 +225,13 @@ impl Session {
                 })
             })
         }))
+    }
+
+    /// Until the transaction ends, no other takes this: changes and batches of spend write the same rows in their own
+    /// orders, and would hold each other up. SQLite has one writer anyway.
+    pub(crate) async fn exclude_writers(&mut self) -> Result<(), StoreError> {
+        // Any number, the same in every replica.
+        if self.is_postgres() { self.script("SELECT pg_advisory_xact_lock(7243393)".into()).await } else { Ok(()) }
     }
 
     /// Makes the transaction last.

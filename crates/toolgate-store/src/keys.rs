@@ -9,7 +9,7 @@ use crate::audit::Action;
 use crate::cell::args;
 use crate::edit::Edit;
 use crate::page::{Page, PageOf};
-use crate::query::Where;
+use crate::query::{Direction, Where, order_by};
 use crate::row::row;
 use crate::{Actor, Budget, Change, Noun, Organization, Project, Store, StoreError, Team};
 
@@ -143,25 +143,6 @@ pub enum KeyOrder {
     TeamId,
 }
 
-/// Which way a list is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Direction {
-    /// The smallest first.
-    Ascending,
-    /// The largest first.
-    #[default]
-    Descending,
-}
-
-impl Direction {
-    pub(crate) fn sql(self) -> &'static str {
-        match self {
-            Self::Ascending => "ASC NULLS LAST",
-            Self::Descending => "DESC NULLS LAST",
-        }
-    }
-}
-
 impl KeyOrder {
     fn column(self) -> &'static str {
         match self {
@@ -224,7 +205,7 @@ impl Store {
     ) -> Result<Page<Key>, StoreError> {
         let mut session = self.db().read().await?;
         let conditions = filter.conditions(Where::new(&session), &self.now());
-        let order = format!("{} {}, token", order.0.column(), order.1.sql());
+        let order = order_by(order.0.column(), order.1, "token");
         conditions.page_of_rows(&mut session, self.sealer(), &order, page).await
     }
 

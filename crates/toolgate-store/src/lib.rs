@@ -53,17 +53,15 @@ pub use customers::{Customer, CustomerChanges};
 pub use edit::Actor;
 pub use error::StoreError;
 pub use groups::{AccessGroup, AccessGroupChanges, Toolset, ToolsetChanges, ToolsetTool};
-pub use keys::{
-    DeprecatedKey, DeprecatedKeyChanges, Direction, Key, KeyChanges, KeyFilter, KeyOrder, KeyScope, Regenerated,
-};
+pub use keys::{DeprecatedKey, DeprecatedKeyChanges, Key, KeyChanges, KeyFilter, KeyOrder, KeyScope, Regenerated};
 pub use noun::Noun;
 pub use organizations::{
     Organization, OrganizationChanges, OrganizationFilter, OrganizationMembership, OrganizationMembershipChanges,
 };
 pub use page::{MAX_PAGE_SIZE, Page, PageOf};
 pub use projects::{Project, ProjectChanges};
+pub use query::Direction;
 pub use rekey::{Rekeyed, SealedPlace};
-pub use resets::NextReset;
 pub use revision::{Changes, Revision, Touched};
 pub use secret::{KeyRing, Secret};
 pub use servers::{

@@ -39,7 +39,7 @@ const TIME_FOR_ONE: Duration = Duration::from_secs(600);
 /// Any number, the same in every replica.
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(7243392)";
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS toolgate_migrations \
                      (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_ms BIGINT NOT NULL)";
 
 fn newest() -> i64 {
@@ -64,8 +64,8 @@ pub(crate) enum Standing {
 pub(crate) async fn standing(db: &Database) -> Result<Standing, StoreError> {
     let mut session = db.read().await?;
     let exists = session.dialect(
-        "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'schema_migrations'",
-        "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'schema_migrations' AND schemaname = ANY(current_schemas(false))",
+        "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'toolgate_migrations'",
+        "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'toolgate_migrations' AND schemaname = ANY(current_schemas(false))",
     );
     if session.value::<i64>(exists, args![]).await? == Some(0) {
         return Ok(Standing::Empty);
@@ -80,11 +80,11 @@ pub(crate) async fn standing(db: &Database) -> Result<Standing, StoreError> {
 
 /// The newest version applied, all of them being known.
 async fn applied(session: &mut Session) -> Result<i64, StoreError> {
-    let sql = "SELECT version, checksum FROM schema_migrations ORDER BY version";
+    let sql = "SELECT version, checksum FROM toolgate_migrations ORDER BY version";
     let mut last = 0;
     for row in session.rows(sql, args![], vec![Kind::Int, Kind::Text]).await? {
         let Ok([Cell::Int(version), Cell::Text(checksum)]) = <[Cell; 2]>::try_from(row) else {
-            return Err(StoreError::corrupt("schema_migrations"));
+            return Err(StoreError::corrupt("toolgate_migrations"));
         };
         let Some(known) = MIGRATIONS.iter().find(|migration| migration.version == version) else {
             return Err(StoreError::NewerSchema { found: version, known: newest() });
@@ -110,7 +110,8 @@ pub(crate) async fn migrate(db: &Database, now_ms: i64) -> Result<(), StoreError
         if applied(&mut session).await? < migration.version {
             let text = session.dialect(migration.sqlite, migration.postgres);
             session.script(text.into()).await?;
-            let sql = "INSERT INTO schema_migrations (version, name, checksum, applied_at_ms) VALUES ($1, $2, $3, $4)";
+            let sql =
+                "INSERT INTO toolgate_migrations (version, name, checksum, applied_at_ms) VALUES ($1, $2, $3, $4)";
             let checksum = sha256_hex(text.as_bytes());
             session.execute(sql, args![migration.version, migration.name, checksum, now_ms]).await?;
         }

@@ -2,37 +2,29 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use toolgate_access::limits::period::{Period, Turn, turn};
 
 use crate::audit::Action;
-use crate::cell::args;
+use crate::cell::{Arg, Cell, Kind, args};
 use crate::edit::Edit;
 use crate::row::{Row, object_id};
-use crate::{Actor, Budget, Key, Store, StoreError, Team, User};
-
-/// When the period after `now` ends, for a duration in LiteLLM's form; `None` for one that cannot be understood.
-pub type NextReset = dyn Fn(&str, DateTime<Utc>) -> Option<DateTime<Utc>> + Send + Sync;
+use crate::{Actor, Budget, Key, Noun, Store, StoreError, Team, User};
 
 /// A row with a budget period of its own.
 trait Periodic: Row {
-    fn period(&mut self) -> Period<'_>;
-}
-
-struct Period<'a> {
-    duration: Option<&'a String>,
-    reset_at: &'a mut Option<DateTime<Utc>>,
-    /// Nothing for a budget, which others spend.
-    spend: Option<&'a mut f64>,
+    fn reset_at(&mut self) -> &mut Option<DateTime<Utc>>;
+    /// Forgets what was spent, if it is counted here.
+    fn forget_spend(&mut self);
 }
 
 macro_rules! periodic {
     ($($row:ty),*) => {$(
         impl Periodic for $row {
-            fn period(&mut self) -> Period<'_> {
-                Period {
-                    duration: self.budget_duration.as_ref(),
-                    reset_at: &mut self.budget_reset_at,
-                    spend: Some(&mut self.spend),
-                }
+            fn reset_at(&mut self) -> &mut Option<DateTime<Utc>> {
+                &mut self.budget_reset_at
+            }
+            fn forget_spend(&mut self) {
+                self.spend = 0.0;
             }
         }
     )*};
@@ -41,71 +33,97 @@ macro_rules! periodic {
 periodic! { Key, User, Team }
 
 impl Periodic for Budget {
-    fn period(&mut self) -> Period<'_> {
-        Period { duration: self.budget_duration.as_ref(), reset_at: &mut self.budget_reset_at, spend: None }
+    fn reset_at(&mut self) -> &mut Option<DateTime<Utc>> {
+        &mut self.budget_reset_at
     }
+    /// It is spent by those who refer to it.
+    fn forget_spend(&mut self) {}
 }
 
 /// Tables whose rows spend of a budget that they refer to.
 const SPENDERS: [&str; 5] = ["organizations", "organization_memberships", "team_memberships", "customers", "projects"];
 
-/// How many rows one call looks at, of each kind.
-const AT_ONCE: i64 = 500;
+/// How many rows of a kind and a duration one transaction takes.
+const AT_ONCE: i64 = 200;
+
+/// The periods that rows of a table have, with when one ends that lasts now.
+type Periods = Vec<(String, Period)>;
 
 impl Store {
     /// Begins the next period of every budget whose period has ended; returns how many. It is safe to call this anywhere
     /// and at any time: a period that somebody else has ended is not due any more.
-    pub async fn reset_budgets(&self, next: &NextReset) -> Result<usize, StoreError> {
-        if !self.budgets_due().await? {
-            return Ok(0);
-        }
-        let actor = Actor { changed_by: "budget reset".to_owned(), ..Actor::default() };
-        let mut edit = self.edit(&actor).await?;
-        let mut reset = due::<Key>(&mut edit, next).await?.len();
-        reset += due::<User>(&mut edit, next).await?.len();
-        reset += due::<Team>(&mut edit, next).await?.len();
-        let budgets = due::<Budget>(&mut edit, next).await?;
-        for budget_id in &budgets {
-            reset_spenders(&mut edit, budget_id).await?;
-        }
-        edit.commit().await?;
-        Ok(reset + budgets.len())
+    ///
+    /// A period that would end later than it can (the clock was ahead when it began) ends when one does that begins now,
+    /// so a clock that jumps neither forgives anything twice nor holds a budget for ever.
+    pub async fn reset_budgets(&self) -> Result<usize, StoreError> {
+        let mut reset = self.reset_table::<Key>().await?;
+        reset += self.reset_table::<User>().await?;
+        reset += self.reset_table::<Team>().await?;
+        Ok(reset + self.reset_table::<Budget>().await?)
     }
 
-    /// A look that takes no revision.
-    async fn budgets_due(&self) -> Result<bool, StoreError> {
-        let mut session = self.db().read().await?;
-        for table in ["keys", "users", "teams", "budgets"] {
-            let sql = format!("SELECT COUNT(*) FROM {table} WHERE budget_reset_at <= $1");
-            if session.value::<i64>(sql, args![self.now()]).await?.unwrap_or_default() > 0 {
-                return Ok(true);
+    async fn reset_table<R: Periodic>(&self) -> Result<usize, StoreError> {
+        let mut reset = 0;
+        for (duration, period) in self.periods::<R>().await? {
+            // Looking takes no revision, and mostly there is nothing to be done.
+            while self.count_due::<R>(&duration, period).await? > 0 {
+                reset += self.turn_some::<R>(&duration, period).await?;
             }
         }
-        Ok(false)
+        Ok(reset)
+    }
+
+    async fn periods<R: Row>(&self) -> Result<Periods, StoreError> {
+        let sql = format!("SELECT DISTINCT budget_duration FROM {} WHERE budget_duration IS NOT NULL", R::NOUN.table());
+        let rows = self.db().read().await?.rows(sql, args![], vec![Kind::Text]).await?;
+        // A duration that nobody understands has no end.
+        let read = |cell| match cell {
+            Cell::Text(duration) => duration.parse().ok().map(|period| (duration, period)),
+            _ => None,
+        };
+        Ok(rows.into_iter().flatten().filter_map(read).collect())
+    }
+
+    async fn count_due<R: Row>(&self, duration: &str, period: Period) -> Result<i64, StoreError> {
+        let sql = format!("SELECT COUNT(*) FROM {} {DUE}", R::NOUN.table());
+        let count = self.db().read().await?.value(sql, due_args(duration, period, self.now())).await?;
+        Ok(count.unwrap_or_default())
+    }
+
+    async fn turn_some<R: Periodic>(&self, duration: &str, period: Period) -> Result<usize, StoreError> {
+        let actor = Actor { changed_by: "budget reset".to_owned(), ..Actor::default() };
+        let mut edit = self.edit(&actor).await?;
+        let lock = edit.session.dialect("", "FOR UPDATE");
+        let now = edit.now;
+        let tail = format!("{DUE} LIMIT {AT_ONCE} {lock}");
+        let mut reset = 0;
+        for before in edit.select::<R>(&tail, due_args(duration, period, now)).await? {
+            let mut after = before.clone();
+            match turn(period, *after.reset_at(), now) {
+                Turn::GoesOn => continue,
+                Turn::EndsSooner(end) => *after.reset_at() = Some(end),
+                Turn::BeginsAnew(end) => {
+                    *after.reset_at() = Some(end);
+                    after.forget_spend();
+                    reset += 1;
+                    if R::NOUN == Noun::Budget {
+                        reset_spenders(&mut edit, &object_id(&before)).await?;
+                    }
+                }
+            }
+            edit.write(&before, after).await?;
+        }
+        edit.commit().await?;
+        Ok(reset)
     }
 }
 
-/// Ends the periods that are over; returns the ids.
-async fn due<R: Periodic>(edit: &mut Edit<'_>, next: &NextReset) -> Result<Vec<String>, StoreError> {
-    let now = edit.now;
-    let tail = format!(
-        "WHERE budget_reset_at <= $1 ORDER BY budget_reset_at LIMIT {AT_ONCE} {}",
-        edit.session.dialect("", "FOR UPDATE")
-    );
-    let rows = edit.select::<R>(&tail, args![now]).await?;
-    let mut ids = Vec::with_capacity(rows.len());
-    for before in rows {
-        let mut after = before.clone();
-        let period = after.period();
-        // Without a duration, or with one that nobody understands, there is no next period.
-        *period.reset_at = period.duration.and_then(|duration| next(duration, now));
-        if let Some(spend) = period.spend {
-            *spend = 0.0;
-        }
-        edit.write(&before, after).await?;
-        ids.push(object_id(&before));
-    }
-    Ok(ids)
+/// Rows of one duration that [`turn`] does something about.
+const DUE: &str =
+    "WHERE budget_duration = $1 AND (budget_reset_at IS NULL OR budget_reset_at <= $2 OR budget_reset_at > $3)";
+
+fn due_args(duration: &str, period: Period, now: DateTime<Utc>) -> Vec<Arg> {
+    args![duration, now, period.next_reset(now)]
 }
 
 async fn reset_spenders(edit: &mut Edit<'_>, budget_id: &str) -> Result<(), StoreError> {
@@ -118,5 +136,5 @@ async fn reset_spenders(edit: &mut Edit<'_>, budget_id: &str) -> Result<(), Stor
     edit.session.execute(sql, args![budget_id]).await?;
     // Caches that hold what hangs on the budget go by the budget.
     let after = Some(json!({ "spend": 0.0 }));
-    edit.log(crate::Noun::Budget, budget_id.to_owned(), Action::Updated, None, after).await
+    edit.log(Noun::Budget, budget_id.to_owned(), Action::Updated, None, after).await
 }

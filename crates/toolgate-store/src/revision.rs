@@ -7,14 +7,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Head;
 use crate::cell::{Cell, Kind, args};
-use crate::db::{Database, Session};
+use crate::db::{Database, Listener, Notices, Session};
 use crate::noun::Noun;
 use crate::{Store, StoreError};
 
@@ -90,6 +89,7 @@ impl Store {
 
 /// Takes the next revision, and with it the right to change things until the transaction ends.
 pub(crate) async fn next(session: &mut Session) -> Result<(Revision, Head), StoreError> {
+    session.exclude_writers().await?;
     let sql = "UPDATE gateway_state SET revision = revision + 1 WHERE id = 1 RETURNING revision, audit_seq, audit_hash";
     let rows = session.rows(sql, args![], vec![Kind::Int, Kind::Int, Kind::Text]).await?;
     match rows.into_iter().next().map(<[Cell; 3]>::try_from) {
@@ -144,7 +144,7 @@ pub(crate) fn announce(sender: &watch::Sender<Revision>, revision: Revision) {
 /// Follows the database's revision until it is told to stop.
 pub(crate) async fn follow(
     db: Database,
-    listen: Option<sqlx::postgres::PgConnectOptions>,
+    notices: Option<Notices>,
     sender: watch::Sender<Revision>,
     poll: Duration,
     stop: CancellationToken,
@@ -153,11 +153,11 @@ pub(crate) async fn follow(
     let mut ask_again = Instant::now() + poll;
     loop {
         if listener.is_none()
-            && let Some(options) = &listen
+            && let Some(notices) = &notices
         {
             tokio::select! {
                 () = stop.cancelled() => return,
-                connected = connect(options, db.deadline) => listener = connected,
+                connected = notices.listen(CHANNEL) => listener = connected,
             }
             // What was told while nobody listened is read now; without a connection, the number is all there is.
             ask_again = Instant::now() + if listener.is_some() { Duration::ZERO } else { RECONNECT.min(poll) };
@@ -182,27 +182,10 @@ pub(crate) async fn follow(
     }
 }
 
-async fn connect(options: &sqlx::postgres::PgConnectOptions, limit: Duration) -> Option<PgListener> {
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(limit).connect_lazy_with(options.clone());
-    let listening = async {
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(CHANNEL).await?;
-        Ok::<_, sqlx::Error>(listener)
-    };
-    match tokio::time::timeout(limit, listening).await {
-        Ok(Ok(listener)) => Some(listener),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "changes of other replicas are polled: the notification connection failed");
-            None
-        }
-        Err(_) => None,
-    }
-}
-
 /// Waits for a notification; false when the connection is lost. Without a connection it waits forever.
-async fn hear(listener: &mut Option<PgListener>) -> bool {
+async fn hear(listener: &mut Option<Listener>) -> bool {
     match listener {
-        Some(listener) => matches!(listener.try_recv().await, Ok(Some(_))),
+        Some(listener) => listener.hear().await,
         None => std::future::pending().await,
     }
 }

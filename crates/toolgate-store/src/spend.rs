@@ -11,13 +11,9 @@ use serde_json::Value;
 
 use crate::cell::{Arg, Cell, Cells, Column, Kind, args};
 use crate::db::Session;
-use crate::keys::Direction;
 use crate::page::{Page, PageOf};
-use crate::query::Where;
+use crate::query::{Direction, Where, order_by};
 use crate::{Store, StoreError};
-
-/// Any number, the same in every replica: batches wait for each other, so that two never hold a row that the other wants.
-const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(7243393)";
 
 /// Rows of one statement. Few sizes, so that few statements are prepared.
 const CHUNKS: [usize; 4] = [64, 16, 4, 1];
@@ -187,9 +183,7 @@ impl Store {
             return Ok(0);
         }
         let mut session = self.db().write().await?;
-        if session.is_postgres() {
-            session.script(ADVISORY_LOCK.into()).await?;
-        }
+        session.exclude_writers().await?;
         let mut known: BTreeMap<&str, &SpendRow> = BTreeMap::new();
         for row in batch {
             known.entry(&row.request_id).or_insert(row);
@@ -222,7 +216,7 @@ impl Store {
         let mut session = self.db().read().await?;
         let conditions = filter.conditions(Where::new(&session));
         let (columns, kinds) = columns_and_kinds();
-        let order = format!("start_time {0}, request_id {0}", direction.sql());
+        let order = order_by("start_time", direction, "request_id");
         let (rows, total) = conditions.page(&mut session, "spend_logs", &columns, &kinds, &order, page).await?;
         let read = |cells| SpendRow::read(&mut Cells::new("spend_logs", cells));
         Ok(Page { items: rows.into_iter().map(read).collect::<Result<_, _>>()?, total, page })

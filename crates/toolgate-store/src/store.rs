@@ -115,13 +115,10 @@ impl Store {
         prepare(&db, &settings.database, &sealer, clock()).await?;
         let stop = CancellationToken::new();
         let (sender, _) = watch::channel(revision::current(&db).await?);
-        let listen = match &settings.database {
-            Database::Postgres(url) => Some(db::postgres_options(url)?),
-            Database::File(_) | Database::Memory => None,
-        };
+        let notices = db.notices(&settings.database)?;
         // A database in memory has no other writers.
         if !matches!(settings.database, Database::Memory) {
-            db.tasks.spawn(revision::follow(db.clone(), listen, sender.clone(), settings.poll, stop.clone()));
+            db.tasks.spawn(revision::follow(db.clone(), notices, sender.clone(), settings.poll, stop.clone()));
         }
         let shared = Shared {
             db,

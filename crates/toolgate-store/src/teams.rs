@@ -6,9 +6,9 @@ use toolgate_access::permission::ObjectPermission;
 
 use crate::cell::args;
 use crate::edit::Edit;
-use crate::keys::{Direction, delete_keys_where};
+use crate::keys::delete_keys_where;
 use crate::page::{Page, PageOf};
-use crate::query::Where;
+use crate::query::{Direction, Where, order_by};
 use crate::row::{ChangesOf as _, row};
 use crate::{Actor, Noun, Organization, Store, StoreError};
 
@@ -156,7 +156,7 @@ impl Store {
         if let Some(scope) = &filter.visible {
             conditions.any_of(&[("team_id", &scope.team_ids), ("organization_id", &scope.organization_ids)]);
         }
-        let order = format!("{} {}, team_id", order.0.column(), order.1.sql());
+        let order = order_by(order.0.column(), order.1, "team_id");
         conditions.page_of_rows(&mut session, self.sealer(), &order, page).await
     }
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use toolgate_access::permission::ObjectPermission;
 
 use crate::cell::args;
-use crate::keys::{Direction, delete_keys_where};
+use crate::keys::delete_keys_where;
 use crate::page::{Page, PageOf};
-use crate::query::Where;
+use crate::query::{Direction, Where, order_by};
 use crate::row::{ChangesOf as _, row};
 use crate::{
     Actor, Noun, OrganizationMembership, Secret, Store, StoreError, TeamMembership, UserCredential, UserEnvVars,
@@ -139,7 +139,7 @@ impl Store {
         conditions.is_in("user_id", "SELECT user_id FROM team_memberships WHERE team_id", filter.team_id.as_ref());
         conditions.is_in("user_id", IN_ORGANIZATION, filter.organization_id.as_ref());
         conditions.is_in_any("user_id", IN_ORGANIZATION, filter.visible_organization_ids.as_ref());
-        let order = format!("{} {}, user_id", order.0.column(), order.1.sql());
+        let order = order_by(order.0.column(), order.1, "user_id");
         conditions.page_of_rows(&mut session, self.sealer(), &order, page).await
     }
 

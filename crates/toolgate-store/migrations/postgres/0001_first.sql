@@ -64,7 +64,7 @@ CREATE TABLE budgets (
     temp_budget_increase DOUBLE PRECISION,
     temp_budget_expiry TIMESTAMPTZ
 );
-CREATE INDEX budgets_reset ON budgets (budget_reset_at);
+CREATE INDEX budgets_reset ON budgets (budget_duration, budget_reset_at);
 
 CREATE TABLE organizations (
     organization_id TEXT PRIMARY KEY,
@@ -133,7 +133,7 @@ CREATE TABLE teams (
 CREATE INDEX teams_organization ON teams (organization_id);
 CREATE INDEX teams_alias ON teams (team_alias);
 CREATE INDEX teams_created ON teams (created_at);
-CREATE INDEX teams_reset ON teams (budget_reset_at);
+CREATE INDEX teams_reset ON teams (budget_duration, budget_reset_at);
 
 CREATE TABLE team_memberships (
     team_id TEXT NOT NULL REFERENCES teams (team_id) ON DELETE CASCADE,
@@ -184,7 +184,7 @@ CREATE TABLE users (
 CREATE INDEX users_email ON users (LOWER(user_email));
 CREATE INDEX users_organization ON users (organization_id);
 CREATE INDEX users_created ON users (created_at);
-CREATE INDEX users_reset ON users (budget_reset_at);
+CREATE INDEX users_reset ON users (budget_duration, budget_reset_at);
 
 CREATE TABLE customers (
     user_id TEXT PRIMARY KEY,
@@ -283,7 +283,7 @@ CREATE INDEX keys_organization ON keys (organization_id);
 CREATE INDEX keys_project ON keys (project_id);
 CREATE INDEX keys_budget ON keys (budget_id);
 CREATE INDEX keys_created ON keys (created_at, token);
-CREATE INDEX keys_reset ON keys (budget_reset_at);
+CREATE INDEX keys_reset ON keys (budget_duration, budget_reset_at);
 
 -- Former hashes of keys that were regenerated, good until `revoke_at`.
 CREATE TABLE deprecated_keys (

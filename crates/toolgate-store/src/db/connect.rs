@@ -31,7 +31,7 @@ fn durable(options: SqliteConnectOptions, busy: Duration) -> SqliteConnectOption
 
 /// # Errors
 /// [`StoreError::Unavailable`] when the URL cannot be understood. Its text, which may hold a password, is in no error.
-pub(crate) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
+pub(super) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|_| StoreError::Unavailable { why: "the database URL cannot be understood".into() })?;
     Ok(options

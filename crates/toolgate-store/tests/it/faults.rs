@@ -14,7 +14,7 @@ use toolgate_store::{Database, Store, StoreError, StoreSettings, Verdict};
 
 use crate::support::{TestDatabase, actor, databases, file, hash, key, soon};
 
-const DEADLINE: Duration = Duration::from_millis(400);
+const DEADLINE: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn a_locked_file_is_unavailable_for_writing_and_can_be_read() {
@@ -134,7 +134,7 @@ async fn a_frozen_server_is_unavailable_in_time_and_used_again_when_it_thaws() {
         soon(async { while store.create_key(&actor(), key(1)).await.is_err() {} }).await;
 
         freezer.frozen.send(true).unwrap();
-        for _ in 0..5 {
+        for _ in 0..3 {
             let began = Instant::now();
             let read = store.authorization(&hash(1)).await.unwrap_err();
             let write = store.create_key(&actor(), key(2)).await.unwrap_err();

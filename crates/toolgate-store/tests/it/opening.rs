@@ -49,7 +49,7 @@ async fn the_wrong_key_is_refused_and_nothing_is_written() {
 async fn a_newer_schema_is_refused() {
     for database in databases().await {
         database.open().await.close().await;
-        database.sabotage("INSERT INTO schema_migrations VALUES (9999, 'later', 'x', 0)").await;
+        database.sabotage("INSERT INTO toolgate_migrations VALUES (9999, 'later', 'x', 0)").await;
         let error = Store::open(database.settings()).await.unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema { found: 9999, .. }), "{error}");
     }
@@ -59,7 +59,7 @@ async fn a_newer_schema_is_refused() {
 async fn a_migration_that_was_edited_is_noticed() {
     for database in databases().await {
         database.open().await.close().await;
-        database.sabotage("UPDATE schema_migrations SET checksum = 'another'").await;
+        database.sabotage("UPDATE toolgate_migrations SET checksum = 'another'").await;
         let error = Store::open(database.settings()).await.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     }

@@ -1,7 +1,7 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use toolgate_store::{
-    Budget, Customer, Direction, Key, Organization, PageOf, SpendBy, SpendFilter, SpendRow, Store, Team,
-    TeamMembership, User,
+    Budget, Change, Customer, Direction, Key, KeyChanges, Organization, PageOf, SpendBy, SpendFilter, SpendRow, Store,
+    Team, TeamChanges, TeamMembership, User,
 };
 
 use crate::support::{TestClock, actor, databases, hash, key, stores, time};
@@ -148,16 +148,12 @@ async fn a_number_that_is_none_is_refused_with_its_whole_batch() {
     }
 }
 
-fn next(duration: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    (duration == "1d").then(|| now + TimeDelta::days(1))
-}
-
 #[tokio::test]
 async fn a_period_that_is_over_begins_anew_once_and_is_told() {
     for database in databases().await {
         let clock = TestClock::at("2026-03-01T12:00:00Z");
         let store = Store::open(clock.settings(&database)).await.unwrap();
-        let reset_at = Some(clock.now() + TimeDelta::days(1));
+        let reset_at = Some(time("2026-03-02T00:00:00Z"));
         let budget = Budget {
             budget_id: "b".into(),
             budget_duration: Some("1d".into()),
@@ -177,17 +173,61 @@ async fn a_period_that_is_over_begins_anew_once_and_is_told() {
         store.create_key(&actor(), periodic).await.unwrap();
         store.create_key(&actor(), Key { spend: 7.0, ..key(2) }).await.unwrap();
 
-        assert_eq!(store.reset_budgets(&next).await.unwrap(), 0);
-        clock.advance(TimeDelta::days(1));
+        assert_eq!(store.reset_budgets().await.unwrap(), 0);
+        clock.advance(TimeDelta::hours(12));
         let revision = *store.changes().borrow();
-        let both = tokio::join!(store.reset_budgets(&next), store.reset_budgets(&next));
+        let both = tokio::join!(store.reset_budgets(), store.reset_budgets());
         assert_eq!(both.0.unwrap() + both.1.unwrap(), 2);
-        assert_eq!(*store.changes().borrow(), revision + 1);
+        assert_eq!(*store.changes().borrow(), revision + 2, "keys and budgets");
 
         let key = store.key(&hash(1)).await.unwrap().unwrap();
         assert_eq!((key.spend, key.total_spend), (0.0, 5.0));
-        assert_eq!(key.budget_reset_at, Some(clock.now() + TimeDelta::days(1)));
+        assert_eq!(key.budget_reset_at, Some(time("2026-03-03T00:00:00Z")));
         assert_eq!(store.key(&hash(2)).await.unwrap().unwrap().spend, 7.0, "without a period, for ever");
         assert_eq!(store.customer("c").await.unwrap().unwrap().spend, 0.0);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_neither_forgives_twice_nor_holds_for_ever() {
+    for database in databases().await {
+        let clock = TestClock::at("2036-03-01T12:00:00Z");
+        let store = Store::open(clock.settings(&database)).await.unwrap();
+        let periodic = Key { spend: 5.0, budget_duration: Some("1d".into()), ..key(1) };
+        store.create_key(&actor(), periodic).await.unwrap();
+        assert_eq!(store.reset_budgets().await.unwrap(), 0, "a period without an end gets one");
+        let end = async || store.key(&hash(1)).await.unwrap().unwrap().budget_reset_at.unwrap();
+        assert_eq!(end().await, time("2036-03-02T00:00:00Z"));
+
+        // The clock was ten years ahead.
+        clock.advance(time("2026-03-01T12:00:00Z") - clock.now());
+        assert_eq!(store.reset_budgets().await.unwrap(), 0);
+        assert_eq!(end().await, time("2026-03-02T00:00:00Z"));
+        assert_eq!(store.key(&hash(1)).await.unwrap().unwrap().spend, 5.0);
+        clock.advance(TimeDelta::days(1));
+        assert_eq!(store.reset_budgets().await.unwrap(), 1);
+        assert_eq!(store.reset_budgets().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn spend_and_changes_of_the_same_rows_do_not_hold_each_other_up() {
+    for (_database, store) in stores().await {
+        payers(&store).await;
+        let spending = async {
+            for turn in 0..30 {
+                store.record_spend(&[call(&format!("r{turn}"), 1.0)]).await.unwrap();
+            }
+        };
+        let changing = async {
+            for turn in 0..30 {
+                let changes = TeamChanges { rpm_limit: Change::Set(Some(turn)), ..TeamChanges::default() };
+                store.update_team(&actor(), "t", changes).await.unwrap();
+                let changes = KeyChanges { rpm_limit: Change::Set(Some(turn)), ..KeyChanges::default() };
+                store.update_key(&actor(), &hash(1), changes).await.unwrap();
+            }
+        };
+        tokio::join!(spending, changing);
+        assert_eq!(paid(&store).await, [30.0; 6], "no change put an old sum back");
     }
 }
