@@ -3,8 +3,9 @@
 //! Keys live in the database (`toolgate_store`); what they may reach is worked out by `toolgate_access` from the rows
 //! that hang on them and from what there is to be reached (`world`). Both are kept here, so that a request of a known
 //! key asks no database: `known` keeps the rows of each key, and `feed` drops them when the database says that they
-//! changed. The master key needs neither.
+//! changed. The master key needs neither. Whom a request is made for (`customers`) narrows what its key reaches.
 
+mod customers;
 mod feed;
 mod known;
 mod world;
@@ -14,13 +15,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use toolgate_access::grant::Grant;
 use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_access::{routes, standing};
 use toolgate_store::{Store, StoreError};
 
 use crate::auth::{CallerId, Who};
 use crate::config::Settings;
+use customers::Customers;
 use known::KnownKeys;
 use world::Reach;
 
@@ -35,6 +36,9 @@ pub enum NotLetIn {
     /// The key is good, and not for this route.
     #[error(transparent)]
     Route(#[from] routes::RouteRefused),
+    /// The key is good, and the customer whom the request names is blocked.
+    #[error(transparent)]
+    Customer(standing::Refusal),
     /// Whether the key is good cannot be found out now.
     #[error("the database does not answer")]
     Unavailable(#[source] Option<Arc<StoreError>>),
@@ -53,6 +57,7 @@ pub struct Destination<'a> {
 pub struct Identity {
     store: Option<Store>,
     keys: KnownKeys,
+    customers: Customers,
     reach: ArcSwap<Reach>,
 }
 
@@ -60,7 +65,8 @@ impl Identity {
     /// Without a database there is only the master key.
     #[must_use]
     pub fn new(settings: &Settings, store: Option<Store>) -> Self {
-        Self { store, keys: KnownKeys::none(), reach: ArcSwap::from_pointee(Reach::of_config(settings)) }
+        let reach = ArcSwap::from_pointee(Reach::of_config(settings));
+        Self { store, keys: KnownKeys::none(), customers: Customers::none(), reach }
     }
 
     /// The database.
@@ -113,11 +119,38 @@ impl Identity {
         Ok(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
     }
 
-    /// What the holder of a key reaches now, for what was begun with it and still goes on; `None` when it is not in
-    /// force any more.
-    pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Arc<Grant>> {
+    /// Whether it matters for whom a request is made. Where it does not, nobody looks.
+    #[must_use]
+    pub fn asks_for_customers(&self) -> bool {
+        self.customers.any() || self.reach.load().asks_for_customers()
+    }
+
+    /// `who`, making a request for the customer with the id `customer`.
+    ///
+    /// # Errors
+    /// [`NotLetIn::Customer`] when the customer is blocked, [`NotLetIn::Unavailable`].
+    pub async fn for_customer(&self, who: Who, customer: &str, from: Option<IpAddr>) -> Result<Who, NotLetIn> {
+        if !self.is_well() {
+            return Err(NotLetIn::Unavailable(None));
+        }
+        let found = self.customers.find(self.store.as_ref(), customer).await;
+        let found = found.map_err(|why| NotLetIn::Unavailable(Some(why)))?;
+        if found.blocked {
+            let refusal = standing::Refusal::CustomerBlocked(found.user_id.clone());
+            tracing::info!(key.id = %who.id, "a request was refused: {refusal}");
+            return Err(NotLetIn::Customer(refusal));
+        }
+        let reach = self.reach.load();
+        let (principal, grant) = self.customers.join(who.id.as_str(), &who.principal, found, &reach, from).await;
+        Ok(Who { id: who.id, principal, grant })
+    }
+
+    /// The holder of a key as they are now, for what was begun with it and still goes on; `None` when it is not in force
+    /// any more.
+    pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Who> {
         let known = self.keys.find(self.store.as_ref()?, hash).await.ok()??;
         standing::check(known.principal(), now).ok()?;
-        Some(known.grant(&self.reach.load(), from))
+        let grant = known.grant(&self.reach.load(), from);
+        Some(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
     }
 }

@@ -32,6 +32,13 @@ const KEY_HEADERS: [HeaderName; 6] = [
 const KEY_PARAMETERS: [&str; 8] =
     ["api_key", "api-key", "apikey", "key", "access_token", "litellm_api_key", "x-litellm-api-key", "x-goog-api-key"];
 
+/// Headers that name the customer for whom a request is made, in LiteLLM's order, before `user_header_name`.
+const CUSTOMER_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-litellm-customer-id"), HeaderName::from_static("x-litellm-end-user-id")];
+
+/// The longest id of a customer, in bytes.
+const LONGEST_CUSTOMER_ID_BYTES: usize = 256;
+
 /// A key shorter than this is only looked for as a whole value: as a part it would be found by accident.
 const SHORTEST_KEY_SOUGHT_INSIDE_BYTES: usize = 8;
 
@@ -58,6 +65,9 @@ pub enum MalformedCredential {
     /// Two values, and no rule says which one counts.
     #[error("header `{0}` was sent more than once; send it once")]
     Duplicate(HeaderName),
+    /// An id of a customer that is none.
+    #[error("header `{0}` is no text of at most 256 bytes")]
+    NoCustomer(HeaderName),
     /// A key in the URL.
     #[error("query parameter `{0}` carries a key; send keys in a header, since URLs end up in logs")]
     InQuery(String),
@@ -88,6 +98,8 @@ pub struct Gatekeeper {
     key_headers: Vec<HeaderName>,
     /// What `x-mcp-debug-inbound-auth` tells about.
     debug_headers: Vec<HeaderName>,
+    /// Where the id of a customer may be, the first that is there and not empty counts.
+    customer_headers: Vec<HeaderName>,
 }
 
 impl Gatekeeper {
@@ -102,7 +114,28 @@ impl Gatekeeper {
             master_key: general.master_key.clone(),
             key_headers: general.key_header.iter().cloned().chain(KEY_HEADERS).collect(),
             debug_headers,
+            customer_headers: CUSTOMER_HEADERS.into_iter().chain(general.customer_header.clone()).collect(),
         }
+    }
+
+    /// The id of the customer for whom the request with these headers is made, if it names one.
+    ///
+    /// # Errors
+    /// [`AuthError::Malformed`] for a header that is there twice or that cannot be an id.
+    pub fn customer<'h>(&self, headers: &'h HeaderMap) -> Result<Option<&'h str>, AuthError> {
+        for name in &self.customer_headers {
+            let mut values = headers.get_all(name).iter();
+            let Some(value) = values.next() else { continue };
+            if values.next().is_some() {
+                return Err(AuthError::Malformed(MalformedCredential::Duplicate(name.clone())));
+            }
+            match std::str::from_utf8(value.as_bytes()).map(str::trim) {
+                Ok("") => {}
+                Ok(id) if id.len() <= LONGEST_CUSTOMER_ID_BYTES => return Ok(Some(id)),
+                _ => return Err(AuthError::Malformed(MalformedCredential::NoCustomer(name.clone()))),
+            }
+        }
+        Ok(None)
     }
 
     /// The key that a request shows. `query` is the raw query string of its URI.

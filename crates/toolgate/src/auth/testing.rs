@@ -14,6 +14,7 @@ pub(crate) fn general(master_key: &str) -> General {
         master_key_origin: MasterKeyOrigin::File,
         weak_master_key: false,
         key_header: None,
+        customer_header: None,
         client_auth_header: HeaderName::from_static("x-mcp-auth"),
         advertised_versions: Vec::new(),
         disabled: Default::default(),

@@ -56,6 +56,8 @@ pub struct General {
     pub weak_master_key: bool,
     /// `litellm_key_header_name`: one more header that carries the gateway's key.
     pub key_header: Option<HeaderName>,
+    /// `user_header_name`: one more header that names the customer for whom a request is made.
+    pub customer_header: Option<HeaderName>,
     /// `mcp_client_side_auth_header_name`: carries one credential for all upstreams. Default `x-mcp-auth`.
     pub client_auth_header: HeaderName,
     /// `mcp_advertised_versions`; never empty, oldest first.

@@ -44,9 +44,21 @@ impl FromRequestParts<Gateway> for Admitted {
             Box::pin(gateway.identity.holder(shown.key, from, destination(parts), chrono::Utc::now())).await.map_err(
                 |why| match why {
                     NotLetIn::Unknown => NotAdmitted::Auth(shown.unknown()),
-                    why @ (NotLetIn::Route(_) | NotLetIn::Unavailable(_)) => NotAdmitted::Key(why),
+                    why @ (NotLetIn::Route(_) | NotLetIn::Customer(_) | NotLetIn::Unavailable(_)) => {
+                        NotAdmitted::Key(why)
+                    }
                 },
             )?
+        };
+        let who = if gateway.identity.asks_for_customers() {
+            match gatekeeper.customer(&parts.headers).map_err(NotAdmitted::Auth)? {
+                Some(customer) => {
+                    Box::pin(gateway.identity.for_customer(who, customer, from)).await.map_err(NotAdmitted::Key)?
+                }
+                None => who,
+            }
+        } else {
+            who
         };
         let caller = gatekeeper.caller(&parts.headers, &shown, who, from);
         Ok(Self { caller, snapshot })
@@ -65,6 +77,9 @@ impl IntoResponse for NotAdmitted {
             }
             Self::Key(NotLetIn::Route(refused)) => {
                 detail(StatusCode::FORBIDDEN, "route_not_allowed", &refused.to_string())
+            }
+            Self::Key(NotLetIn::Customer(refusal)) => {
+                detail(StatusCode::FORBIDDEN, "customer_blocked", &refusal.to_string())
             }
             Self::Key(NotLetIn::Unavailable(_)) => unavailable(),
         }

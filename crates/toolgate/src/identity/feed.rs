@@ -52,7 +52,9 @@ impl Identity {
         let Some(since) = *seen else {
             let revision = *store.changes().borrow();
             self.read_world(store).await?;
+            self.customers.count(store).await?;
             self.keys.forget_all();
+            self.customers.forget_all();
             self.keys.confirm();
             *seen = Some(revision);
             return Ok(());
@@ -61,10 +63,13 @@ impl Identity {
         match changes.touched {
             Touched::Everything => {
                 self.keys.forget_all();
+                self.customers.forget_all();
+                self.customers.count(store).await?;
                 self.read_world(store).await?;
             }
             Touched::These(rows) => {
                 forget(&self.keys, &rows).await;
+                self.forget_customers(store, &rows).await?;
                 if rows.iter().any(|(noun, _)| matches!(noun, Noun::AccessGroup | Noun::Toolset)) {
                     self.read_world(store).await?;
                 }
@@ -73,6 +78,21 @@ impl Identity {
         *seen = Some(changes.revision);
         self.keys.confirm();
         Ok(())
+    }
+
+    /// Customers are told by their id; a budget may be many customers'.
+    async fn forget_customers(&self, store: &Store, rows: &[(Noun, String)]) -> Result<(), StoreError> {
+        if rows.iter().any(|(noun, _)| *noun == Noun::Budget) {
+            self.customers.forget_all();
+        }
+        let mut is_named = false;
+        for (noun, id) in rows {
+            if *noun == Noun::Customer {
+                self.customers.forget(id).await;
+                is_named = true;
+            }
+        }
+        if is_named { self.customers.count(store).await } else { Ok(()) }
     }
 
     async fn read_world(&self, store: &Store) -> Result<(), StoreError> {

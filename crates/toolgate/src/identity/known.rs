@@ -33,8 +33,13 @@ pub(super) struct KnownKeys {
 /// A key with its rows.
 pub(super) struct KnownKey {
     hash: KeyHash,
+    held: Held,
+}
+
+/// Somebody's rows, with what they reach.
+pub(super) struct Held {
     principal: Arc<Principal>,
-    /// What it reaches, from internal addresses and from others, in the state of the world that it was worked out in.
+    /// What is reached from internal addresses and from others, in the state of the world that it was worked out in.
     grants: Mutex<[Option<(Weak<Reach>, Arc<Grant>)>; 2]>,
 }
 
@@ -93,8 +98,8 @@ impl KnownKeys {
 
 async fn read(store: &Store, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Arc<StoreError>> {
     let Some(found) = store.authorization(&hash).await.map_err(Arc::new)? else { return Ok(None) };
-    let principal = Arc::new(found.principal().map_err(Arc::new)?);
-    Ok(Some(Arc::new(KnownKey { hash, principal, grants: Mutex::default() })))
+    let held = Held::new(found.principal().map_err(Arc::new)?);
+    Ok(Some(Arc::new(KnownKey { hash, held })))
 }
 
 impl KnownKey {
@@ -103,17 +108,32 @@ impl KnownKey {
     }
 
     pub(super) fn principal(&self) -> &Arc<Principal> {
-        &self.principal
+        &self.held.principal
     }
 
     pub(super) fn allowed_routes(&self) -> &[String] {
-        match &self.principal.credential {
+        match &self.principal().credential {
             Credential::Key(key) => &key.allowed_routes,
             Credential::Master | Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => &[],
         }
     }
 
     /// What the key reaches from `from`.
+    pub(super) fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
+        self.held.grant(reach, from)
+    }
+}
+
+impl Held {
+    pub(super) fn new(principal: Principal) -> Self {
+        Self { principal: Arc::new(principal), grants: Mutex::default() }
+    }
+
+    pub(super) fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// What is reached from `from`.
     pub(super) fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
         let place = reach.place_of(from);
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);

@@ -68,6 +68,11 @@ impl Reach {
         Arc::clone(&self.masters_grants[place_index(self.rules.client_at(from))])
     }
 
+    /// Whether a request that names a customer reaches less, be there a row of that customer or not.
+    pub(super) fn asks_for_customers(&self) -> bool {
+        self.rules.require_end_user_mcp_access_defined
+    }
+
     pub(super) fn place_of(&self, from: Option<IpAddr>) -> ClientPlace {
         self.rules.client_at(from)
     }

@@ -48,6 +48,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         master_key_origin,
         weak_master_key,
         key_header: key_header(&section, at, report),
+        customer_header: customer_header(&section, at, report),
         client_auth_header: client_auth_header(&section, at, environment, report),
         advertised_versions: advertised_versions(&section, at, report),
         disabled: DisabledCapabilities {
@@ -121,6 +122,11 @@ fn database(section: &GeneralSection, at: &At<'_>, environment: &Environment, re
 fn key_header(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Option<HeaderName> {
     let name = section.litellm_key_header_name.as_deref()?;
     headers::name(name, &at.key("litellm_key_header_name"), report)
+}
+
+fn customer_header(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Option<HeaderName> {
+    let name = section.user_header_name.as_deref().filter(|name| !name.trim().is_empty())?;
+    headers::name(name, &at.key("user_header_name"), report)
 }
 
 fn client_auth_header(

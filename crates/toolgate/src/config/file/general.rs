@@ -17,6 +17,9 @@ pub struct GeneralSection {
     pub master_key: Option<SecretString>,
     /// One more header that may carry the gateway's key.
     pub litellm_key_header_name: Option<String>,
+    /// One more header that names the customer (end user) for whom a request is made, beside `x-litellm-customer-id` and
+    /// `x-litellm-end-user-id`.
+    pub user_header_name: Option<String>,
     /// The header with one credential for all servers. `LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME` wins over it.
     #[schemars(extend("default" = "x-mcp-auth"))]
     pub mcp_client_side_auth_header_name: Option<String>,
@@ -105,9 +108,6 @@ pub struct GeneralSection {
     /// Whether users see all servers in the dashboard.
     #[schemars(extend("default" = "restricted", "x-status" = "not active yet"))]
     pub user_mcp_management_mode: Option<ManagementMode>,
-    /// The header that names the end user.
-    #[schemars(extend("x-status" = "not active yet"))]
-    pub user_header_name: Option<String>,
 }
 
 /// `mcp_disabled_capabilities[]`.

@@ -1,0 +1,118 @@
+//! Customers, whom requests name as those for whom they are made: looked up, remembered, and joined to the key's rows.
+//!
+//! A customer only narrows what a key reaches. Where no customer is kept and no setting asks for one, nothing here is
+//! asked: requests do not pay for what nobody uses.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use moka::future::Cache;
+use toolgate_access::grant::Grant;
+use toolgate_access::principal::{CustomerFacts, Principal};
+use toolgate_store::{PageOf, Store, StoreError, customer_facts};
+
+use super::known::Held;
+use super::world::Reach;
+
+/// Customers remembered at once, those without a row too: requests may name anybody.
+const MAX_CUSTOMERS: u64 = 100_000;
+
+/// Pairs of a key and a customer remembered at once.
+const MAX_PAIRS: u64 = 20_000;
+
+/// All customers that were named.
+pub(super) struct Customers {
+    any: AtomicBool,
+    found: Cache<Arc<str>, Arc<CustomerFacts>>,
+    /// What callers reach for customers. A caller is known by its rows: other rows make another pair.
+    joined: Cache<(Arc<str>, Arc<str>), Arc<Joined>>,
+    /// How often something was forgotten: what was read before is not kept after it.
+    forgotten: AtomicU64,
+}
+
+/// A caller who acts for a customer.
+struct Joined {
+    caller: Arc<Principal>,
+    customer: Arc<CustomerFacts>,
+    held: Held,
+}
+
+impl Customers {
+    pub(super) fn none() -> Self {
+        Self {
+            any: AtomicBool::new(false),
+            found: Cache::builder().max_capacity(MAX_CUSTOMERS).build(),
+            joined: Cache::builder().max_capacity(MAX_PAIRS).build(),
+            forgotten: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether there is any customer.
+    pub(super) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// Reads again whether there is any.
+    pub(super) async fn count(&self, store: &Store) -> Result<(), StoreError> {
+        let any = store.customers(PageOf::new(1, 1)).await?.total > 0;
+        self.any.store(any, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The customer of this id, with or without a row.
+    pub(super) async fn find(&self, store: Option<&Store>, id: &str) -> Result<Arc<CustomerFacts>, Arc<StoreError>> {
+        let Some(store) = store.filter(|_| self.any()) else { return Ok(Arc::new(CustomerFacts::new(id))) };
+        let before = self.forgotten.load(Ordering::Acquire);
+        let found = self.found.try_get_with(Arc::from(id), read(store, id)).await.map_err(|why| Arc::clone(&why))?;
+        if self.forgotten.load(Ordering::Acquire) != before {
+            self.found.invalidate(id).await;
+        }
+        Ok(found)
+    }
+
+    /// The rows of `caller`, named `name`, together with the customer's, and what they reach.
+    pub(super) async fn join(
+        &self,
+        name: &str,
+        caller: &Arc<Principal>,
+        customer: Arc<CustomerFacts>,
+        reach: &Arc<Reach>,
+        from: Option<IpAddr>,
+    ) -> (Arc<Principal>, Arc<Grant>) {
+        let pair = (Arc::from(name), Arc::from(customer.user_id.as_str()));
+        let kept = self.joined.get(&pair).await;
+        let is_current = |kept: &Arc<Joined>| Arc::ptr_eq(&kept.caller, caller) && kept.customer == customer;
+        let joined = match kept.filter(is_current) {
+            Some(joined) => joined,
+            None => {
+                let both = Principal { customer: Some((*customer).clone()), ..(**caller).clone() };
+                let joined = Arc::new(Joined { caller: Arc::clone(caller), customer, held: Held::new(both) });
+                self.joined.insert(pair, Arc::clone(&joined)).await;
+                joined
+            }
+        };
+        (Arc::clone(joined.held.principal()), joined.held.grant(reach, from))
+    }
+
+    /// Nothing is known of this customer any more.
+    pub(super) async fn forget(&self, id: &str) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.found.invalidate(id).await;
+    }
+
+    /// Nothing is known of any customer any more.
+    pub(super) fn forget_all(&self) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.found.invalidate_all();
+        self.joined.invalidate_all();
+    }
+}
+
+async fn read(store: &Store, id: &str) -> Result<Arc<CustomerFacts>, StoreError> {
+    let row = store.customer_with_budget(id).await?;
+    Ok(Arc::new(match row {
+        Some((customer, budget)) => customer_facts(&customer, budget.as_ref()),
+        None => CustomerFacts::new(id),
+    }))
+}
