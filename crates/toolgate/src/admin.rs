@@ -4,9 +4,17 @@
 //! narrows to what is the caller's own by [`Tenant`]. What it may not see and what is not there answer alike. Errors
 //! are [`AdminError`]s, of which `faces::admin` makes LiteLLM's bodies.
 
+pub mod access_groups;
 pub mod body;
+pub mod budgets;
+pub mod customers;
 mod error;
+pub mod organizations;
+mod people;
+pub mod teams;
 mod tenant;
+mod terms;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -78,6 +86,12 @@ impl Allowed {
     #[must_use]
     pub fn sees_everything(&self) -> bool {
         self.role.is_some_and(Role::sees_everything)
+    }
+
+    /// The caller's user, if there is one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        user_id(&self.caller.principal)
     }
 
     /// The caller as somebody who gives.

@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
+use toolgate_access::grant::Grant;
+use toolgate_access::issue::{Giver, IssueError};
 use toolgate_access::key::{KeyHash, VirtualKey};
+use toolgate_access::permission::ObjectPermission;
 use toolgate_access::{routes, standing};
 use toolgate_store::{Store, StoreError};
 
@@ -117,6 +120,20 @@ impl Identity {
         let reach = self.reach.load();
         let grant = known.grant(&reach, from);
         Ok(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
+    }
+
+    /// Whether somebody who reaches `grant` may give a row the permission `after`, which has `before` now.
+    ///
+    /// # Errors
+    /// [`IssueError`] with the first thing that they may not give.
+    pub fn check_given(
+        &self,
+        giver: &Giver,
+        grant: &Grant,
+        before: Option<&ObjectPermission>,
+        after: &ObjectPermission,
+    ) -> Result<(), IssueError> {
+        self.reach.load().check_given(giver, grant, before, after)
     }
 
     /// Whether it matters for whom a request is made. Where it does not, nobody looks.

@@ -54,6 +54,9 @@ pub enum AdminError {
     /// Something else has this id or name.
     #[error("{0}")]
     Taken(String),
+    /// The same, where LiteLLM answers 409.
+    #[error("{0}")]
+    Conflict(String),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -42,6 +42,7 @@ impl IntoResponse for AdminError {
             Self::Issue(why) => answer(StatusCode::FORBIDDEN, "auth_error", &why.to_string()).made(),
             Self::Forbidden(why) => answer(StatusCode::FORBIDDEN, "auth_error", why).made(),
             Self::Invalid(why) | Self::Taken(why) => answer(StatusCode::BAD_REQUEST, "bad_request_error", why).made(),
+            Self::Conflict(why) => answer(StatusCode::CONFLICT, "bad_request_error", why).made(),
             Self::NotFound(why) => answer(StatusCode::NOT_FOUND, "not_found_error", why).made(),
             Self::Store(why) => store(why),
         }

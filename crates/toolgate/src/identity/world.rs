@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use toolgate_access::grant::{self, Grant, Place};
 use toolgate_access::id::{AccessGroupId, ServerId, TeamId, ToolsetId};
+use toolgate_access::issue::{self, Giver, IssueError};
+use toolgate_access::permission::ObjectPermission;
 use toolgate_access::principal::Principal;
+use toolgate_access::role::Role;
 use toolgate_access::rules::{ClientPlace, Rules};
 use toolgate_access::world::{AccessGroupFacts, ServerFacts, ToolsetFacts, ToolsetTool, World};
 use toolgate_store::{AccessGroup, Store, StoreError, Toolset};
@@ -75,6 +78,22 @@ impl Reach {
 
     pub(super) fn place_of(&self, from: Option<IpAddr>) -> ClientPlace {
         self.rules.client_at(from)
+    }
+
+    /// A proxy admin gives what they like; anybody else only what they reach themselves.
+    pub(super) fn check_given(
+        &self,
+        giver: &Giver,
+        grant: &Grant,
+        before: Option<&ObjectPermission>,
+        after: &ObjectPermission,
+    ) -> Result<(), IssueError> {
+        issue::check_tool_keys(&self.world, before, after)?;
+        issue::check_team_servers(giver, before, after)?;
+        if giver.role.is_some_and(Role::manages_everything) {
+            return Ok(());
+        }
+        issue::within_grant(&self.world, grant, after, before)
     }
 
     pub(super) fn compile(&self, principal: &Principal, client: ClientPlace) -> Grant {

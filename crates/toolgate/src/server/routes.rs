@@ -6,11 +6,11 @@
 use axum::body::Body;
 use axum::handler::Handler as _;
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
-use crate::admin::Least;
+use crate::admin::{Least, access_groups, budgets, customers, organizations, teams, users};
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
@@ -86,6 +86,70 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/health/readiness", Access::Public, || get(health::readiness)),
     route("GET", "/readyz", Access::Public, || get(health::readiness)),
     route("GET", "/metrics", Access::Public, || get(health::metrics)),
+    route("POST", "/team/new", Access::Role(Least::Manager), || post(teams::new)),
+    route("POST", "/team/update", Access::Role(Least::Manager), || post(teams::update)),
+    route("GET", "/team/info", Access::Role(Least::Holder), || get(teams::info)),
+    route("GET", "/team/list", Access::Role(Least::Holder), || get(teams::list)),
+    route("GET", "/v2/team/list", Access::Role(Least::Holder), || get(teams::pages)),
+    route("POST", "/team/delete", Access::Role(Least::Manager), || post(teams::delete)),
+    route("POST", "/team/block", Access::Role(Least::Manager), || post(teams::block)),
+    route("POST", "/team/unblock", Access::Role(Least::Manager), || post(teams::unblock)),
+    route("POST", "/team/member_add", Access::Role(Least::Manager), || post(teams::members::add)),
+    route("POST", "/team/member_update", Access::Role(Least::Manager), || post(teams::members::update)),
+    route("POST", "/team/member_delete", Access::Role(Least::Manager), || post(teams::members::delete)),
+    route("POST", "/organization/new", Access::Role(Least::Admin), || post(organizations::new)),
+    route("PATCH", "/organization/update", Access::Role(Least::Manager), || patch(organizations::update)),
+    route("DELETE", "/organization/delete", Access::Role(Least::Admin), || delete(organizations::delete)),
+    route("GET", "/organization/info", Access::Role(Least::Holder), || get(organizations::info)),
+    route("GET", "/organization/list", Access::Role(Least::Holder), || get(organizations::list)),
+    route("POST", "/organization/member_add", Access::Role(Least::Manager), || post(organizations::members::add)),
+    route("PATCH", "/organization/member_update", Access::Role(Least::Manager), || {
+        patch(organizations::members::update)
+    }),
+    route("DELETE", "/organization/member_delete", Access::Role(Least::Manager), || {
+        delete(organizations::members::delete)
+    }),
+    route("POST", "/user/new", Access::Role(Least::Manager), || post(users::new)),
+    route("POST", "/user/update", Access::Role(Least::Holder), || post(users::update)),
+    route("GET", "/user/info", Access::Role(Least::Holder), || get(users::info)),
+    route("GET", "/v2/user/info", Access::Role(Least::Holder), || get(users::info_v2)),
+    route("GET", "/user/list", Access::Role(Least::Holder), || get(users::list)),
+    route("POST", "/user/delete", Access::Role(Least::Manager), || post(users::delete)),
+    route("POST", "/customer/new", Access::Role(Least::Admin), || post(customers::new)),
+    route("POST", "/customer/update", Access::Role(Least::Admin), || post(customers::update)),
+    route("POST", "/customer/delete", Access::Role(Least::Admin), || post(customers::delete)),
+    route("POST", "/customer/block", Access::Role(Least::Admin), || post(customers::block)),
+    route("POST", "/customer/unblock", Access::Role(Least::Admin), || post(customers::unblock)),
+    route("GET", "/customer/info", Access::Role(Least::AdminViewer), || get(customers::info)),
+    route("GET", "/customer/list", Access::Role(Least::AdminViewer), || get(customers::list)),
+    route("POST", "/end_user/new", Access::Role(Least::Admin), || post(customers::new)),
+    route("POST", "/end_user/update", Access::Role(Least::Admin), || post(customers::update)),
+    route("POST", "/end_user/delete", Access::Role(Least::Admin), || post(customers::delete)),
+    route("POST", "/end_user/block", Access::Role(Least::Admin), || post(customers::block)),
+    route("POST", "/end_user/unblock", Access::Role(Least::Admin), || post(customers::unblock)),
+    route("GET", "/end_user/info", Access::Role(Least::AdminViewer), || get(customers::info)),
+    route("GET", "/end_user/list", Access::Role(Least::AdminViewer), || get(customers::list)),
+    route("POST", "/budget/new", Access::Role(Least::Admin), || post(budgets::new)),
+    route("POST", "/budget/update", Access::Role(Least::Admin), || post(budgets::update)),
+    route("POST", "/budget/info", Access::Role(Least::AdminViewer), || post(budgets::info)),
+    route("GET", "/budget/list", Access::Role(Least::AdminViewer), || get(budgets::list)),
+    route("POST", "/budget/delete", Access::Role(Least::Admin), || post(budgets::delete)),
+    route("POST", "/v1/access_group", Access::Role(Least::Admin), || post(access_groups::new)),
+    route("GET", "/v1/access_group", Access::Role(Least::AdminViewer), || get(access_groups::list)),
+    route("GET", "/v1/access_group/{access_group_id}", Access::Role(Least::AdminViewer), || get(access_groups::info)),
+    route("PUT", "/v1/access_group/{access_group_id}", Access::Role(Least::Admin), || put(access_groups::update)),
+    route("DELETE", "/v1/access_group/{access_group_id}", Access::Role(Least::Admin), || delete(access_groups::delete)),
+    route("POST", "/v1/unified_access_group", Access::Role(Least::Admin), || post(access_groups::new)),
+    route("GET", "/v1/unified_access_group", Access::Role(Least::AdminViewer), || get(access_groups::list)),
+    route("GET", "/v1/unified_access_group/{access_group_id}", Access::Role(Least::AdminViewer), || {
+        get(access_groups::info)
+    }),
+    route("PUT", "/v1/unified_access_group/{access_group_id}", Access::Role(Least::Admin), || {
+        put(access_groups::update)
+    }),
+    route("DELETE", "/v1/unified_access_group/{access_group_id}", Access::Role(Least::Admin), || {
+        delete(access_groups::delete)
+    }),
 ];
 
 /// Whether `request` is `POST /mcp`, as nearly all are. The router's boxes and look-ups cost a twentieth of a small call,

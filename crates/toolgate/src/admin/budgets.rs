@@ -1,0 +1,147 @@
+//! `/budget/*`: budgets that others refer to by id. LiteLLM: `budget_management_endpoints.py`.
+
+use axum::Json;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+use toolgate_store::{Budget, BudgetChanges, Change, PageOf, StoreError};
+
+use super::body::{JsonBody, QueryOf};
+use super::terms::{self, Sent, value};
+use super::{AdminError, Allowed};
+
+/// The fields of a budget, as they are sent to make or change one.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct BudgetBody {
+    budget_id: Option<String>,
+    max_budget: Sent<f64>,
+    soft_budget: Sent<f64>,
+    max_parallel_requests: Sent<i64>,
+    tpm_limit: Sent<i64>,
+    rpm_limit: Sent<i64>,
+    tpd_limit: Sent<i64>,
+    budget_duration: Sent<String>,
+    model_max_budget: Sent<Value>,
+    budget_reset_at: Sent<DateTime<Utc>>,
+}
+
+impl BudgetBody {
+    /// A time that is sent for the next reset holds; else it follows from the duration.
+    fn changes(self) -> Result<BudgetChanges, AdminError> {
+        terms::check_amount("max_budget", value(&self.max_budget))?;
+        terms::check_amount("soft_budget", value(&self.soft_budget))?;
+        let limits = [
+            ("max_parallel_requests", &self.max_parallel_requests),
+            ("tpm_limit", &self.tpm_limit),
+            ("rpm_limit", &self.rpm_limit),
+            ("tpd_limit", &self.tpd_limit),
+        ];
+        for (field, limit) in limits {
+            terms::check_limit(field, value(limit))?;
+        }
+        let reset = terms::changed_reset(&self.budget_duration)?;
+        Ok(BudgetChanges {
+            max_budget: self.max_budget,
+            soft_budget: self.soft_budget,
+            max_parallel_requests: self.max_parallel_requests,
+            tpm_limit: self.tpm_limit,
+            rpm_limit: self.rpm_limit,
+            tpd_limit: self.tpd_limit,
+            model_max_budget: self.model_max_budget,
+            budget_duration: self.budget_duration,
+            budget_reset_at: if self.budget_reset_at == Change::Keep { reset } else { self.budget_reset_at },
+            ..BudgetChanges::default()
+        })
+    }
+}
+
+/// The budget that these changes make of nothing.
+pub(super) fn made_of(budget_id: String, changes: BudgetChanges) -> Budget {
+    fn column<T>(change: Change<Option<T>>) -> Option<T> {
+        match change {
+            Change::Keep => None,
+            Change::Set(value) => value,
+        }
+    }
+    Budget {
+        budget_id,
+        max_budget: column(changes.max_budget),
+        soft_budget: column(changes.soft_budget),
+        max_parallel_requests: column(changes.max_parallel_requests),
+        tpm_limit: column(changes.tpm_limit),
+        rpm_limit: column(changes.rpm_limit),
+        tpd_limit: column(changes.tpd_limit),
+        model_max_budget: column(changes.model_max_budget),
+        budget_duration: column(changes.budget_duration),
+        budget_reset_at: column(changes.budget_reset_at),
+        ..Budget::default()
+    }
+}
+
+/// `POST /budget/new`
+pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<BudgetBody>) -> Result<Json<Budget>, AdminError> {
+    let budget_id = body.budget_id.clone().unwrap_or_else(terms::new_id);
+    let budget = made_of(budget_id.clone(), body.changes()?);
+    match allowed.store.create_budget(&allowed.actor, budget).await {
+        Ok(budget) => Ok(Json(budget)),
+        Err(StoreError::Conflict { .. }) => {
+            Err(AdminError::Taken(format!("Budget with id '{budget_id}' already exists.")))
+        }
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// `POST /budget/update`
+pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<BudgetBody>) -> Result<Json<Budget>, AdminError> {
+    let budget_id = body.budget_id.clone().ok_or_else(|| AdminError::Invalid("budget_id is required".to_owned()))?;
+    Ok(Json(allowed.store.update_budget(&allowed.actor, &budget_id, body.changes()?).await?))
+}
+
+/// The body of `/budget/info`.
+#[derive(Deserialize)]
+pub struct Asked {
+    budgets: Vec<String>,
+}
+
+/// `POST /budget/info`: those of the budgets that there are.
+pub async fn info(allowed: Allowed, JsonBody(body): JsonBody<Asked>) -> Result<Json<Vec<Budget>>, AdminError> {
+    if body.budgets.is_empty() {
+        return Err(AdminError::Invalid("Specify list of budget id's to query. Passed in=[]".to_owned()));
+    }
+    Ok(Json(allowed.store.budgets_by_id(&body.budgets).await?))
+}
+
+/// The query of `/budget/list`: LiteLLM has no pages here, so all budgets come where none is asked for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Listed {
+    page: Option<String>,
+    page_size: Option<String>,
+}
+
+/// `GET /budget/list`
+pub async fn list(allowed: Allowed, QueryOf(query): QueryOf<Listed>) -> Result<Json<Vec<Budget>>, AdminError> {
+    const SIZE: u32 = toolgate_store::MAX_PAGE_SIZE;
+    let first = terms::page_of(query.page.as_deref(), query.page_size.as_deref(), SIZE, SIZE)?;
+    let mut page = allowed.store.budgets(first).await?;
+    let mut budgets = std::mem::take(&mut page.items);
+    if query.page.is_none() && query.page_size.is_none() {
+        for number in 2..=u32::try_from(page.pages()).unwrap_or(u32::MAX) {
+            budgets.extend(allowed.store.budgets(PageOf::new(number, SIZE)).await?.items);
+        }
+    }
+    Ok(Json(budgets))
+}
+
+/// The body of `/budget/delete`.
+#[derive(Deserialize)]
+pub struct Deleted {
+    id: String,
+}
+
+/// `POST /budget/delete`
+pub async fn delete(allowed: Allowed, JsonBody(body): JsonBody<Deleted>) -> Result<Json<Budget>, AdminError> {
+    let deleted = allowed.store.delete_budget(&allowed.actor, &body.id).await?;
+    deleted.map(Json).ok_or_else(|| AdminError::NotFound(format!("Budget with id '{}' does not exist.", body.id)))
+}
