@@ -21,6 +21,7 @@ mod documented;
 mod eras;
 mod faults;
 mod floods;
+mod granted;
 mod healing;
 mod large;
 mod last_good;
