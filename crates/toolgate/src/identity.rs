@@ -85,10 +85,10 @@ impl Identity {
     #[must_use]
     pub fn new(settings: &Settings, store: Option<Store>) -> Self {
         Self {
-            store,
             answers: AtomicBool::new(true),
             keys: KnownKeys::none(),
-            customers: Customers::none(),
+            customers: Customers::none(store.is_some()),
+            store,
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
         }
     }
@@ -173,7 +173,7 @@ impl Identity {
     /// # Errors
     /// [`NotLetIn::Customer`] when the customer is blocked, [`NotLetIn::Unavailable`].
     pub async fn for_customer(&self, who: Who, customer: &str, from: Option<IpAddr>) -> Result<Who, NotLetIn> {
-        if !self.is_well() {
+        if self.store.is_some() && !self.keys.is_fresh() {
             return Err(NotLetIn::Unavailable(None));
         }
         let found = self.customers.find(self.store.as_ref(), customer).await;

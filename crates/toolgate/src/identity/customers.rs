@@ -39,9 +39,10 @@ struct Joined {
 }
 
 impl Customers {
-    pub(super) fn none() -> Self {
+    /// With a database there may be some, until it has been asked.
+    pub(super) fn none(with_database: bool) -> Self {
         Self {
-            any: AtomicBool::new(false),
+            any: AtomicBool::new(with_database),
             found: Cache::builder().max_capacity(MAX_CUSTOMERS).build(),
             joined: Cache::builder().max_capacity(MAX_PAIRS).build(),
             forgotten: AtomicU64::new(0),
@@ -63,12 +64,15 @@ impl Customers {
     /// The customer of this id, with or without a row.
     pub(super) async fn find(&self, store: Option<&Store>, id: &str) -> Result<Arc<CustomerFacts>, Arc<StoreError>> {
         let Some(store) = store.filter(|_| self.any()) else { return Ok(Arc::new(CustomerFacts::new(id))) };
-        let before = self.forgotten.load(Ordering::Acquire);
-        let found = self.found.try_get_with(Arc::from(id), read(store, id)).await.map_err(|why| Arc::clone(&why))?;
-        if self.forgotten.load(Ordering::Acquire) != before {
+        loop {
+            let before = self.forgotten.load(Ordering::SeqCst);
+            let found = self.found.try_get_with(Arc::from(id), read(store, id)).await?;
+            if self.forgotten.load(Ordering::SeqCst) == before {
+                return Ok(found);
+            }
+            // It may have been read before the change that something was just forgotten for, and kept after.
             self.found.invalidate(id).await;
         }
-        Ok(found)
     }
 
     /// The rows of `caller`, named `name`, together with the customer's, and what they reach.
@@ -97,13 +101,13 @@ impl Customers {
 
     /// Nothing is known of this customer any more.
     pub(super) async fn forget(&self, id: &str) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.found.invalidate(id).await;
     }
 
     /// Nothing is known of any customer any more.
     pub(super) fn forget_all(&self) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.found.invalidate_all();
         self.joined.invalidate_all();
     }
