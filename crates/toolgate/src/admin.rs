@@ -6,6 +6,7 @@
 
 pub mod body;
 mod error;
+pub mod keys;
 mod tenant;
 
 use std::sync::Arc;

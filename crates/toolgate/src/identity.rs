@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use toolgate_access::grant::Grant;
 use toolgate_access::key::{KeyHash, VirtualKey};
+use toolgate_access::world::World;
 use toolgate_access::{routes, standing};
 use toolgate_store::{Store, StoreError};
 
@@ -78,6 +79,11 @@ impl Identity {
     /// Other servers are configured: what everybody reaches is worked out anew.
     pub fn reloaded(&self, settings: &Settings) {
         self.reach.rcu(|reach| reach.with_config(settings));
+    }
+
+    /// Asks something of what there is to be reached now.
+    pub fn with_world<T>(&self, ask: impl FnOnce(&World) -> T) -> T {
+        ask(self.reach.load().world())
     }
 
     /// The holder of the master key, calling from `from`.

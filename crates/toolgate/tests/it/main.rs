@@ -21,6 +21,8 @@ mod eras;
 mod faults;
 mod floods;
 mod healing;
+mod key_rights;
+mod keys;
 mod large;
 mod last_good;
 mod legacy_tasks;
