@@ -9,6 +9,7 @@ pub mod body;
 pub mod budgets;
 pub mod customers;
 mod error;
+pub mod keys;
 pub mod organizations;
 mod people;
 pub mod teams;

@@ -20,6 +20,7 @@ use toolgate_access::grant::Grant;
 use toolgate_access::issue::{Giver, IssueError};
 use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_access::permission::ObjectPermission;
+use toolgate_access::world::World;
 use toolgate_access::{routes, standing};
 use toolgate_store::{Store, StoreError};
 
@@ -113,6 +114,11 @@ impl Identity {
     /// Other servers are configured: what everybody reaches is worked out anew.
     pub fn reloaded(&self, settings: &Settings) {
         self.reach.rcu(|reach| reach.with_config(settings));
+    }
+
+    /// Asks something of what there is to be reached now.
+    pub fn with_world<T>(&self, ask: impl FnOnce(&World) -> T) -> T {
+        ask(self.reach.load().world())
     }
 
     /// The holder of the master key, calling from `from`.

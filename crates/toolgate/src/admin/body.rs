@@ -107,9 +107,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
     if !toolgate_mcp::depth::within(bytes, toolgate_mcp::depth::MAX_DEPTH) {
         return Err(FieldError::NotJson("it is nested too deeply".to_owned()));
     }
-    let names: Names = serde_json::from_slice(bytes).map_err(|error| FieldError::NotJson(error.to_string()))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| FieldError::NotJson("it is no UTF-8".to_owned()))?;
+    let names: Names = serde_json::from_str(text).map_err(|error| FieldError::NotJson(error.to_string()))?;
     refuse_unknown::<T>(names.0.iter().map(String::as_str))?;
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut json = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         FieldError::wrong(path, without_place(&error.into_inner().to_string()))
@@ -242,7 +243,7 @@ mod tests {
             (r#"{"models": ["a", 1]}"#, "`models[1]`: invalid type: integer `1`, expected a string"),
             (
                 r#"{"max_budget": 1, "max_budget": 2}"#,
-                "the body is not a JSON object: the field `max_budget` comes twice at line 1 column 33",
+                "the body is not a JSON object: the field `max_budget` comes twice at line 1 column 34",
             ),
             ("[]", "the body is not a JSON object: invalid type: sequence, expected an object at line 1 column 0"),
         ];

@@ -45,6 +45,17 @@ pub enum AdminError {
     /// The caller may not do this.
     #[error("{0}")]
     Forbidden(String),
+    /// A member of a team, which does not let its members do this.
+    #[error(
+        "Team member does not have permissions for endpoint: {route}. To use it in team {team_id}, ask a team or proxy \
+         admin to add it to the team's team_member_permissions."
+    )]
+    Member {
+        /// The path.
+        route: &'static str,
+        /// The team.
+        team_id: String,
+    },
     /// The request makes no sense, whoever sends it.
     #[error("{0}")]
     Invalid(String),

@@ -27,6 +27,9 @@ impl IntoResponse for AdminError {
                 );
                 answer(StatusCode::FORBIDDEN, "auth_error", &text).made()
             }
+            Self::Member { .. } => {
+                answer(StatusCode::UNAUTHORIZED, "team_member_permission_error", &self.to_string()).made()
+            }
             Self::Role { .. } => answer(StatusCode::UNAUTHORIZED, "auth_error", &self.to_string()).made(),
             Self::Body(why) => answer(why.status(), "bad_request_error", &why.to_string()).made(),
             Self::Field(why @ FieldError::NotJson(_)) => {

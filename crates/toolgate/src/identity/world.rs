@@ -63,6 +63,10 @@ impl Reach {
         Self { world, rules, kept, servers, master, masters_grants }
     }
 
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
     pub(super) fn master(&self) -> Arc<Principal> {
         Arc::clone(&self.master)
     }

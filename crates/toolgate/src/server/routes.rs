@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
-use crate::admin::{Least, access_groups, budgets, customers, organizations, teams, users};
+use crate::admin::{Least, access_groups, budgets, customers, keys, organizations, teams, users};
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
@@ -85,6 +85,16 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/healthz", Access::Public, || get(health::liveliness)),
     route("GET", "/health/readiness", Access::Public, || get(health::readiness)),
     route("GET", "/readyz", Access::Public, || get(health::readiness)),
+    route("POST", "/key/generate", Access::Role(Least::Manager), || post(keys::generate)),
+    route("POST", "/key/service-account/generate", Access::Role(Least::Manager), || post(keys::service_account)),
+    route("POST", "/key/update", Access::Role(Least::Manager), || post(keys::update)),
+    route("POST", "/key/delete", Access::Role(Least::Manager), || post(keys::delete)),
+    route("POST", "/key/regenerate", Access::Role(Least::Manager), || post(keys::regenerate)),
+    route("POST", "/key/{key}/regenerate", Access::Role(Least::Manager), || post(keys::regenerate_named)),
+    route("POST", "/key/block", Access::Role(Least::Manager), || post(keys::block)),
+    route("POST", "/key/unblock", Access::Role(Least::Manager), || post(keys::unblock)),
+    route("GET", "/key/info", Access::Role(Least::Holder), || get(keys::info)),
+    route("GET", "/key/list", Access::Role(Least::Holder), || get(keys::list)),
     route("GET", "/metrics", Access::Public, || get(health::metrics)),
     route("POST", "/team/new", Access::Role(Least::Manager), || post(teams::new)),
     route("POST", "/team/update", Access::Role(Least::Manager), || post(teams::update)),

@@ -23,6 +23,8 @@ mod faults;
 mod floods;
 mod granted;
 mod healing;
+mod key_rights;
+mod keys;
 mod large;
 mod last_good;
 mod legacy_tasks;
