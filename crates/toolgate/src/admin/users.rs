@@ -12,8 +12,8 @@ use toolgate_access::issue;
 use toolgate_access::key::VirtualKey;
 use toolgate_access::role::{Role, TeamRole};
 use toolgate_store::{
-    Direction, Key, KeyFilter, KeyOrder, MAX_PAGE_SIZE, OrganizationMembership, PageOf, StoreError, TeamFilter,
-    TeamMembership, TeamOrder, User, UserFilter, UserOrder,
+    Direction, Key, KeyFilter, KeyOrder, KeyScope, MAX_PAGE_SIZE, OrganizationMembership, PageOf, StoreError, Team,
+    TeamFilter, TeamMembership, TeamOrder, TeamScope, User, UserFilter, UserOrder,
 };
 
 use self::body::{Place, UserBody};
@@ -130,9 +130,29 @@ fn of_team(user_id: &str, user_email: Option<String>, place: Place) -> TeamMembe
     }
 }
 
+/// The teams of a user, as far as the caller sees them.
 async fn teams_of(allowed: &Allowed, user_id: &str) -> Result<Vec<String>, AdminError> {
-    let places = allowed.store.team_memberships_of(user_id).await?;
-    Ok(places.into_iter().map(|of| of.team_id).collect())
+    let rows = team_rows(allowed, user_id).await?;
+    Ok(rows.into_iter().map(|team| team.team_id).collect())
+}
+
+async fn team_rows(allowed: &Allowed, user_id: &str) -> Result<Vec<Team>, AdminError> {
+    let scope = || TeamScope {
+        team_ids: allowed.tenant.managed_teams().map(ToOwned::to_owned).collect(),
+        organization_ids: allowed.tenant.managed_organizations().map(ToOwned::to_owned).collect(),
+    };
+    let filter = TeamFilter {
+        member: Some(user_id.to_owned()),
+        visible: (!sees_all_of(allowed, user_id)).then(scope),
+        ..TeamFilter::default()
+    };
+    let order = (TeamOrder::TeamAlias, Direction::Ascending);
+    Ok(allowed.store.teams(&filter, order, PageOf::new(1, MAX_PAGE_SIZE)).await?.items)
+}
+
+/// Whether the caller sees all that a user has: who only administers a team or organization of theirs does not.
+fn sees_all_of(allowed: &Allowed, user_id: &str) -> bool {
+    allowed.sees_everything() || allowed.user_id() == Some(user_id)
 }
 
 /// `POST /user/update`: what is not sent stays, null clears.
@@ -195,17 +215,26 @@ pub struct Asked {
 /// `GET /user/info?user_id=`: the user, by default oneself, with their teams and keys, without the keys' hashes.
 pub async fn info(allowed: Allowed, QueryOf(query): QueryOf<Asked>) -> Result<Json<Value>, AdminError> {
     let (user, teams) = asked(&allowed, query).await?;
-    let filter = KeyFilter { user_id: Some(user.user_id.clone()), ..KeyFilter::default() };
     let order = (KeyOrder::default(), Direction::Descending);
-    let keys = allowed.store.keys(&filter, order, PageOf::new(1, MAX_PAGE_SIZE)).await?.items;
+    let page = PageOf::new(1, MAX_PAGE_SIZE);
+    let keys = allowed.store.keys(&keys_of(&allowed, &user.user_id), order, page).await?.items;
     let keys: Vec<_> = keys.iter().map(without_hash).collect();
-    let filter = TeamFilter { team_ids: Some(teams.clone()), ..TeamFilter::default() };
-    let order = (TeamOrder::TeamAlias, Direction::Ascending);
-    let rows = allowed.store.teams(&filter, order, PageOf::new(1, MAX_PAGE_SIZE)).await?.items;
+    let rows = team_rows(&allowed, &user.user_id).await?;
     let rows: Vec<_> = rows.iter().map(|team| shown(team, json!({}))).collect();
     Ok(Json(json!({
         "user_id": user.user_id, "user_info": of(&user, &teams, json!({})), "keys": keys, "teams": rows,
     })))
+}
+
+/// The keys of a user, as far as the caller sees them.
+fn keys_of(allowed: &Allowed, user_id: &str) -> KeyFilter {
+    let scope = || KeyScope {
+        team_ids: allowed.tenant.managed_teams().map(ToOwned::to_owned).collect(),
+        organization_ids: allowed.tenant.managed_organizations().map(ToOwned::to_owned).collect(),
+        ..KeyScope::default()
+    };
+    let visible = (!sees_all_of(allowed, user_id)).then(scope);
+    KeyFilter { user_id: Some(user_id.to_owned()), visible, ..KeyFilter::default() }
 }
 
 /// `GET /v2/user/info?user_id=`: the user alone.
@@ -220,9 +249,8 @@ async fn asked(allowed: &Allowed, query: Asked) -> Result<(User, Vec<String>), A
     let user_id = user_id.ok_or_else(|| absent("None"))?;
     let user = allowed.store.user(&user_id).await?.ok_or_else(|| absent(&user_id))?;
     let teams = teams_of(allowed, &user_id).await?;
-    let is_self = allowed.user_id() == Some(&user_id);
-    let leads = |team: &String| allowed.tenant.managed_teams().any(|id| id == team);
-    if allowed.sees_everything() || is_self || teams.iter().any(leads) || manages_some(allowed, &user_id).await? {
+    // Of others' teams only those come that the caller administers.
+    if sees_all_of(allowed, &user_id) || !teams.is_empty() || manages_some(allowed, &user_id).await? {
         Ok((user, teams))
     } else {
         Err(absent(&user_id))
@@ -286,9 +314,8 @@ pub async fn list(allowed: Allowed, QueryOf(query): QueryOf<Listed>) -> Result<J
     let page = allowed.store.users(&filter, order(&query)?, at).await?;
     let mut users = Vec::with_capacity(page.items.len());
     for user in &page.items {
-        let filter = KeyFilter { user_id: Some(user.user_id.clone()), ..KeyFilter::default() };
-        let keys = (KeyOrder::default(), Direction::Ascending);
-        let keys = allowed.store.keys(&filter, keys, PageOf::new(1, 1)).await?.total;
+        let order = (KeyOrder::default(), Direction::Ascending);
+        let keys = allowed.store.keys(&keys_of(&allowed, &user.user_id), order, PageOf::new(1, 1)).await?.total;
         users.push(of(user, &teams_of(&allowed, &user.user_id).await?, json!({ "key_count": keys })));
     }
     Ok(Json(json!({

@@ -134,6 +134,15 @@ async fn what_is_another_tenants_answers_like_what_is_not_there() {
         let teams = json!({ "team_ids": [team] });
         assert_eq!(send(caller, "/team/delete", teams).await.status, 403);
     }
+    tenants
+        .did("/team/member_add", json!({ "team_id": "blue-crew", "member": { "user_id": "max", "role": "user" } }))
+        .await;
+    let of_blue = Key { user_id: Some("max".into()), team_id: Some("blue-crew".into()), ..Key::default() };
+    key_of(&tenants.store, "sk-of-max-in-blue", of_blue).await;
+    let seen = tenants.user("tina").await.get("/user/info?user_id=max").await.json();
+    assert_eq!(seen["user_info"]["teams"], json!(["red-crew"]), "{seen}");
+    assert_eq!((&seen["teams"].as_array().unwrap().len(), &seen["keys"]), (&1, &json!([])), "{seen}");
+    tenants.did("/team/member_delete", json!({ "team_id": "blue-crew", "user_id": "max" })).await;
     let [bob, max] = callers;
     let names = |reply: Reply, field: &str| -> Vec<String> {
         reply.json().as_array().unwrap().iter().map(|row| row[field].as_str().unwrap().to_owned()).collect()
