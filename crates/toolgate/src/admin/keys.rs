@@ -65,7 +65,11 @@ async fn make(allowed: &Allowed, sent: &KeyRequest, mut key: Key, route: &'stati
     if key.user_id.is_none() && in_team && !for_nobody && !allowed.is_admin() {
         key.user_id.clone_from(&allowed.tenant.user_id);
     }
+    if rights::is_of_another(allowed, key.user_id.as_deref()) && key.allowed_routes.is_empty() {
+        key.allowed_routes = vec![rights::MEMBERS_KEY_ROUTES.to_owned()];
+    }
     Giving { allowed, before: None, after: &key, team: team.as_ref(), route }.check()?;
+    rights::check_held(allowed, &key).await?;
     rights::check_assigned_user(allowed, key.user_id.as_deref(), team.as_ref()).await?;
     let alias = key.key_alias.clone();
     let key = allowed.store.create_key(&allowed.actor, key).await.map_err(|why| told(why, alias.as_deref()))?;
@@ -208,6 +212,7 @@ async fn renew(allowed: &Allowed, in_path: Option<&str>, sent: &KeyRequest) -> A
     };
     let before = Subject::named(allowed, named, "Key not found.").await?;
     rights::check_change(allowed, &before.key, before.team.as_ref(), ROUTE)?;
+    rights::check_held(allowed, &before.key).await?;
     let now = Utc::now();
     let grace = sent.grace_period.as_deref().filter(|grace| !grace.is_empty());
     let grace = grace.map(|grace| request::period("grace_period", grace)).transpose()?;

@@ -104,6 +104,23 @@ async fn a_teams_admin_makes_keys_for_its_members_and_a_member_only_where_the_te
     let holder = gate.anonymous().with("authorization", &format!("Bearer {}", made["key"].as_str().unwrap()));
     assert_eq!(holder.tool_names().await, ["files-read", "files-write"]);
 
+    // With it, Ann does not manage what Bob manages, and it is no way to an admin's rights.
+    assert_eq!(holder.get("/key/list").await.status, 403);
+    let chief = User { user_id: "chief".into(), user_role: Some("proxy_admin".into()), ..User::default() };
+    let place = TeamMembership { team_id: "red".into(), user_id: "chief".into(), ..TeamMembership::default() };
+    store.create_user(&Actor::default(), chief, vec![place]).await.unwrap();
+    let body = bounded(json!({"team_id": "red", "user_id": "chief"}));
+    let (status, told) = ask(&as_user(&gate, "ann"), "/key/generate", body).await;
+    assert_eq!(status, 403, "{told}");
+    for user in ["chief", "bob"] {
+        let row = Key { user_id: Some(user.into()), team_id: Some("red".into()), ..Key::default() };
+        let key = key_of(&store, &format!("sk-red-key-of-{user}"), row).await;
+        let (status, told) = ask(&as_user(&gate, "ann"), "/key/regenerate", json!({"key": key.token})).await;
+        assert_eq!(status, 403, "{told}");
+    }
+    let (status, made) = ask(&as_user(&gate, "ann"), "/key/regenerate", json!({"key": made["token"]})).await;
+    assert_eq!(status, 200, "{made}");
+
     let bob = as_user(&gate, "bob");
     let own = bounded(json!({"team_id": "red"}));
     let (status, told) = ask(&bob, "/key/generate", own.clone()).await;
@@ -121,6 +138,8 @@ async fn a_teams_admin_makes_keys_for_its_members_and_a_member_only_where_the_te
     let (status, _) = ask(&bob, "/key/update", json!({"key": made["token"], "max_budget": 0.5})).await;
     assert_eq!(status, 200);
     let (status, told) = ask(&bob, "/key/update", json!({"key": made["token"], "max_budget": 5.0})).await;
+    assert_eq!(status, 403, "{told}");
+    let (status, told) = ask(&bob, "/key/update", json!({"key": made["token"], "object_permission": null})).await;
     assert_eq!(status, 403, "{told}");
     let (status, told) = ask(&bob, "/key/block", json!({"key": made["token"]})).await;
     assert_eq!(status, 403, "{told}");

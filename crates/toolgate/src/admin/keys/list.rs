@@ -118,11 +118,14 @@ impl ListQuery {
             }
         }
         match self.expires.as_deref() {
-            None => Ok(()),
-            Some("active") => Ok(filter.expired = Some(false)),
-            Some("expired") => Ok(filter.expired = Some(true)),
-            Some(_) => Err(AdminError::Invalid("Invalid expires value. Supported: 'active', 'expired'.".to_owned())),
+            None => {}
+            Some("active") => filter.expired = Some(false),
+            Some("expired") => filter.expired = Some(true),
+            Some(_) => {
+                return Err(AdminError::Invalid("Invalid expires value. Supported: 'active', 'expired'.".to_owned()));
+            }
         }
+        Ok(())
     }
 
     /// Others' users, teams and organizations are refused in the same words whether they exist or not.

@@ -229,6 +229,9 @@ impl Giving<'_> {
             ("max_parallel_requests", is_looser(before.max_parallel_requests, after.max_parallel_requests)),
             ("duration", is_looser(before.expires, after.expires)),
             ("blocked", before.blocked == Some(true) && after.blocked != Some(true)),
+            ("object_permission", before.object_permission != after.object_permission),
+            ("team_id", before.team_id != after.team_id),
+            ("models", before.models != after.models),
             ("metadata", BOUNDS_IN_METADATA.iter().any(|name| before.metadata.get(*name) != after.metadata.get(*name))),
         ];
         match loosened.into_iter().find(|(_, loosened)| *loosened) {
@@ -267,6 +270,39 @@ fn is_looser<T: PartialOrd>(before: Option<T>, after: Option<T>) -> bool {
         (Some(_), None) => true,
         (Some(before), Some(after)) => after > before,
     }
+}
+
+/// Routes of a key with which nothing is managed.
+const WITHOUT_MANAGEMENT: [&str; 4] = ["llm_api_routes", "mcp_routes", "mcp_inference_routes", "info_routes"];
+
+/// What a key for another member has that a team's admin makes: with all routes it would manage whatever else the member
+/// manages.
+pub(super) const MEMBERS_KEY_ROUTES: &str = WITHOUT_MANAGEMENT[0];
+
+/// Whether the caller, who is no admin, would come to hold a key of this user's, who is somebody else.
+pub(super) fn is_of_another(allowed: &Allowed, user_id: Option<&str>) -> bool {
+    !allowed.is_admin() && user_id.is_some() && user_id != allowed.tenant.user_id.as_deref()
+}
+
+/// Whoever is told the text of another's key acts as them. So it must be one that manages nothing, of a user who
+/// administers nothing.
+///
+/// # Errors
+/// 403.
+pub(super) async fn check_held(allowed: &Allowed, key: &Key) -> Result<(), AdminError> {
+    let Some(user_id) = key.user_id.as_deref().filter(|user| is_of_another(allowed, Some(user))) else {
+        return Ok(());
+    };
+    let user = allowed.store.user(user_id).await?;
+    let role = user.and_then(|user| Role::from_name(user.user_role.as_deref()?));
+    let manages_nothing = !key.allowed_routes.is_empty()
+        && key.allowed_routes.iter().all(|route| WITHOUT_MANAGEMENT.contains(&route.as_str()));
+    if manages_nothing && !role.is_some_and(|role| role.sees_everything() || role == Role::OrgAdmin) {
+        return Ok(());
+    }
+    Err(AdminError::Forbidden(format!(
+        "Only proxy admins and user={user_id} can hold this key, which may manage what they manage."
+    )))
 }
 
 /// Whoever is to have a key in a team is in it.
