@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use toolgate_access::grant::{self, Grant, Place};
+use toolgate_access::id::ToolsetId;
 use toolgate_access::key::KeyHash;
 use toolgate_access::principal::Principal;
 use toolgate_access::rules::{ClientPlace, Rules};
@@ -40,6 +41,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// What may be reached.
     pub grant: Arc<Grant>,
+    /// The toolset at whose endpoint the request came in; what may be reached is within it.
+    pub toolset: Option<ToolsetId>,
     /// Where the request came from.
     pub from: Option<IpAddr>,
 }
@@ -71,6 +74,7 @@ impl Caller {
             debug: false,
             principal: Arc::new(principal),
             grant: Arc::new(grant),
+            toolset: None,
             from: None,
         }
     }

@@ -142,11 +142,16 @@ impl Gateway {
 impl Gateway {
     /// What `caller` reaches now, for what goes on longer than a request; `None` when the key is not in force any more.
     pub async fn granted_anew(&self, caller: &Caller) -> Option<Arc<Grant>> {
-        match &caller.principal.credential {
-            Credential::Master => Some(self.0.identity.master(caller.from).grant),
-            Credential::Key(key) => self.0.identity.again(key.hash, caller.from, chrono::Utc::now()).await,
-            Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => None,
-        }
+        let identity = &self.0.identity;
+        let who = match &caller.principal.credential {
+            Credential::Master => identity.master(caller.from),
+            Credential::Key(key) => identity.again(key.hash, caller.from, chrono::Utc::now()).await?,
+            Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => return None,
+        };
+        Some(match &caller.toolset {
+            Some(toolset) => identity.at_toolset(caller, &who.principal, toolset),
+            None => who.grant,
+        })
     }
 
     /// Keys, or what they may reach, have changed: those who listen hear what they reach from now on, and nothing more.

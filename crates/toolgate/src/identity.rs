@@ -7,6 +7,7 @@
 
 mod feed;
 mod known;
+mod toolsets;
 mod world;
 
 use std::net::IpAddr;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use toolgate_access::grant::Grant;
 use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_access::{routes, standing};
 use toolgate_store::{Store, StoreError};
@@ -22,6 +22,7 @@ use toolgate_store::{Store, StoreError};
 use crate::auth::{CallerId, Who};
 use crate::config::Settings;
 use known::KnownKeys;
+use toolsets::ToolsetGrants;
 use world::Reach;
 
 pub use feed::follow;
@@ -54,13 +55,19 @@ pub struct Identity {
     store: Option<Store>,
     keys: KnownKeys,
     reach: ArcSwap<Reach>,
+    toolset_grants: ToolsetGrants,
 }
 
 impl Identity {
     /// Without a database there is only the master key.
     #[must_use]
     pub fn new(settings: &Settings, store: Option<Store>) -> Self {
-        Self { store, keys: KnownKeys::none(), reach: ArcSwap::from_pointee(Reach::of_config(settings)) }
+        Self {
+            store,
+            keys: KnownKeys::none(),
+            reach: ArcSwap::from_pointee(Reach::of_config(settings)),
+            toolset_grants: ToolsetGrants::none(),
+        }
     }
 
     /// The database.
@@ -113,11 +120,12 @@ impl Identity {
         Ok(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
     }
 
-    /// What the holder of a key reaches now, for what was begun with it and still goes on; `None` when it is not in
+    /// The holder of a key and what they reach now, for what was begun with it and still goes on; `None` when it is not in
     /// force any more.
-    pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Arc<Grant>> {
+    pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Who> {
         let known = self.keys.find(self.store.as_ref()?, hash).await.ok()??;
         standing::check(known.principal(), now).ok()?;
-        Some(known.grant(&self.reach.load(), from))
+        let grant = known.grant(&self.reach.load(), from);
+        Some(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
     }
 }

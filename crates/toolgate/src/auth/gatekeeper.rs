@@ -130,6 +130,7 @@ impl Gatekeeper {
             debug,
             principal: who.principal,
             grant: who.grant,
+            toolset: None,
             from,
         }
     }

@@ -123,7 +123,7 @@ impl KnownKey {
         {
             return Arc::clone(grant);
         }
-        let grant = Arc::new(reach.compile(&self.principal, place));
+        let grant = Arc::new(reach.compile(&self.principal, &place.into()));
         *kept = Some((Arc::downgrade(reach), Arc::clone(&grant)));
         grant
     }

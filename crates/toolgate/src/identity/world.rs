@@ -68,12 +68,16 @@ impl Reach {
         Arc::clone(&self.masters_grants[place_index(self.rules.client_at(from))])
     }
 
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
     pub(super) fn place_of(&self, from: Option<IpAddr>) -> ClientPlace {
         self.rules.client_at(from)
     }
 
-    pub(super) fn compile(&self, principal: &Principal, client: ClientPlace) -> Grant {
-        grant::compile(&self.world, principal, &self.rules, &Place { client, toolset: None })
+    pub(super) fn compile(&self, principal: &Principal, place: &Place) -> Grant {
+        grant::compile(&self.world, principal, &self.rules, place)
     }
 }
 

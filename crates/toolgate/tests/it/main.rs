@@ -49,3 +49,4 @@ mod support;
 mod telemetry;
 mod tokens;
 mod tool_rules;
+mod toolsets;
