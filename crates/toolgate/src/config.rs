@@ -20,7 +20,7 @@ mod read;
 #[cfg(test)]
 mod reference;
 mod report;
-mod suggest;
+pub(crate) mod suggest;
 mod tree;
 
 use std::path::Path;

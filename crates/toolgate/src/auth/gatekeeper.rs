@@ -32,6 +32,9 @@ const KEY_HEADERS: [HeaderName; 6] = [
 const KEY_PARAMETERS: [&str; 8] =
     ["api_key", "api-key", "apikey", "key", "access_token", "litellm_api_key", "x-litellm-api-key", "x-goog-api-key"];
 
+/// Of these, the one by which a management request names the key that it is about.
+const NAMED_KEY_PARAMETERS: [&str; 1] = ["key"];
+
 /// A key shorter than this is only looked for as a whole value: as a part it would be found by accident.
 const SHORTEST_KEY_SOUGHT_INSIDE_BYTES: usize = 8;
 
@@ -111,6 +114,30 @@ impl Gatekeeper {
     /// [`AuthError::Missing`] when there is none; [`AuthError::Malformed`] is a 400 that says what to change.
     pub fn look<'h>(&'h self, headers: &'h HeaderMap, query: Option<&str>) -> Result<Shown<'h>, AuthError> {
         self.refuse_key_in_query(query)?;
+        self.look_at(headers)
+    }
+
+    /// The same for a management request, which may name the key that it is about: LiteLLM's `/key/info?key=sk-...`.
+    /// The master key is refused there as everywhere.
+    ///
+    /// # Errors
+    /// As [`Gatekeeper::look`].
+    pub fn look_for_management<'h>(
+        &'h self,
+        headers: &'h HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Shown<'h>, AuthError> {
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let names_it = NAMED_KEY_PARAMETERS.contains(&name.as_ref());
+            let is_credential = KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known)) && !names_it;
+            if is_credential || self.is_master_key(value.as_bytes()) {
+                return Err(AuthError::Malformed(MalformedCredential::InQuery(name.into_owned())));
+            }
+        }
+        self.look_at(headers)
+    }
+
+    fn look_at<'h>(&'h self, headers: &'h HeaderMap) -> Result<Shown<'h>, AuthError> {
         if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
             return Err(AuthError::Malformed(MalformedCredential::Duplicate(AUTHORIZATION)));
         }

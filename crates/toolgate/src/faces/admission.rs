@@ -3,12 +3,12 @@
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 use std::sync::Arc;
 
 use crate::auth::origin::Refused;
-use crate::auth::{AuthError, Caller, Peer};
+use crate::auth::{AuthError, Caller, Gatekeeper, Peer, Shown};
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::{Destination, NotLetIn};
 
@@ -29,14 +29,31 @@ pub enum NotAdmitted {
     Key(NotLetIn),
 }
 
+/// How the key is found in a request.
+type Look = for<'h> fn(&'h Gatekeeper, &'h HeaderMap, Option<&str>) -> Result<Shown<'h>, AuthError>;
+
 impl FromRequestParts<Gateway> for Admitted {
     type Rejection = NotAdmitted;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, NotAdmitted> {
+        Self::showing(parts, gateway, Gatekeeper::look).await
+    }
+}
+
+impl Admitted {
+    /// Lets a management request in, whose query may name the key that it is about.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`].
+    pub async fn for_management(parts: &mut Parts, gateway: &Gateway) -> Result<Self, NotAdmitted> {
+        Self::showing(parts, gateway, Gatekeeper::look_for_management).await
+    }
+
+    async fn showing(parts: &mut Parts, gateway: &Gateway, look: Look) -> Result<Self, NotAdmitted> {
         let snapshot = gateway.snapshot();
         let from = parts.extensions.get().map(|Peer(address)| *address);
         let gatekeeper = &snapshot.gatekeeper;
-        let shown = gatekeeper.look(&parts.headers, parts.uri.query()).map_err(NotAdmitted::Auth)?;
+        let shown = look(gatekeeper, &parts.headers, parts.uri.query()).map_err(NotAdmitted::Auth)?;
         let who = if shown.is_master {
             gateway.identity.master(from)
         } else {

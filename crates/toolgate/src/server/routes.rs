@@ -10,6 +10,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
+use crate::admin::Least;
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
@@ -23,11 +24,13 @@ pub enum Access {
     Public,
     /// Whoever has a key.
     Key,
+    /// Whoever has at least this role: management routes.
+    Role(Least),
 }
 
 /// One route.
 pub struct Route {
-    /// `GET`, `POST`, `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`.
     pub method: &'static str,
     /// With axum's `{name}` for a part that varies, and `{*name}` for a rest that does.
     pub path: &'static str,
@@ -107,7 +110,8 @@ pub fn router(gateway: Gateway) -> Router {
         .iter()
         .fold(Router::new(), |router, route| {
             let destination = Destination { method: route.method, template: route.path };
-            router.route(route.path, (route.handler)().layer(Extension(destination)))
+            let handler: MethodRouter<Gateway> = (route.handler)().layer(Extension(destination));
+            router.route(route.path, handler.layer(Extension(route.access)))
         })
         .fallback(admission::not_found)
         .method_not_allowed_fallback(admission::method_not_allowed)

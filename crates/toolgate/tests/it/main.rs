@@ -39,6 +39,7 @@ mod recovery;
 mod renamed_uris;
 mod rest;
 mod restarts;
+mod roles;
 mod routes;
 mod secrets;
 mod server_rules;

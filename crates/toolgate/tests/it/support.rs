@@ -19,6 +19,7 @@ mod process;
 mod resumable;
 mod rmcp_client;
 mod shell;
+mod stores;
 
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
@@ -41,6 +42,7 @@ pub(crate) use process::Process;
 pub(crate) use resumable::Resumable;
 pub(crate) use rmcp_client::rmcp_client;
 pub(crate) use shell::{chatty, teller};
+pub(crate) use stores::{key_of, memory};
 
 use std::time::Duration;
 

@@ -1,0 +1,60 @@
+//! Why a management request was not carried out.
+
+use toolgate_access::issue::IssueError;
+use toolgate_access::role::Role;
+use toolgate_store::StoreError;
+
+use super::body::FieldError;
+use crate::faces::admission::NotAdmitted;
+use crate::server::body::BodyError;
+
+/// Why a management request was not carried out. The texts are LiteLLM's where its clients may look at them.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The key is not good.
+    #[error("not admitted")]
+    NotAdmitted(NotAdmitted),
+    /// There is only the configuration file.
+    #[error(
+        "no database: keys, teams and what they may reach are kept in one; set general_settings.database_url or a data directory"
+    )]
+    NoDatabase,
+    /// The route is for others.
+    #[error(
+        "Authentication Error, Only proxy admin can be used to generate, delete, update info for new keys/users/teams. \
+         Route={route}. Your role={}. Your user_id={}",
+        .role.map_or("unknown", Role::as_str), .user_id.as_deref().unwrap_or("unknown")
+    )]
+    Role {
+        /// The path.
+        route: String,
+        /// The caller's role.
+        role: Option<Role>,
+        /// The caller's user.
+        user_id: Option<String>,
+    },
+    /// The body did not come as it must.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// A field of the body or the query is wrong.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The caller may not give this.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The request makes no sense, whoever sends it.
+    #[error("{0}")]
+    Invalid(String),
+    /// It is not there, or not the caller's to know of.
+    #[error("{0}")]
+    NotFound(String),
+    /// Something else has this id or name.
+    #[error("{0}")]
+    Taken(String),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
