@@ -6,7 +6,9 @@
 
 pub mod body;
 mod error;
+pub mod explain;
 mod tenant;
+pub mod toolsets;
 
 use std::sync::Arc;
 

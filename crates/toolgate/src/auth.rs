@@ -6,6 +6,7 @@
 //!
 //! LiteLLM's rules for where a key may be: `auth/user_api_key_auth.py` and `mcp_server/auth/user_api_key_auth_mcp.py`.
 
+pub mod client_ip;
 mod gatekeeper;
 pub mod mask;
 pub mod origin;

@@ -5,6 +5,7 @@
 //! key asks no database: `known` keeps the rows of each key, and `feed` drops them when the database says that they
 //! changed. The master key needs neither.
 
+mod explaining;
 mod feed;
 mod known;
 mod toolsets;
@@ -25,6 +26,7 @@ use known::KnownKeys;
 use toolsets::ToolsetGrants;
 use world::Reach;
 
+pub use explaining::CalledAt;
 pub use feed::follow;
 
 /// Why nobody is let in with a key.

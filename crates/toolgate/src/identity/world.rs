@@ -72,6 +72,10 @@ impl Reach {
         &self.world
     }
 
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     pub(super) fn place_of(&self, from: Option<IpAddr>) -> ClientPlace {
         self.rules.client_at(from)
     }

@@ -6,16 +6,16 @@
 use axum::body::Body;
 use axum::handler::Handler as _;
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
-use crate::admin::Least;
+use crate::admin::{Least, explain, toolsets};
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
 use crate::mcp::{endpoint, legacy_sse, listen};
-use crate::rest::{health, tools};
+use crate::rest::{health, servers, tools};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,20 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/toolset/{name}/mcp/", Access::Key, || delete(endpoint::delete)),
     route("GET", "/mcp-rest/tools/list", Access::Key, || get(tools::list)),
     route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call)),
+    route("GET", "/v1/mcp/server", Access::Key, || get(servers::list)),
+    route("GET", "/v1/mcp/server/health", Access::Key, || get(servers::health)),
+    route("GET", "/v1/mcp/server/{server_id}", Access::Key, || get(servers::get)),
+    route("GET", "/v1/mcp/tools", Access::Key, || get(servers::tools)),
+    route("GET", "/v1/mcp/access_groups", Access::Key, || get(servers::access_groups)),
+    route("GET", "/v1/mcp/network/client-ip", Access::Key, || get(servers::client_ip)),
+    route("GET", "/v1/mcp/registry.json", Access::Public, || get(servers::registry)),
+    route("GET", "/v1/mcp/access/explain", Access::Role(Least::Holder), || get(explain::get)),
+    route("POST", "/v1/mcp/access/explain", Access::Role(Least::Holder), || post(explain::post)),
+    route("POST", "/v1/mcp/toolset", Access::Role(Least::Admin), || post(toolsets::create)),
+    route("GET", "/v1/mcp/toolset", Access::Role(Least::Holder), || get(toolsets::list)),
+    route("PUT", "/v1/mcp/toolset", Access::Role(Least::Admin), || put(toolsets::update)),
+    route("GET", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Holder), || get(toolsets::get)),
+    route("DELETE", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Admin), || delete(toolsets::delete)),
     route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
     route("GET", "/health", Access::Key, || get(health::servers)),
     route("GET", "/health/liveliness", Access::Public, || get(health::liveliness)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::Value;
 use toolgate_access::key::VirtualKey;
-use toolgate_store::{Actor, Database, Key, KeyRing, Store, StoreSettings, Toolset};
+use toolgate_store::{Actor, Database, Key, KeyRing, Store, StoreSettings, Team, Toolset, User};
 
 use super::{Caller, Config, TestGateway, soon};
 
@@ -42,6 +42,21 @@ impl People {
         };
         self.store.create_key(&actor(), key).await.unwrap();
         text
+    }
+
+    /// A key of a user with this role.
+    pub(crate) async fn key_of_role(&self, role: &str) -> String {
+        let user_id = format!("user-{role}");
+        let user = User { user_id: user_id.clone(), user_role: Some(role.to_owned()), ..User::default() };
+        self.store.create_user(&actor(), user, Vec::new()).await.unwrap();
+        self.key_of(role, Value::Null, Key { user_id: Some(user_id), ..Key::default() }).await
+    }
+
+    /// A team with this object permission.
+    pub(crate) async fn team(&self, team_id: &str, permission: Value) {
+        let object_permission = serde_json::from_value(permission).unwrap();
+        let team = Team { team_id: team_id.to_owned(), object_permission, ..Team::default() };
+        self.store.create_team(&actor(), team, Vec::new()).await.unwrap();
     }
 
     /// A toolset of these tools, each `server_id/tool`.
