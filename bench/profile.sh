@@ -33,7 +33,8 @@ YAML
 
 # One port above the upstream's is as good a guess as any; the gateway says so when it is taken.
 port=$((upstream_port + 1))
-valgrind --tool=callgrind --instr-atstart=no --separate-threads=no --callgrind-out-file="$out/callgrind.out" \
+# Its database and made keys belong to the profile.
+HOME="$out" valgrind --tool=callgrind --instr-atstart=no --separate-threads=no --callgrind-out-file="$out/callgrind.out" \
     "$target/toolgate" serve --config "$out/config.yaml" --host 127.0.0.1 --port "$port" 2>"$out/gateway.log" &
 gateway=$!
 until curl -fs -o "$out/readiness.json" "http://127.0.0.1:$port/health/readiness"; do

@@ -13,6 +13,7 @@ mod world;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
@@ -52,9 +53,24 @@ pub struct Destination<'a> {
     pub template: &'a str,
 }
 
+/// How the database does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// There is none, and only the master key.
+    Absent,
+    /// It answers.
+    Connected,
+    /// It does not answer; keys that are known work on.
+    Lost,
+    /// It has not answered for so long that no key but the master key is let in.
+    Gone,
+}
+
 /// Knows the holders of keys.
 pub struct Identity {
     store: Option<Store>,
+    /// Whether the database answered when it was last asked.
+    answers: AtomicBool,
     keys: KnownKeys,
     reach: ArcSwap<Reach>,
     toolset_grants: ToolsetGrants,
@@ -66,6 +82,7 @@ impl Identity {
     pub fn new(settings: &Settings, store: Option<Store>) -> Self {
         Self {
             store,
+            answers: AtomicBool::new(true),
             keys: KnownKeys::none(),
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
             toolset_grants: ToolsetGrants::none(),
@@ -78,10 +95,15 @@ impl Identity {
         self.store.as_ref()
     }
 
-    /// Whether keys can be looked up just now.
+    /// How the database does.
     #[must_use]
-    pub fn is_well(&self) -> bool {
-        self.store.is_none() || self.keys.is_fresh()
+    pub fn database(&self) -> DatabaseState {
+        match &self.store {
+            None => DatabaseState::Absent,
+            Some(_) if !self.keys.is_fresh() => DatabaseState::Gone,
+            Some(_) if self.answers.load(Ordering::Relaxed) => DatabaseState::Connected,
+            Some(_) => DatabaseState::Lost,
+        }
     }
 
     /// Other servers are configured: what everybody reaches is worked out anew.

@@ -116,5 +116,8 @@ impl Running {
         if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
             tracing::warn!(timeout_s = CLOSE_TIMEOUT.as_secs(), "not every upstream could be closed in time");
         }
+        if let Some(store) = self.gateway.identity.store() {
+            store.close().await;
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! read again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use toolgate_access::key::KeyHash;
@@ -31,20 +32,16 @@ pub async fn follow(gateway: Gateway) {
     let Some(store) = gateway.identity.store().cloned() else { return };
     let mut changed = store.changes();
     let mut seen: Option<Revision> = None;
-    let mut is_well = true;
     loop {
         let before = seen;
-        match gateway.identity.catch_up(&store, &mut seen).await {
-            Ok(()) if !is_well => {
-                is_well = true;
-                tracing::info!("the database answers again");
-            }
-            Ok(()) => {}
-            Err(error) if is_well => {
-                is_well = false;
+        let caught_up = gateway.identity.catch_up(&store, &mut seen).await;
+        let answered = gateway.identity.answers.swap(caught_up.is_ok(), Ordering::Relaxed);
+        match caught_up {
+            Ok(()) if !answered => tracing::info!("the database answers again"),
+            Err(error) if answered => {
                 tracing::error!(%error, "the database does not answer: keys that are known work on for five minutes");
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
         if before.is_some() && before != seen {
             // Those who listen see what they reach from now on.

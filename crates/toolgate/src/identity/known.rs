@@ -1,6 +1,7 @@
 //! Keys that were looked up, with their rows.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ const WITHOUT_DATABASE: Duration = Duration::from_secs(300);
 pub(super) struct KnownKeys {
     found: Cache<KeyHash, Arc<KnownKey>>,
     unknown: Cache<KeyHash, ()>,
+    /// Counts how often something was forgotten. What was read before may be older than that, however late it comes.
+    forgotten: AtomicU64,
     /// When the database last said what has changed.
     confirmed: RwLock<Instant>,
 }
@@ -43,6 +46,7 @@ impl KnownKeys {
         Self {
             found: Cache::builder().max_capacity(MAX_KEYS).build(),
             unknown: Cache::builder().max_capacity(MAX_KEYS).time_to_live(UNKNOWN_FOR).build(),
+            forgotten: AtomicU64::new(0),
             confirmed: RwLock::new(Instant::now()),
         }
     }
@@ -58,25 +62,36 @@ impl KnownKeys {
         if self.unknown.contains_key(&hash) {
             return Ok(None);
         }
-        let read = self.found.try_get_with(hash, async { read(store, hash).await.map_err(Some)?.ok_or(None) });
-        match read.await.map_err(|why| (*why).clone()) {
-            Ok(known) => Ok(Some(known)),
-            Err(None) => {
-                self.unknown.insert(hash, ()).await;
-                Ok(None)
+        loop {
+            let forgotten = self.forgotten.load(Ordering::SeqCst);
+            let read = self.found.try_get_with(hash, async { read(store, hash).await.map_err(Some)?.ok_or(None) });
+            let found = match read.await.map_err(|why| (*why).clone()) {
+                Ok(known) => Some(known),
+                Err(None) => {
+                    self.unknown.insert(hash, ()).await;
+                    None
+                }
+                Err(Some(why)) => return Err(NotLetIn::Unavailable(Some(why))),
+            };
+            if self.forgotten.load(Ordering::SeqCst) == forgotten {
+                return Ok(found);
             }
-            Err(Some(why)) => Err(NotLetIn::Unavailable(Some(why))),
+            // It may have been read before the change that something was just forgotten for, and kept after.
+            self.found.invalidate(&hash).await;
+            self.unknown.invalidate(&hash).await;
         }
     }
 
     /// Nothing is known of these keys any more.
     pub(super) async fn forget(&self, hash: &KeyHash) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.found.invalidate(hash).await;
         self.unknown.invalidate(hash).await;
     }
 
     /// Nothing is known of any key any more.
     pub(super) fn forget_all(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.found.invalidate_all();
         self.unknown.invalidate_all();
     }

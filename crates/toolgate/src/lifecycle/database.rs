@@ -12,7 +12,7 @@ use crate::config::{Environment, Settings, master_key};
 const FILE_NAME: &str = "toolgate.db";
 
 /// The sealing key's file there, where `LITELLM_SALT_KEY` is not set.
-const SALT_FILE_NAME: &str = "salt-key";
+const SALT_FILE_NAME: &str = "salt_key";
 
 /// Opens the database. `None` when none is named and there is no place for one: then there is only the master key.
 pub(super) async fn open(
@@ -72,5 +72,18 @@ fn explained(database: &Database, error: StoreError) -> anyhow::Error {
         Database::Postgres(_) => "the database of `database_url`".to_owned(),
     };
     let exit = if error.is_retryable() { Exit::Unreachable } else { Exit::ConfigInvalid };
-    Failure::new(exit, "database", format!("{place} cannot be opened: {error}")).into()
+    let failure = Failure::new(exit, "database", format!("{place} cannot be opened: {error}"));
+    let hint = match (&error, database) {
+        (StoreError::WrongKey, Database::File(_)) => {
+            "without LITELLM_SALT_KEY the key is the one in `salt_key` beside the database; former keys may be named in TOOLGATE_OLD_SALT_KEYS"
+        }
+        (StoreError::WrongKey, _) => {
+            "without LITELLM_SALT_KEY it is derived from the master key; former keys may be named in TOOLGATE_OLD_SALT_KEYS"
+        }
+        (StoreError::Unavailable { .. }, Database::Postgres(_)) => {
+            "is PostgreSQL running where the URL says, and does it take the user and password?"
+        }
+        _ => return failure.into(),
+    };
+    failure.hint(hint).into()
 }

@@ -12,6 +12,7 @@ use crate::catalog::Scope;
 use crate::config::settings::ServerSettings;
 use crate::faces::admission::Admitted;
 use crate::gateway::Gateway;
+use crate::identity::DatabaseState;
 use crate::upstream::{CircuitState, Stage, State, Status};
 
 /// `GET /health/liveliness` and its spellings: LiteLLM's body.
@@ -19,15 +20,24 @@ pub async fn liveliness() -> Response {
     axum::Json(json!("I'm alive!")).into_response()
 }
 
-/// `GET /health/readiness`: 503 from the moment the gateway begins to stop.
+/// `GET /health/readiness`: 503 from the moment the gateway begins to stop, and when the database has not answered for so
+/// long that keys are refused.
 pub async fn readiness(extract::State(gateway): extract::State<Gateway>) -> Response {
+    let database = gateway.identity.database();
     let (status, word) = if gateway.stopping.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+    } else if database == DatabaseState::Gone {
+        (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
     } else {
         (StatusCode::OK, "healthy")
     };
-    // `db` is LiteLLM's field; this gateway has no database yet.
-    let body = json!({ "status": word, "db": "Not connected", "cache": null, "version": env!("CARGO_PKG_VERSION") });
+    // LiteLLM's words; its third state is ours.
+    let db = match database {
+        DatabaseState::Connected => "connected",
+        DatabaseState::Absent => "Not connected",
+        DatabaseState::Lost | DatabaseState::Gone => "disconnected",
+    };
+    let body = json!({ "status": word, "db": db, "cache": null, "version": env!("CARGO_PKG_VERSION") });
     (status, axum::Json(body)).into_response()
 }
 

@@ -22,6 +22,7 @@ mod eras;
 mod explain;
 mod faults;
 mod floods;
+mod granted;
 mod healing;
 mod large;
 mod last_good;

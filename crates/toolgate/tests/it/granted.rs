@@ -1,0 +1,120 @@
+//! Keys of the database: what they are granted is there, and nothing else is, however it is asked for.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use toolgate_access::key::{KeyHash, VirtualKey};
+use toolgate_access::permission::ObjectPermission;
+use toolgate_store::{Actor, Change, Database, Key, KeyChanges, KeyRing, Store, StoreSettings};
+
+use crate::support::{Caller, FakeMcp, TestGateway, config, script, soon};
+
+const ALICE: &str = "sk-alice-0123456789abcdef0123456789";
+
+struct Keys {
+    store: Store,
+    actor: Actor,
+}
+
+impl Keys {
+    async fn in_memory() -> Self {
+        let ring = KeyRing::new("a sealing key for tests, long enough".to_owned().into(), Vec::new());
+        let store = Store::open(StoreSettings::new(Database::Memory, ring)).await.unwrap();
+        let actor = Actor { changed_by: "test".into(), changed_by_api_key: String::new(), request_id: String::new() };
+        Self { store, actor }
+    }
+
+    async fn make(&self, key: &str, permission: Option<ObjectPermission>) {
+        let token = hash(key).to_hex();
+        let key = Key { token, object_permission: permission, ..Key::default() };
+        self.store.create_key(&self.actor, key).await.unwrap();
+    }
+
+    async fn change(&self, key: &str, changes: KeyChanges) {
+        self.store.update_key(&self.actor, &hash(key), changes).await.unwrap();
+    }
+}
+
+fn hash(key: &str) -> KeyHash {
+    VirtualKey::parse(key).unwrap().hash()
+}
+
+fn tools_of(server: &str, tools: &[&str]) -> ObjectPermission {
+    let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
+    ObjectPermission { mcp_tool_permissions: BTreeMap::from([(server.to_owned(), tools)]).into(), ..Default::default() }
+}
+
+fn with_key(gate: &TestGateway, key: &str) -> Caller {
+    gate.anonymous().with("x-litellm-api-key", &format!("Bearer {key}"))
+}
+
+#[tokio::test]
+async fn a_key_reaches_what_it_is_granted_and_everything_else_is_not_there() {
+    let (files, mail) = (
+        FakeMcp::start(script().tools(&["read", "write", "delete"])).await,
+        FakeMcp::start(script().tools(&["send"])).await,
+    );
+    let keys = Keys::in_memory().await;
+    keys.make(ALICE, Some(tools_of("files", &["read", "write"]))).await;
+    let servers = config().server("files", files.entry()).server("mail", mail.entry());
+    let gate = TestGateway::start_with_store(servers, keys.store.clone()).await;
+    let alice = with_key(&gate, ALICE);
+
+    assert_eq!(alice.tool_names().await, ["files-read", "files-write"]);
+    assert_eq!(gate.admin().tool_names().await.len(), 4);
+    alice.call("files-read", json!({})).await.result();
+    let missing = alice.call("files-nothing", json!({})).await;
+    for forbidden in ["files-delete", "mail-send", "delete", "send"] {
+        let denied = alice.call(forbidden, json!({})).await;
+        assert_eq!(denied.error_code(), missing.error_code(), "{forbidden}");
+        let text = denied.error_message().replace(forbidden, "NAME");
+        assert_eq!(text, missing.error_message().replace("files-nothing", "NAME"), "{forbidden}");
+    }
+    assert_eq!(mail.seen_of("tools/call").len(), 0);
+    let nowhere = alice.rpc_at("/nowhere/mcp", "tools/list", json!({})).await.http.status;
+    assert_eq!(alice.rpc_at("/mail/mcp", "tools/list", json!({})).await.http.status, nowhere);
+    assert_eq!(alice.get("/mcp-rest/tools/list?server_id=mail").await.status, 403);
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_without_grants_has_only_what_is_open_to_all_and_an_unknown_one_nothing() {
+    let (files, open) =
+        (FakeMcp::start(script().tools(&["read"])).await, FakeMcp::start(script().tools(&["echo"])).await);
+    let keys = Keys::in_memory().await;
+    keys.make(ALICE, None).await;
+    let servers = config().server("files", files.entry()).server("open", open.entry().with("allow_all_keys: true"));
+    let gate = TestGateway::start_with_store(servers, keys.store.clone()).await;
+    assert_eq!(with_key(&gate, ALICE).tool_names().await, ["open-echo"]);
+
+    let long = format!("sk-{}", "a".repeat(64 * 1024 - 200));
+    for unknown in ["sk-garbage", "sk-' OR '1'='1", "sk-'; DROP TABLE keys;--", "sk-%00", "garbage", &long] {
+        let refused = with_key(&gate, unknown).rpc("tools/list", json!({})).await.http;
+        assert_eq!(refused.status, 401, "{}", &unknown[..unknown.len().min(40)]);
+        assert!(refused.header("www-authenticate").starts_with("Bearer"));
+    }
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn what_changes_for_a_key_holds_at_once_also_for_its_open_stream() {
+    let files = FakeMcp::start(script().tools(&["read", "write"])).await;
+    let keys = Keys::in_memory().await;
+    keys.make(ALICE, Some(tools_of("files", &["read"]))).await;
+    let gate = TestGateway::start_with_store(config().server("files", files.entry()), keys.store.clone()).await;
+    let alice = with_key(&gate, ALICE).initialized_at("/mcp").await;
+    assert_eq!(alice.tool_names().await, ["files-read"]);
+    let mut stream = alice.open_stream("/mcp").await;
+
+    let wider = Some(tools_of("files", &["read", "write"]));
+    keys.change(ALICE, KeyChanges { object_permission: Change::Set(wider), ..KeyChanges::default() }).await;
+    let told = soon("being told", stream.message()).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    assert_eq!(alice.tool_names().await, ["files-read", "files-write"]);
+
+    keys.change(ALICE, KeyChanges { blocked: Change::Set(Some(true)), ..KeyChanges::default() }).await;
+    soon("the end of the stream", async { while stream.next().await.is_some() {} }).await;
+    let refused = alice.rpc("tools/list", json!({})).await.http;
+    assert_eq!(refused.status, 401);
+    gate.stop().await;
+}
