@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_json::Value;
 use toolgate_access::key::VirtualKey;
-use toolgate_store::{Actor, Database, Key, KeyRing, Store, StoreSettings, Team, Toolset, User};
+use toolgate_store::{Actor, Key, Store, Team, Toolset, User};
 
-use super::{Caller, Config, TestGateway, soon};
+use super::{Caller, Config, TestGateway, memory, soon};
 
 /// A database with whom a test puts into it.
 pub(crate) struct People {
@@ -16,9 +15,7 @@ pub(crate) struct People {
 
 impl People {
     pub(crate) async fn new() -> Self {
-        let ring = KeyRing::new(SecretString::from("a salt key for tests, long enough"), Vec::new());
-        let store = Store::open(StoreSettings::new(Database::Memory, ring)).await.unwrap();
-        Self { store }
+        Self { store: memory().await }
     }
 
     /// A gateway on this database.
