@@ -9,12 +9,14 @@ pub mod body;
 pub mod budgets;
 pub mod customers;
 mod error;
+pub mod explain;
 pub mod keys;
 pub mod organizations;
 mod people;
 pub mod teams;
 mod tenant;
 mod terms;
+pub mod toolsets;
 pub mod users;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 //!
 //! LiteLLM's rules for where a key may be: `auth/user_api_key_auth.py` and `mcp_server/auth/user_api_key_auth_mcp.py`.
 
+pub mod client_ip;
 mod gatekeeper;
 pub mod mask;
 pub mod origin;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use toolgate_access::grant::{self, Grant, Place};
+use toolgate_access::id::ToolsetId;
 use toolgate_access::key::KeyHash;
 use toolgate_access::principal::Principal;
 use toolgate_access::rules::{ClientPlace, Rules};
@@ -40,6 +42,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// What may be reached.
     pub grant: Arc<Grant>,
+    /// The toolset at whose endpoint the request came in; what may be reached is within it.
+    pub toolset: Option<ToolsetId>,
     /// Where the request came from.
     pub from: Option<IpAddr>,
 }
@@ -71,6 +75,7 @@ impl Caller {
             debug: false,
             principal: Arc::new(principal),
             grant: Arc::new(grant),
+            toolset: None,
             from: None,
         }
     }

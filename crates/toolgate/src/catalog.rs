@@ -37,6 +37,7 @@ use toolgate_client::GivenUp;
 
 use crate::auth::Caller;
 use crate::config::Settings;
+use crate::config::settings::ServerSettings;
 use crate::telemetry::OperationSpan;
 use crate::upstream::{ClientSide, Hears, Rounds, Upstream};
 
@@ -65,6 +66,12 @@ impl Catalog {
     pub fn reloaded(&self, settings: &Arc<Settings>) -> Self {
         Self { lists: self.lists.reloaded(settings), ..Self::new(settings) }
     }
+}
+
+/// Whether the entry of `server` lets its tool `bare` be seen and called, by whoever may.
+#[must_use]
+pub fn offers(server: &ServerSettings, separator: &str, bare: &str) -> bool {
+    rules::verdict(server, separator, bare) == rules::Verdict::Offered
 }
 
 /// Who asks for what part of the catalog.

@@ -7,6 +7,7 @@ pub mod check;
 pub mod completion;
 pub mod config;
 pub mod demo_server;
+pub mod explain;
 pub mod failure;
 pub mod output;
 pub mod runtime;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List and call the tools of any MCP server, this gateway included
     Tools(tools::ToolsArgs),
+    /// Ask a running gateway why a key may or may not use a server or a tool
+    Explain(explain::ExplainArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
     /// Print the JSON Schema of the configuration file
@@ -59,6 +62,7 @@ impl Command {
         match self {
             Self::Check(args) => args.wants_json(),
             Self::Tools(args) => args.wants_json(),
+            Self::Explain(args) => args.wants_json(),
             Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
     }
@@ -116,6 +120,7 @@ where
         Command::Serve(args) => serve::run(*args, environment, output, gateway),
         Command::Check(args) => check::run(&args, &environment, output).map(ExitCode::from),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
+        Command::Explain(args) => explain::run(&args, &environment, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
         Command::Config(args) => config::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),

@@ -143,14 +143,18 @@ impl Gateway {
     /// What `caller` reaches now, for what goes on longer than a request; `None` when the key is not in force any more.
     pub async fn granted_anew(&self, caller: &Caller) -> Option<Arc<Grant>> {
         let (identity, from) = (&self.0.identity, caller.from);
-        let who = match &caller.principal.credential {
+        let mut who = match &caller.principal.credential {
             Credential::Master => identity.master(from),
             Credential::Key(key) => identity.again(key.hash, from, chrono::Utc::now()).await?,
             Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => return None,
         };
-        let Some(customer) = &caller.principal.customer else { return Some(who.grant) };
-        let who = identity.for_customer(who, customer.user_id.as_str(), from).await.ok()?;
-        Some(who.grant)
+        if let Some(customer) = &caller.principal.customer {
+            who = identity.for_customer(who, customer.user_id.as_str(), from).await.ok()?;
+        }
+        Some(match &caller.toolset {
+            Some(toolset) => identity.at_toolset(caller, &who.principal, toolset),
+            None => who.grant,
+        })
     }
 
     /// Keys, or what they may reach, have changed: those who listen hear what they reach from now on, and nothing more.

@@ -6,8 +6,10 @@
 //! changed. The master key needs neither. Whom a request is made for (`customers`) narrows what its key reaches.
 
 mod customers;
+mod explaining;
 mod feed;
 mod known;
+mod toolsets;
 mod world;
 
 use std::net::IpAddr;
@@ -28,8 +30,10 @@ use crate::auth::{CallerId, Who};
 use crate::config::Settings;
 use customers::Customers;
 use known::KnownKeys;
+use toolsets::ToolsetGrants;
 use world::Reach;
 
+pub use explaining::CalledAt;
 pub use feed::follow;
 
 /// Why nobody is let in with a key.
@@ -79,6 +83,7 @@ pub struct Identity {
     keys: KnownKeys,
     customers: Customers,
     reach: ArcSwap<Reach>,
+    toolset_grants: ToolsetGrants,
 }
 
 impl Identity {
@@ -91,6 +96,7 @@ impl Identity {
             customers: Customers::none(store.is_some()),
             store,
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
+            toolset_grants: ToolsetGrants::none(),
         }
     }
 
@@ -194,8 +200,8 @@ impl Identity {
         Ok(Who { id: who.id, principal, grant })
     }
 
-    /// The holder of a key as they are now, for what was begun with it and still goes on; `None` when it is not in force
-    /// any more.
+    /// The holder of a key and what they reach now, for what was begun with it and still goes on; `None` when it is not in
+    /// force any more.
     pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Who> {
         let known = self.keys.find(self.store.as_ref()?, hash).await.ok()??;
         standing::check(known.principal(), now).ok()?;

@@ -66,6 +66,7 @@ pub async fn start_with(
     let address = listener.local_addr().context("the bound address cannot be read")?;
     let bind = Bind { port: address.port(), ..bind };
     let gateway = Gateway::new(settings, bind, metrics, traces, store);
+    gateway.identity.begin().await;
     let connections = TaskTracker::new();
     let ended = CancellationToken::new();
     let server = Server::new(gateway.clone());

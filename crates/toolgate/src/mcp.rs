@@ -26,3 +26,4 @@ pub mod session;
 mod speaking;
 mod stream;
 mod taken_up;
+mod why_empty;

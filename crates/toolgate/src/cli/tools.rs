@@ -3,7 +3,7 @@
 mod arguments;
 mod failure;
 mod show;
-mod target;
+pub(super) mod target;
 
 use std::time::Duration;
 

@@ -18,6 +18,8 @@ use toolgate_mcp::method;
 use toolgate_mcp::version::Revision;
 use url::Url;
 
+use crate::auth::client_ip::TrustedProxies;
+
 pub use toolgate_access::id::ServerId;
 
 /// Everything that the gateway was told.
@@ -70,6 +72,10 @@ pub struct General {
     pub allowed_hosts: Vec<String>,
     /// `allowed_origins`: values of `Origin` from which browsers may call, beside the gateway's own.
     pub allowed_origins: AllowedOrigins,
+    /// The proxies that tell clients' addresses; `None`: nobody is believed.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// `enable_mcp_registry`: `/v1/mcp/registry.json` is served, to everybody.
+    pub mcp_registry: bool,
     /// Where keys, teams and all else that is managed are kept.
     pub database: DatabaseSettings,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::origin::Refused;
@@ -51,7 +52,7 @@ impl Admitted {
 
     async fn showing(parts: &mut Parts, gateway: &Gateway, look: Look) -> Result<Self, NotAdmitted> {
         let snapshot = gateway.snapshot();
-        let from = parts.extensions.get().map(|Peer(address)| *address);
+        let from = from(parts, &snapshot);
         let gatekeeper = &snapshot.gatekeeper;
         let shown = look(gatekeeper, &parts.headers, parts.uri.query()).map_err(NotAdmitted::Auth)?;
         let who = if shown.is_master {
@@ -100,6 +101,15 @@ impl IntoResponse for NotAdmitted {
             }
             Self::Key(NotLetIn::Unavailable(_)) => unavailable(),
         }
+    }
+}
+
+/// The client's address. `None` is an external one.
+pub(crate) fn from(parts: &Parts, snapshot: &Snapshot) -> Option<IpAddr> {
+    let Peer(peer) = *parts.extensions.get()?;
+    match &snapshot.settings.general.trusted_proxies {
+        Some(proxies) => proxies.client(peer, &parts.headers),
+        None => Some(peer),
     }
 }
 

@@ -15,6 +15,18 @@ use crate::gateway::Gateway;
 /// How often the database is asked, beside being heard. It also shows that it answers.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
+impl Identity {
+    /// Reads what there is to be reached, so that the first request does not come before it is known. A database that
+    /// does not answer holds nothing up: until it does, what is kept there does not exist.
+    pub async fn begin(&self) {
+        if let Some(store) = &self.store
+            && let Err(error) = self.read_world(store).await
+        {
+            tracing::error!(%error, "access groups and toolsets cannot be read yet");
+        }
+    }
+}
+
 /// Follows the database until the gateway stops.
 pub async fn follow(gateway: Gateway) {
     let Some(store) = gateway.identity.store().cloned() else { return };
@@ -92,7 +104,11 @@ impl Identity {
         if is_named { self.customers.count(store).await } else { Ok(()) }
     }
 
-    async fn read_world(&self, store: &Store) -> Result<(), StoreError> {
+    /// Takes in access groups and toolsets as they are now.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was known stays.
+    pub async fn read_world(&self, store: &Store) -> Result<(), StoreError> {
         let kept = Arc::new(Kept::read(store).await?);
         self.reach.rcu(|reach| reach.with_kept(Arc::clone(&kept)));
         Ok(())

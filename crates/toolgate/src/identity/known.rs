@@ -158,7 +158,7 @@ impl Held {
         {
             return Arc::clone(grant);
         }
-        let grant = Arc::new(reach.compile(&self.principal, place));
+        let grant = Arc::new(reach.compile(&self.principal, &place.into()));
         *kept = Some((Arc::downgrade(reach), Arc::clone(&grant)));
         grant
     }

@@ -80,6 +80,10 @@ impl Reach {
         self.rules.require_end_user_mcp_access_defined
     }
 
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     pub(super) fn place_of(&self, from: Option<IpAddr>) -> ClientPlace {
         self.rules.client_at(from)
     }
@@ -100,8 +104,8 @@ impl Reach {
         issue::within_grant(&self.world, grant, after, before)
     }
 
-    pub(super) fn compile(&self, principal: &Principal, client: ClientPlace) -> Grant {
-        grant::compile(&self.world, principal, &self.rules, &Place { client, toolset: None })
+    pub(super) fn compile(&self, principal: &Principal, place: &Place) -> Grant {
+        grant::compile(&self.world, principal, &self.rules, place)
     }
 }
 

@@ -20,6 +20,7 @@ use super::live::{Live, Stopped};
 use super::outlet::Outlet;
 use super::reply::Message;
 use super::session::ClientSession;
+use super::why_empty;
 use crate::auth::Caller;
 use crate::catalog::{Kind, Scope, Visit};
 use crate::config::settings::Clients;
@@ -201,7 +202,9 @@ impl Exchange {
 
     async fn list(&self, kind: Kind, visit: Visit<'_>, id: &Id, params: Option<&RawValue>) -> Ended {
         let sealer = self.gateway.sessions.sealer();
-        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params, Dress::default()).await {
+        let why_empty = why_empty::meta(&self.gateway, &self.caller, kind, &self.scope);
+        let dress = Dress { result: "", meta: &why_empty };
+        match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params, dress).await {
             Ok(message) => Ended::ok(message),
             Err(error) => Ended::error(id, &face::list_error(&error)),
         }

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request};
 use serde_json::value::RawValue;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming, code};
 use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeader};
@@ -29,7 +29,7 @@ use super::session::ClientSession;
 use super::speaking::Speaking;
 use crate::auth::Caller;
 use crate::catalog::{Scope, ScopeError};
-use crate::faces::admission::{Admitted, detail};
+use crate::faces::admission::Admitted;
 use crate::gateway::{Gateway, Snapshot};
 use crate::server::body;
 use crate::upstream::{ClientSide, CredentialError, Lane, Rounds, Upstream, debug};
@@ -52,12 +52,13 @@ pub async fn post(
 
 async fn take(
     gateway: Gateway,
-    Admitted { caller, snapshot }: Admitted,
+    mut admitted: Admitted,
     names: PathNames,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let selection = Selection::of(names, &parts.headers);
+    let selection = Selection::enter(&gateway, &mut admitted, names, &parts.headers)?;
+    let Admitted { caller, snapshot } = admitted;
     let scope = match selection.scope(&snapshot, &caller.grant) {
         Ok(scope) => Ok(scope),
         // Told to the request by its id, so the body is read first.
@@ -314,11 +315,6 @@ async fn serve_batch(exchange: &Exchange, messages: &[Incoming<'_>]) -> Served {
     }
     let message = Whole::batch(futures_util::future::join_all(messages).await);
     Served::Answered(Answered { message, opened: None })
-}
-
-/// `/toolset/{name}/mcp`, LiteLLM's path to a toolset.
-pub async fn toolset(_: Admitted) -> Response {
-    detail(StatusCode::NOT_FOUND, "not_active_yet", "toolsets are not active in this version; name servers instead")
 }
 
 /// `DELETE`: ends the session and its connections to upstreams.

@@ -28,16 +28,21 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static(headers::LAST_EVENT_ID
 const RETRY_MS: u32 = 1000;
 
 /// `GET`: opens a stream of the session.
-pub async fn get(State(gateway): State<Gateway>, admitted: Admitted, names: PathNames, headers: HeaderMap) -> Response {
-    match open(&gateway, &admitted, names, &headers) {
+pub async fn get(
+    State(gateway): State<Gateway>,
+    mut admitted: Admitted,
+    names: PathNames,
+    headers: HeaderMap,
+) -> Response {
+    match open(&gateway, &mut admitted, names, &headers) {
         Ok(reader) => stream::response(Body::from_stream(reader)),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn open(gateway: &Gateway, admitted: &Admitted, names: PathNames, headers: &HeaderMap) -> Result<Reader, Refusal> {
-    let Admitted { caller, snapshot } = admitted;
-    let selection = Selection::of(names, headers);
+fn open(gateway: &Gateway, admitted: &mut Admitted, names: PathNames, headers: &HeaderMap) -> Result<Reader, Refusal> {
+    let selection = Selection::enter(gateway, admitted, names, headers)?;
+    let Admitted { caller, snapshot } = &*admitted;
     let scope = selection.scope(snapshot, &caller.grant)?;
     let session = match session_of(gateway, caller, headers) {
         FoundSession::Absent => return Err(Refusal::SessionRequired),

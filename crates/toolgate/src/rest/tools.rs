@@ -73,7 +73,12 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
 }
 
 /// A caller of REST hears nothing of what servers say meanwhile, and cannot be asked.
-fn visit<'a>(caller: &'a Caller, client: &'a ClientSide, scope: &'a Scope, span: &'a OperationSpan) -> Visit<'a> {
+pub(super) fn visit<'a>(
+    caller: &'a Caller,
+    client: &'a ClientSide,
+    scope: &'a Scope,
+    span: &'a OperationSpan,
+) -> Visit<'a> {
     Visit {
         caller,
         client,

@@ -10,12 +10,12 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
-use crate::admin::{Least, access_groups, budgets, customers, keys, organizations, teams, users};
+use crate::admin::{Least, access_groups, budgets, customers, explain, keys, organizations, teams, toolsets, users};
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
 use crate::mcp::{endpoint, legacy_sse, listen};
-use crate::rest::{health, tools};
+use crate::rest::{health, servers, tools};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +73,28 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/mcp/sse/messages", Access::Key, || post(legacy_sse::message)),
     route("GET", "/mcp/sse/", Access::Key, || get(legacy_sse::open)),
     route("POST", "/mcp/sse/messages/", Access::Key, || post(legacy_sse::message)),
-    route("POST", "/toolset/{name}/mcp", Access::Key, || post(endpoint::toolset)),
-    route("GET", "/toolset/{name}/mcp", Access::Key, || get(endpoint::toolset)),
+    route("POST", "/toolset/{name}/mcp", Access::Key, || post(endpoint::post)),
+    route("GET", "/toolset/{name}/mcp", Access::Key, || get(listen::get)),
+    route("DELETE", "/toolset/{name}/mcp", Access::Key, || delete(endpoint::delete)),
+    route("POST", "/toolset/{name}/mcp/", Access::Key, || post(endpoint::post)),
+    route("GET", "/toolset/{name}/mcp/", Access::Key, || get(listen::get)),
+    route("DELETE", "/toolset/{name}/mcp/", Access::Key, || delete(endpoint::delete)),
     route("GET", "/mcp-rest/tools/list", Access::Key, || get(tools::list)),
     route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call)),
+    route("GET", "/v1/mcp/server", Access::Key, || get(servers::list)),
+    route("GET", "/v1/mcp/server/health", Access::Key, || get(servers::health)),
+    route("GET", "/v1/mcp/server/{server_id}", Access::Key, || get(servers::get)),
+    route("GET", "/v1/mcp/tools", Access::Key, || get(servers::tools)),
+    route("GET", "/v1/mcp/access_groups", Access::Key, || get(servers::access_groups)),
+    route("GET", "/v1/mcp/network/client-ip", Access::Key, || get(servers::client_ip)),
+    route("GET", "/v1/mcp/registry.json", Access::Public, || get(servers::registry)),
+    route("GET", "/v1/mcp/access/explain", Access::Role(Least::Holder), || get(explain::get)),
+    route("POST", "/v1/mcp/access/explain", Access::Role(Least::Holder), || post(explain::post)),
+    route("POST", "/v1/mcp/toolset", Access::Role(Least::Admin), || post(toolsets::create)),
+    route("GET", "/v1/mcp/toolset", Access::Role(Least::Holder), || get(toolsets::list)),
+    route("PUT", "/v1/mcp/toolset", Access::Role(Least::Admin), || put(toolsets::update)),
+    route("GET", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Holder), || get(toolsets::get)),
+    route("DELETE", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Admin), || delete(toolsets::delete)),
     route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
     route("GET", "/health", Access::Key, || get(health::servers)),
     route("GET", "/health/liveliness", Access::Public, || get(health::liveliness)),

@@ -13,6 +13,7 @@ mod key_proxy;
 mod modern;
 mod obliging;
 mod peers;
+pub(crate) mod people;
 mod plan;
 mod process;
 mod resumable;
@@ -35,6 +36,7 @@ pub(crate) use peers::{
     NodeSdk, PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git,
     mcp_server_time, modern_node_client, node_client, python_client, sdk_server,
 };
+pub(crate) use people::People;
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
 pub(crate) use resumable::Resumable;

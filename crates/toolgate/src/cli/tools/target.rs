@@ -55,6 +55,28 @@ pub(super) struct Place {
     pub(super) note: Option<String>,
 }
 
+/// A gateway, as others of its routes than MCP's are asked.
+pub(in crate::cli) struct Gateway {
+    /// Of its MCP endpoint.
+    pub(in crate::cli) url: Url,
+    /// The value of `Authorization`.
+    pub(in crate::cli) key: Option<HeaderValue>,
+    /// Something the user should know.
+    pub(in crate::cli) note: Option<String>,
+}
+
+/// Works out the gateway from `--url`, `--key` and the environment.
+pub(in crate::cli) fn gateway(
+    url: Option<&str>,
+    flag: Option<&str>,
+    environment: &Environment,
+) -> Result<Gateway, Failure> {
+    let text = url.or_else(|| URLS.into_iter().find_map(|name| environment.get(name)));
+    let parsed = parse_url(text.unwrap_or(DEFAULT_URL))?;
+    let (key, note) = key(flag, environment, &parsed, url.is_none())?;
+    Ok(Gateway { url: parsed, key: key.as_deref().map(bearer).transpose()?, note })
+}
+
 /// Works out the server from the options and the environment.
 pub(super) fn resolve(args: &TargetArgs, environment: &Environment) -> Result<Place, Failure> {
     if let Some(command) = &args.command {
@@ -63,13 +85,10 @@ pub(super) fn resolve(args: &TargetArgs, environment: &Environment) -> Result<Pl
         let target = StdioTarget { command: command.clone(), args: args.command_args.clone(), env, cwd: None };
         return Ok(Place { target: Target::Stdio(target), has_key: false, note: None });
     }
-    let from_environment = args.url.is_none();
-    let text = args.url.as_deref().or_else(|| URLS.into_iter().find_map(|name| environment.get(name)));
-    let url = parse_url(text.unwrap_or(DEFAULT_URL))?;
-    let (key, note) = key(args.key.as_deref(), environment, &url, from_environment)?;
+    let Gateway { url, key, note } = gateway(args.url.as_deref(), args.key.as_deref(), environment)?;
     let mut headers = HeaderMap::new();
     if let Some(key) = &key {
-        headers.insert(header::AUTHORIZATION, bearer(key)?);
+        headers.insert(header::AUTHORIZATION, key.clone());
     }
     if let Some(servers) = &args.server {
         let value = HeaderValue::try_from(servers).map_err(|_| usage("--server takes names, separated by commas"))?;

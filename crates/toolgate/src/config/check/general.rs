@@ -58,6 +58,8 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         require_explicit_scope: section.mcp_require_explicit_server_scope.unwrap_or(false),
         allowed_hosts: allowed_hosts(&section, at, report),
         allowed_origins: allowed_origins(&section, at, report),
+        trusted_proxies: access::trusted_proxies(&section, at, report),
+        mcp_registry: section.enable_mcp_registry.unwrap_or(false),
         database: database(&section, at, environment, report),
         shutdown_grace: shutdown_grace(&section, at, report),
     };

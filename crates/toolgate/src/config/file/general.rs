@@ -87,14 +87,13 @@ pub struct GeneralSection {
         "default" = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7"]
     ))]
     pub mcp_internal_ip_ranges: Option<Vec<String>>,
-    /// The client's address is taken from `X-Forwarded-For`.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    /// The client's address is taken from `X-Forwarded-For` where a proxy of `mcp_trusted_proxy_ranges` sends it.
+    #[schemars(extend("default" = false))]
     pub use_x_forwarded_for: Option<bool>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub mcp_trusted_proxy_ranges: Option<Vec<String>>,
-    /// How many proxies stand before the gateway.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// How many proxies stand one behind the other before the gateway: the client is that entry from the right.
+    #[schemars(extend("default" = 1))]
     pub mcp_xff_num_trusted_hops: Option<u64>,
     /// OAuth: a client id metadata document is preferred to registration.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
@@ -102,8 +101,8 @@ pub struct GeneralSection {
     /// What a submitted server must have.
     #[schemars(extend("default" = [], "x-status" = "not active yet"))]
     pub mcp_required_fields: Option<Vec<String>>,
-    /// Offers `/v1/mcp/registry.json`.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    /// Offers `/v1/mcp/registry.json`, a list of servers for everybody, without a key.
+    #[schemars(extend("default" = false))]
     pub enable_mcp_registry: Option<bool>,
     /// Whether users see all servers in the dashboard.
     #[schemars(extend("default" = "restricted", "x-status" = "not active yet"))]

@@ -32,6 +32,7 @@ use crate::mcp::head::Accepts;
 use crate::mcp::lists::{self, Dress};
 use crate::mcp::outlet::Outlet;
 use crate::mcp::scope::Selection;
+use crate::mcp::why_empty;
 use crate::telemetry::OperationSpan;
 use crate::upstream::{Capabilities, ClientSide, Rounds};
 
@@ -166,10 +167,11 @@ impl Modern {
             return Done::result(self.request(None), &format!("{{\"{}\":[]}}", kind.field())).ended(id);
         }
         let sealer = self.exchange.gateway.sessions.sealer();
+        let why_empty = why_empty::meta(&self.exchange.gateway, &self.exchange.caller, kind, &self.exchange.scope);
         let dress = Dress {
             // A reload, or a server that comes back, changes the list, and what one caller sees another does not.
             result: r#""resultType":"complete","ttlMs":0,"cacheScope":"private","#,
-            meta: &format!(r#""{META_SERVER_INFO}":{},"#, self.server_info),
+            meta: &format!(r#""{META_SERVER_INFO}":{},{why_empty}"#, self.server_info),
         };
         let visit = self.visit(span);
         match lists::list(&snapshot.catalog, sealer, kind, visit, id, self.params.as_deref(), dress).await {
