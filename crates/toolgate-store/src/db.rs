@@ -21,6 +21,7 @@ mod failure;
 mod listen;
 
 use connect::postgres_options;
+pub(crate) use connect::try_postgres;
 use failure::of_driver;
 pub(crate) use listen::{Listener, Notices};
 

@@ -110,6 +110,9 @@ impl Store {
     /// [`StoreError::Unavailable`] when the database cannot be reached.
     pub async fn open(settings: StoreSettings) -> Result<Self, StoreError> {
         let sealer = Sealer::new(&settings.keys)?;
+        if let Database::Postgres(url) = &settings.database {
+            db::try_postgres(url, settings.deadline).await?;
+        }
         let db = connect(&settings)?;
         let clock = settings.clock.clone();
         prepare(&db, &settings.database, &sealer, clock()).await?;

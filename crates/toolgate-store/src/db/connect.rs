@@ -5,11 +5,11 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
-use super::Pool;
+use super::{Pool, of_driver};
 use crate::StoreError;
 
 /// SQLite so that an acknowledged write survives the loss of power.
@@ -38,6 +38,19 @@ pub(super) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, S
         .application_name("toolgate")
         // Statements are said to nobody; what failed is in the error.
         .disable_statement_logging())
+}
+
+/// Connects once, since a pool only says that no connection came about, and not why.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] with what the network or the server said.
+pub(crate) async fn try_postgres(url: &SecretString, deadline: Duration) -> Result<(), StoreError> {
+    let options = postgres_options(url)?;
+    match tokio::time::timeout(deadline, PgConnection::connect_with(&options)).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(of_driver),
+        Ok(Err(error)) => Err(of_driver(error)),
+        Err(_) => Err(StoreError::Unavailable { why: format!("no answer within {deadline:?}") }),
+    }
 }
 
 impl Pool {
