@@ -60,6 +60,7 @@ pub use ask::{Ask, Rounds};
 pub use circuit::CircuitState;
 pub use client_side::{Capabilities, ClientSide};
 pub use credential::CredentialError;
+pub use ears::Lasting;
 pub use error::{Blame, Reader, UpstreamError, Wait};
 pub use headers::AuthResolution;
 pub use hears::{Hears, RunningRequest, ServerPlace};
