@@ -127,8 +127,11 @@ impl Upstream {
             return Box::pin(self.ask_as_task(lane, ask)).await;
         }
         let answer: F = self.ask_once(lane, ask).await?;
-        if ask.rounds == Rounds::Pass || !self.is_modern() {
-            self.check_questions(&answer)?;
+        if ask.rounds == Rounds::Pass {
+            self.check_questions(lane, &answer)?;
+            return Ok(answer);
+        }
+        if !self.is_modern() {
             return Ok(answer);
         }
         if !rounds::may_be_asked_back(ask.method) {
