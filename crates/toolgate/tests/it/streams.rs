@@ -98,6 +98,36 @@ async fn a_cancelled_request_ends_without_an_answer_and_no_other_does() {
 }
 
 #[tokio::test]
+async fn at_a_modern_server_the_stream_of_a_cancelled_request_is_closed_and_no_other() {
+    let progress = r#"{"progressToken":$token,"progress":1}"#;
+    let told = [Talk::tells("notifications/message", LOG), Talk::tells("notifications/progress", progress)];
+    let talk = told.into_iter().chain([Talk::Said, Talk::answers("done")]).collect();
+    let fake = FakeMcp::start(tools(&["work"]).on("tools/call", Scripted::Talk(talk)).modern()).await;
+    let gate = one_server(&fake).await;
+    let caller = gate.admin().initialized_at("/mcp").await;
+    caller.rpc("logging/setLevel", json!({"level": "info"})).await.result();
+    let mut one = caller.call_stream(1, "files-work").await;
+    let mut other = caller.call_stream(2, "files-work").await;
+    for (stream, token) in [(&mut one, "token-1"), (&mut other, "token-2")] {
+        assert_eq!(stream.message().await["method"], "notifications/message");
+        assert_eq!(stream.message().await["params"]["progressToken"], token);
+    }
+    for call in fake.seen_of("tools/call") {
+        assert_eq!(call.message["params"]["_meta"]["io.modelcontextprotocol/logLevel"], "info");
+    }
+    fake.has_streams(2).await;
+    caller
+        .tell("/mcp", &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}))
+        .await;
+    assert_eq!(one.next().await, None);
+    fake.has_streams(1).await;
+    assert_eq!(fake.seen_of("notifications/cancelled").len(), 0, "the revision has no such notification over HTTP");
+    fake.say(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 2}}));
+    assert_eq!(other.message().await["params"]["data"], 2);
+    assert_eq!(other.message().await["id"], 2);
+}
+
+#[tokio::test]
 async fn a_request_that_is_cancelled_before_it_has_a_stream_ends_without_an_answer_too() {
     let fake = FakeMcp::start(tools(&["work"]).on("tools/call", Scripted::Silence)).await;
     let gate = one_server(&fake).await;

@@ -23,6 +23,7 @@ pub(super) fn of_client(error: &Error, has_key: bool) -> Failure {
     let failure = Failure::new(exit, code, error.to_string());
     match code {
         "unauthorized" => failure.hint(key_hint(has_key)),
+        "forbidden" => failure.hint("what the key reaches and why: toolgate explain"),
         "not-found" => failure.hint("is the path right? the gateway's is /mcp"),
         "timeout" => failure.hint("wait longer with --timeout SECONDS"),
         "unreachable" if matches!(error.problem(), Problem::Connect { .. }) => {
@@ -50,6 +51,8 @@ pub(super) fn of_rpc(error: &RpcError, has_key: bool) -> Failure {
         code::INVALID_PARAMS => failure.hint("list the tools and their arguments: toolgate tools ls --json"),
         code::METHOD_NOT_FOUND => failure.hint("this server has no tools"),
         code::UPSTREAM_AUTH => failure.hint(key_hint(has_key)),
+        code::DENIED => failure.hint("which rule it was: toolgate explain SERVER TOOL"),
+        code::UPSTREAM_UNAVAILABLE => failure.hint("how each server does: GET /health of the gateway, with a key"),
         _ => failure,
     }
 }

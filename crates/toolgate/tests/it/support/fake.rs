@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -128,6 +129,16 @@ impl FakeMcp {
     /// Sends a message on all streams that are open for that.
     pub(crate) fn say(&self, message: &Value) {
         self.state.said.send(message.to_string()).expect("a stream is open");
+    }
+
+    /// Waits until so many streams are open that are for [`FakeMcp::say`].
+    pub(crate) async fn has_streams(&self, count: usize) {
+        let are_open = async {
+            while self.state.said.receiver_count() != count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        soon(&format!("{count} streams"), are_open).await;
     }
 
     /// Lets held answers go.
