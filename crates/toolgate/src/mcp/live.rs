@@ -89,6 +89,8 @@ struct State {
     kept: Kept,
     /// Resources that the client subscribed to, and that are to be asked for again.
     lost: Vec<Box<str>>,
+    /// How often that is being done now.
+    taking_up: u32,
     used: Instant,
 }
 
@@ -183,6 +185,7 @@ impl Live {
                 places: VecDeque::new(),
                 kept: Kept::default(),
                 lost: Vec::new(),
+                taking_up: 0,
                 used: Instant::now(),
             }),
         }

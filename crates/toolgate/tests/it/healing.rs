@@ -246,11 +246,12 @@ async fn a_session_that_was_forgotten_for_want_of_use_comes_back_with_its_subscr
     .await;
     let caller = gate.admin().initialized_at("/mcp").await;
     caller.rpc("resources/subscribe", json!({"uri": "file:///a"})).await.result();
-    fake.came("DELETE", 1).await;
+    // The server is told when the session is forgotten.
+    fake.came("resources/unsubscribe", 1).await;
     // Whatever is done for it at a server brings it back; so does its stream.
     caller.call("files-act", json!({})).await.result();
     fake.came("resources/subscribe", 2).await;
-    fake.came("DELETE", 2).await;
+    fake.came("resources/unsubscribe", 2).await;
     let mut stream = caller.open_stream("/mcp").await;
     fake.came("resources/subscribe", 3).await;
     fake.came("GET", 1).await;

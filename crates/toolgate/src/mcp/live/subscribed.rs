@@ -36,6 +36,15 @@ impl Forgotten {
     }
 }
 
+/// While it lives, the session is not forgotten: what it subscribed to is nowhere else.
+struct TakingUp(Arc<Live>);
+
+impl Drop for TakingUp {
+    fn drop(&mut self) {
+        self.0.lock().taking_up -= 1;
+    }
+}
+
 impl Live {
     /// The resources that the client has subscribed to at these servers.
     pub(super) fn subscribed<'u>(
@@ -67,11 +76,14 @@ impl Live {
         let lost = {
             let mut state = self.lock();
             self.has_lost.store(false, Ordering::Relaxed);
+            state.taking_up += 1;
             std::mem::take(&mut state.lost)
         };
+        let taking_up = TakingUp(Arc::clone(self));
         let (live, snapshot, caller, scope) = (Arc::clone(self), Arc::clone(snapshot), caller.clone(), scope.clone());
         let stopping = gateway.stopping.clone();
         gateway.tasks.spawn(async move {
+            let _taking_up = taking_up;
             let ask =
                 stream::iter(&lost).for_each_concurrent(AT_ONCE, |uri| live.ask_again(&snapshot, &caller, &scope, uri));
             tokio::select! {

@@ -231,6 +231,7 @@ impl Live {
             && state.asked.is_empty()
             && state.standalone.is_none()
             && state.kept.is_empty()
+            && state.taking_up == 0
             && state.used.elapsed() >= limit
     }
 
