@@ -13,6 +13,7 @@ pub mod explain;
 pub mod keys;
 pub mod organizations;
 mod people;
+pub mod projects;
 pub mod teams;
 mod tenant;
 mod terms;

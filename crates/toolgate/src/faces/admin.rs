@@ -91,7 +91,9 @@ fn store(why: &StoreError) -> Response {
             let text = format!("no such row in {what}: {id}");
             answer(StatusCode::NOT_FOUND, "not_found_error", &text).made()
         }
-        StoreError::Invalid { .. } => answer(StatusCode::BAD_REQUEST, "bad_request_error", &why.to_string()).made(),
+        StoreError::InUse { .. } | StoreError::Invalid { .. } => {
+            answer(StatusCode::BAD_REQUEST, "bad_request_error", &why.to_string()).made()
+        }
         StoreError::WrongKey | StoreError::NewerSchema { .. } | StoreError::Corrupt { .. } => {
             tracing::error!(error = %why, "a management request was not carried out");
             let text = "the gateway cannot read its database; its log says why";

@@ -41,6 +41,7 @@ mod modern_tasks;
 mod naming;
 mod passthrough;
 mod process;
+mod projects;
 mod questions;
 mod recovery;
 mod renamed_uris;
