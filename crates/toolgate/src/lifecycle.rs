@@ -4,7 +4,6 @@
 //! on; when the last call is done or the grace time is over, upstream sessions are closed and children ended.
 
 mod accept;
-mod database;
 mod process;
 mod stall;
 

@@ -25,6 +25,7 @@ mod faults;
 mod floods;
 mod granted;
 mod healing;
+mod keeping;
 mod key_rights;
 mod keys;
 mod large;
