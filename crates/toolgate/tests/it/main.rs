@@ -8,6 +8,7 @@
 mod access;
 mod aggregate;
 mod answering;
+mod audit;
 mod bad_input;
 mod bad_upstreams;
 mod cli;
