@@ -44,7 +44,7 @@ mod db;
 mod query;
 mod row;
 
-pub use audit::{Action, AuditEntry, AuditFilter, Head, Verdict};
+pub use audit::{Action, AuditEntry, AuditFilter, Head, Occurrence, Verdict};
 pub use authorization::{Authorization, customer_facts, organization_facts, team_facts, user_facts};
 pub use backup::{Inventory, restore_file};
 pub use budgets::{Budget, BudgetChanges, OwnBudget};

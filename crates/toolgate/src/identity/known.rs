@@ -61,6 +61,11 @@ impl KnownKeys {
         }
     }
 
+    /// The key with this hash, if it is remembered and what is remembered can be relied on.
+    pub(super) async fn known(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
+        if self.is_fresh() { self.found.get(hash).await } else { None }
+    }
+
     /// The key with this hash; `None` when there is none.
     pub(super) async fn find(&self, store: &Store, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, NotLetIn> {
         if !self.is_fresh() {

@@ -11,7 +11,7 @@ use axum::{Extension, Router};
 use http::{Method, Request};
 
 use crate::admin::{
-    Least, access_groups, budgets, customers, explain, keys, organizations, projects, teams, toolsets, users,
+    Least, access_groups, audit, budgets, customers, explain, keys, organizations, projects, teams, toolsets, users,
 };
 use crate::faces::admission;
 use crate::gateway::Gateway;
@@ -169,6 +169,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/budget/info", Access::Role(Least::AdminViewer), || post(budgets::info)),
     route("GET", "/budget/list", Access::Role(Least::AdminViewer), || get(budgets::list)),
     route("POST", "/budget/delete", Access::Role(Least::Admin), || post(budgets::delete)),
+    route("GET", "/audit", Access::Role(Least::AdminViewer), || get(audit::list)),
+    route("GET", "/audit/{id}", Access::Role(Least::AdminViewer), || get(audit::get)),
     route("POST", "/v1/access_group", Access::Role(Least::Admin), || post(access_groups::new)),
     route("GET", "/v1/access_group", Access::Role(Least::AdminViewer), || get(access_groups::list)),
     route("GET", "/v1/access_group/{access_group_id}", Access::Role(Least::AdminViewer), || get(access_groups::info)),

@@ -8,6 +8,7 @@
 mod access;
 mod aggregate;
 mod answering;
+mod audit;
 mod bad_input;
 mod bad_upstreams;
 mod cli;
@@ -25,6 +26,7 @@ mod faults;
 mod floods;
 mod granted;
 mod healing;
+mod keeping;
 mod key_rights;
 mod keys;
 mod large;
