@@ -205,7 +205,7 @@ fn config_failure(error: master_key::MasterKeyError) -> Failure {
 pub(super) fn store_failure(error: &StoreError) -> Failure {
     let exit = match error {
         StoreError::Unavailable { .. } => Exit::Unreachable,
-        StoreError::Conflict { .. } => Exit::Conflict,
+        StoreError::Conflict { .. } | StoreError::InUse { .. } => Exit::Conflict,
         StoreError::NotFound { .. } => Exit::NotFound,
         StoreError::Invalid { .. } => Exit::Usage,
         StoreError::WrongKey | StoreError::NewerSchema { .. } | StoreError::Corrupt { .. } => Exit::ConfigInvalid,
