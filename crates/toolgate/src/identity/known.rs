@@ -63,7 +63,11 @@ impl KnownKeys {
 
     /// The key with this hash, if it is remembered and what is remembered can be relied on.
     pub(super) async fn known(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
-        if self.is_fresh() { self.found.get(hash).await } else { None }
+        if !self.is_fresh() {
+            return None;
+        }
+        let good_from = self.good_from.load(Ordering::SeqCst);
+        self.found.get(hash).await.filter(|known| known.read_at >= good_from)
     }
 
     /// The key with this hash; `None` when there is none.
@@ -71,13 +75,15 @@ impl KnownKeys {
         if !self.is_fresh() {
             return Err(NotLetIn::Unavailable(None));
         }
-        let good_from = self.good_from.load(Ordering::SeqCst);
-        match self.found.get(&hash).await {
-            Some(known) if known.read_at >= good_from => return Ok(Some(known)),
-            Some(_) => self.found.invalidate(&hash).await,
-            None if self.unknown.get(&hash).await.is_some_and(|read_at| read_at >= good_from) => return Ok(None),
-            None => {}
+        if let Some(known) = self.known(&hash).await {
+            return Ok(Some(known));
         }
+        let good_from = self.good_from.load(Ordering::SeqCst);
+        if self.unknown.get(&hash).await.is_some_and(|read_at| read_at >= good_from) {
+            return Ok(None);
+        }
+        // What is still kept was read too early.
+        self.found.invalidate(&hash).await;
         loop {
             let forgotten = self.forgotten.load(Ordering::SeqCst);
             let read_at = *store.changes().borrow();
