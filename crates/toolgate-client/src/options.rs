@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::value::RawValue;
+use toolgate_mcp::stream::Translation;
 use toolgate_mcp::version::Revision;
 
 use crate::modern::ClientFacts;
@@ -176,6 +177,8 @@ pub struct Call {
     pub given_up: Option<Arc<dyn GivenUp>>,
     /// What the request says of the client, in place of what [`Options`] say; for a modern server only.
     pub meta: Option<Arc<ClientFacts>>,
+    /// What becomes of the result of a [`Reply::Streamed`](crate::Reply::Streamed); a whole answer stays as it is.
+    pub translation: Option<Translation>,
 }
 
 impl fmt::Debug for Call {

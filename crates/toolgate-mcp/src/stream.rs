@@ -2,14 +2,21 @@
 //!
 //! [`Scanner`] is fed the bytes of one JSON-RPC response as they come and gives them out again, in the same slices, with
 //! a mark where the id stood. It accepts what [`jsonrpc::parse`](crate::jsonrpc::parse) accepts as a response to the
-//! expected id, byte for byte the same grammar, and holds no more than one key of the envelope.
+//! expected id, byte for byte the same grammar, and holds no more than one key of the envelope. With a [`Translation`] the
+//! result becomes one of the other era on its way.
 
 mod json;
+mod sink;
+mod translation;
 
 use bytes::Bytes;
 
-use self::json::{Event, Grammar};
+use self::json::{Event, Grammar, Step};
+use self::sink::{Chunk, Mode, Sink};
+use self::translation::Translator;
 use crate::jsonrpc::Id;
+
+pub use self::translation::Translation;
 
 /// The longest key of the envelope, as it stands on the wire; those that mean something are far shorter.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -44,6 +51,15 @@ pub enum StreamError {
     /// The response is to another request.
     #[error("an answer to another request")]
     OtherId,
+    /// Members of the result that are translated stand behind too much blank.
+    #[error("more blank before a member of the result than can be held")]
+    Blank,
+    /// Something that has members is none.
+    #[error("`{0}` is no object")]
+    NotAnObject(&'static str),
+    /// The result asks for something after so much of it was passed on that this cannot be changed any more.
+    #[error("`{0}` comes only behind a large part of the result")]
+    Late(&'static str),
     /// The bytes ended before the response did.
     #[error("the message ends before it is whole")]
     Truncated,
@@ -53,6 +69,12 @@ pub enum StreamError {
 #[derive(Debug)]
 pub struct Scanner {
     grammar: Grammar,
+    sink: Sink,
+    /// What is made of the result, if anything.
+    translator: Option<Translator>,
+    /// The result that is translated has begun and not ended.
+    in_result: bool,
+    has_passed: bool,
     expected: Box<str>,
     /// What is being held, if anything, and the part of it that came with earlier chunks.
     holding: Option<Holding>,
@@ -108,6 +130,10 @@ impl Scanner {
     pub fn new(id: &Id) -> Self {
         Self {
             grammar: Grammar::default(),
+            sink: Sink::default(),
+            translator: None,
+            in_result: false,
+            has_passed: false,
             expected: id.as_json().into(),
             holding: None,
             held: Vec::new(),
@@ -118,47 +144,78 @@ impl Scanner {
         }
     }
 
+    /// The same, and makes of its result what `translation` says.
+    #[must_use]
+    pub fn translating(id: &Id, translation: Translation) -> Self {
+        Self { translator: Some(Translator::new(translation)), ..Self::new(id) }
+    }
+
+    /// What was handed out is passed on from now on. Until then a result that asks the client for something only shows in
+    /// [`Scanner::wants_whole`]; afterwards it is an error.
+    pub fn is_passed_on(&mut self) {
+        if let Some(translator) = &mut self.translator {
+            translator.is_passed_on();
+        }
+    }
+
+    /// Whether the response is one that cannot be translated as it passes: no result with members, or one that asks the
+    /// client for something.
+    #[must_use]
+    pub fn wants_whole(&self) -> bool {
+        let in_object = self.seen & Key::Result.bit() != 0 && (self.in_result || self.has_passed);
+        self.translator.as_ref().is_some_and(|translator| !in_object || translator.wants_whole())
+    }
+
     /// Takes the next bytes, and hands what of them can be passed on to `out`, in order.
     ///
     /// # Errors
     /// [`StreamError`] as its variants say; after one the scanner is of no more use. What `out` got before is not
     /// taken back, so whoever passes it on must end with an error too.
-    pub fn feed(&mut self, chunk: &Bytes, mut out: impl FnMut(Piece)) -> Result<(), StreamError> {
-        self.grammar.check_text(chunk)?;
-        // What is before `given` has been handed on; what is held of this chunk begins at `held_from`.
-        let (mut given, mut held_from, mut at) = (0, 0, 0);
-        while at < chunk.len() {
-            let (event, next) = self.grammar.step(chunk, at)?;
-            match event {
-                Event::None => {}
-                Event::KeyBegins => {
+    pub fn feed(&mut self, bytes: &Bytes, mut out: impl FnMut(Piece)) -> Result<(), StreamError> {
+        self.grammar.check_text(bytes)?;
+        let mut chunk = Chunk::new(bytes, &mut out);
+        // What is held of this chunk begins at `held_from`.
+        let (mut held_from, mut at) = (0, 0);
+        while at < bytes.len() {
+            let Step { event, depth, next } = self.grammar.step(bytes, at)?;
+            match (event, depth) {
+                (Event::None, _) | (Event::Comma, 1) => {}
+                (Event::KeyBegins, 1) => {
                     self.holding = Some(Holding::Key);
                     held_from = at;
                 }
-                Event::ValueBegins => {
-                    self.value_begins(chunk[at])?;
+                (Event::ValueBegins, 1) => {
+                    self.value_begins(bytes[at])?;
                     if self.holding == Some(Holding::Id) {
-                        give(&mut out, chunk.slice(given..at));
+                        self.sink.turn(&mut chunk, at, Mode::Skip);
                     }
                     held_from = at;
                 }
-                Event::Ends => {
-                    self.hold(&chunk[held_from..next])?;
+                (Event::ValueEnds, 1) if self.in_result => self.result_ends(at, &mut chunk),
+                (Event::KeyEnds | Event::ValueEnds, 1) => {
+                    self.hold(&bytes[held_from..next])?;
                     if self.ends()? == Some(Holding::Id) {
-                        out(Piece::Id);
-                        given = next;
+                        self.sink.turn(&mut chunk, next, Mode::Pass);
+                        chunk.put(Piece::Id);
+                    }
+                }
+                (event, depth) => {
+                    if let Some(translator) = &mut self.translator {
+                        let to = (&mut self.sink, &mut chunk);
+                        translator.take((event, depth), (at, next), to, &mut self.grammar)?;
                     }
                 }
             }
             at = next;
         }
         if self.holding.is_some() {
-            self.hold(&chunk[held_from..])?;
+            self.hold(&bytes[held_from..])?;
         }
-        if self.holding != Some(Holding::Id) {
-            give(&mut out, chunk.slice(given..));
+        self.sink.end(&mut chunk);
+        match &mut self.translator {
+            Some(translator) => translator.check_withheld(&mut self.sink, &mut chunk, bytes.len()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the response is a result; `None` while that cannot be said for certain.
@@ -216,7 +273,13 @@ impl Scanner {
             Key::Id if matches!(first, b'{' | b'[') => return Err(StreamError::OtherId),
             Key::Version => self.holding = Some(Holding::Version),
             Key::Id => self.holding = Some(Holding::Id),
-            Key::Result => self.result = Some(first != b'n'),
+            Key::Result => {
+                self.result = Some(first != b'n');
+                if first == b'{' && self.translator.is_some() {
+                    self.in_result = true;
+                    Translator::begins(&mut self.grammar);
+                }
+            }
             Key::Error => self.error = Some(first != b'n'),
             Key::Method | Key::Params => {}
         }
@@ -226,7 +289,14 @@ impl Scanner {
         }
     }
 
-    /// A key or a plain value of the envelope is whole; says what it was if it was held.
+    fn result_ends(&mut self, at: usize, chunk: &mut Chunk<'_>) {
+        (self.in_result, self.has_passed) = (false, true);
+        if let Some(translator) = &mut self.translator {
+            translator.ends(at, &mut self.sink, chunk, &mut self.grammar);
+        }
+    }
+
+    /// A key or a value of the envelope is whole; says what it was if it was held.
     fn ends(&mut self) -> Result<Option<Holding>, StreamError> {
         let holding = self.holding.take();
         match holding {
@@ -257,7 +327,7 @@ impl Scanner {
 const VERSION: &[u8] = br#""2.0""#;
 const NOT_2_0: StreamError = StreamError::NotAResponse(r#"`jsonrpc` must be "2.0""#);
 
-fn give(out: &mut impl FnMut(Piece), bytes: Bytes) {
+fn give(out: &mut dyn FnMut(Piece), bytes: Bytes) {
     if !bytes.is_empty() {
         out(Piece::Text(bytes));
     }

@@ -176,6 +176,15 @@ proptest! {
     }
 
     #[test]
+    fn a_result_that_passes_is_translated_as_a_whole_one(
+        method in result_method(),
+        result in prop_oneof![3 => mcp_object(mcp()), 1 => object(json())],
+        steps in vec(1usize..9, 0..6),
+    ) {
+        bodies::translated(&result, method, &steps);
+    }
+
+    #[test]
     fn a_request_says_who_asks(params in prop_oneof![mcp_object(mcp()), object(json())]) {
         bodies::request_client(&params);
     }

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use toolgate_client::GivenUp;
+use toolgate_mcp::stream::Translation;
 
 use crate::auth::Caller;
 use crate::config::Settings;
@@ -102,6 +103,8 @@ pub struct Visit<'a> {
 pub struct Alone<'a> {
     /// Its HTTP headers, which repeat some of a call's arguments.
     pub headers: &'a HeaderMap,
+    /// What becomes of a large result that is passed on while it comes.
+    pub translation: &'a Translation,
 }
 
 impl<'a> Visit<'a> {

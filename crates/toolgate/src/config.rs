@@ -63,31 +63,51 @@ impl Loaded {
 
 /// Reads and checks the file at `path`.
 ///
-/// A file that cannot be read is a finding with the code `config.unreadable`.
+/// A file that cannot be read is a finding with the code `config.unreadable`, one that is none of ours of `config.not_text`
+/// or `config.too_large`.
 #[must_use]
 pub fn load(path: &Path, environment: &Environment) -> Loaded {
     load_text(path, read_file(path).as_deref(), environment)
 }
 
-fn load_text(path: &Path, text: Result<&str, &String>, environment: &Environment) -> Loaded {
+fn load_text(path: &Path, text: Result<&str, &Unreadable>, environment: &Environment) -> Loaded {
     let name = path.to_string_lossy();
     match text {
         Ok(text) => parse(text, &name, environment),
-        Err(message) => {
+        Err(Unreadable { code, message, help }) => {
             let mut report = Report::new(Source::new(&name, ""));
-            report.error("config.unreadable", &At::variable(&name), message).help("give the file with --config");
+            report.error(code, &At::variable(&name), message).help(*help);
             Loaded { settings: None, findings: report.into_findings() }
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
+/// Why there is no text to check.
+#[derive(Debug, PartialEq, Eq)]
+struct Unreadable {
+    code: &'static str,
+    message: String,
+    help: &'static str,
+}
+
+fn read_file(path: &Path) -> Result<String, Unreadable> {
     let too_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > tree::MAX_BYTES as u64);
     if too_large {
-        return Err(format!("the file is larger than {} bytes", tree::MAX_BYTES));
+        let message = format!("the file is larger than {} bytes", tree::MAX_BYTES);
+        return Err(Unreadable { code: "config.too_large", message, help: "is it the right file?" });
     }
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot read the file: {error}"))?;
-    String::from_utf8(bytes).map_err(|error| format!("the file is not UTF-8 text: {error}"))
+    let bytes = std::fs::read(path).map_err(|error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::NotFound => "name the file: `toolgate serve --config FILE`, `toolgate check FILE`",
+            std::io::ErrorKind::IsADirectory => "name a file in it",
+            _ => "let the user that toolgate runs as read it",
+        };
+        Unreadable { code: "config.unreadable", message: format!("cannot read the file: {error}"), help }
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let message = format!("the file is not UTF-8 text: {}", error.utf8_error());
+        Unreadable { code: "config.not_text", message, help: "save it as UTF-8" }
+    })
 }
 
 /// Checks `text`, the content of the file called `name`.

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response};
 use tokio_util::sync::CancellationToken;
+use toolgate_mcp::stream::Translation;
 use toolgate_mcp::version::Revision;
 
 use super::era;
@@ -50,15 +51,18 @@ pub(crate) struct With<'a> {
     pub(crate) events: Option<&'a Arc<dyn Events>>,
     /// What headers repeat of the body; in the modern era.
     pub(crate) repeats: Option<&'a Repeats>,
+    /// What is made of a large answer.
+    pub(crate) translation: Option<&'a Translation>,
 }
 
 impl<'a> With<'a> {
     pub(crate) fn of(call: &'a Call, repeats: Option<&'a Repeats>) -> Self {
-        Self { headers: &call.headers, events: call.events.as_ref(), repeats }
+        let translation = call.translation.as_ref();
+        Self { headers: &call.headers, events: call.events.as_ref(), repeats, translation }
     }
 
     pub(crate) fn headers(headers: &'a HeaderMap) -> Self {
-        Self { headers, events: None, repeats: None }
+        Self { headers, events: None, repeats: None, translation: None }
     }
 }
 
@@ -162,7 +166,8 @@ impl Streamable {
         }
         self.place.check_encoding(response.headers())?;
         let status = response.status();
-        match streaming::begin(&self.place.server, response.into_body(), id, self.context.limits.message_bytes).await? {
+        let (body, cap_bytes) = (response.into_body(), self.context.limits.message_bytes);
+        match streaming::begin(&self.place.server, body, id, cap_bytes, with.translation).await? {
             Begun::Whole(bytes) => {
                 let answer = self.answer_in(id, status, bytes, with);
                 era::checked(&self.place, self.modern, answer).map(Arrived::Whole)
@@ -180,7 +185,7 @@ impl Streamable {
         hearer: Arc<Hearer>,
     ) -> Result<(), Error> {
         let (none, events): (_, Arc<dyn Events>) = (HeaderMap::new(), hearer);
-        let with = With { headers: &none, events: Some(&events), repeats: repeats.as_ref() };
+        let with = With { events: Some(&events), repeats: repeats.as_ref(), ..With::headers(&none) };
         let answer = self.request(id, message, with).await?;
         match answer.outcome() {
             AnswerOutcome::Result(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! Large JSON answers: passed on piece by piece, checked as they pass, never held whole.
+//! Large JSON answers: passed on piece by piece, checked as they pass and translated if asked for, never held whole.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::Body as _;
 use toolgate_mcp::jsonrpc::Id;
-use toolgate_mcp::stream::{Piece, Scanner, StreamError};
+use toolgate_mcp::stream::{Piece, Scanner, StreamError, Translation};
 
 use super::body;
 use super::origin::Body;
@@ -43,18 +43,28 @@ enum State {
     Failed,
 }
 
-/// Reads until the body is whole, or is known to be a large answer to the request `id`. Whatever else is large, such
-/// as a batch, is read whole.
-pub(crate) async fn begin(server: &str, mut body: Body, id: u64, cap_bytes: usize) -> Result<Begun, Error> {
+/// Reads until the body is whole, or is known to be a large answer to the request `id`, of which `translation` is made.
+/// Whatever else is large, such as a batch or what cannot be translated as it passes, is read whole and stays as it is.
+pub(crate) async fn begin(
+    server: &str,
+    mut body: Body,
+    id: u64,
+    cap_bytes: usize,
+    translation: Option<&Translation>,
+) -> Result<Begun, Error> {
     let begun = body::begin(server, &mut body, WHOLE_BYTES, cap_bytes).await?;
     if begun.is_whole {
         return Ok(Begun::Whole(begun.bytes));
     }
-    let mut scanner = Scanner::new(&Id::from(id));
+    let mut scanner = match translation {
+        Some(translation) => Scanner::translating(&Id::from(id), translation.clone()),
+        None => Scanner::new(&Id::from(id)),
+    };
     let mut pieces = VecDeque::with_capacity(4);
     let fed = scanner.feed(&begun.bytes, |piece| pieces.push_back(piece));
     match scanner.is_result() {
-        Some(is_result) if fed.is_ok() => {
+        Some(is_result) if fed.is_ok() && !scanner.wants_whole() => {
+            scanner.is_passed_on();
             let taken_bytes = begun.bytes.len();
             let state = State::Reading;
             Ok(Begun::Large(Box::new(Large { body, scanner, pieces, is_result, taken_bytes, cap_bytes, state })))

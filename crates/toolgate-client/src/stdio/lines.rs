@@ -65,12 +65,16 @@ pub(super) fn framed(message: Bytes) -> Bytes {
 }
 
 #[cfg(test)]
+#[path = "lines/bodies.rs"]
+mod bodies;
+
+#[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use proptest::collection::vec;
-    use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+    use proptest::prelude::{Just, any, prop_oneof, proptest};
 
-    use super::{Lines, TooLong, framed, trimmed};
+    use super::{Lines, TooLong, bodies, framed, trimmed};
 
     #[test]
     fn cuts_the_same_lines_however_the_bytes_come() {
@@ -110,27 +114,6 @@ mod tests {
         assert_eq!(trimmed(Bytes::from_static(b" \r")), None);
     }
 
-    /// The lines of `bytes`, given in pieces of `steps` bytes in turn; the rest, or that a line passed the cap.
-    fn cut(bytes: &[u8], steps: &[usize], cap_bytes: usize) -> (Vec<Bytes>, Result<Bytes, TooLong>) {
-        let mut lines = Lines::new(cap_bytes);
-        let mut got = Vec::new();
-        let mut steps = steps.iter().copied().cycle();
-        let mut left = bytes;
-        while !left.is_empty() {
-            let (chunk, after) = left.split_at(steps.next().unwrap_or(usize::MAX).min(left.len()));
-            left = after;
-            lines.buffer.extend_from_slice(chunk);
-            loop {
-                match lines.next() {
-                    Ok(Some(line)) => got.push(line),
-                    Ok(None) => break,
-                    Err(too_long) => return (got, Err(too_long)),
-                }
-            }
-        }
-        (got, Ok(lines.rest()))
-    }
-
     proptest! {
         #[test]
         fn lines_are_the_same_however_they_are_cut(
@@ -138,31 +121,12 @@ mod tests {
             steps in vec(1usize..20, 0..6),
             cap_bytes in 0usize..40,
         ) {
-            let cut_up = cut(&bytes, &steps, cap_bytes);
-            prop_assert_eq!(&cut_up, &cut(&bytes, &[], cap_bytes));
-            let (lines, rest) = cut_up;
-            prop_assert!(lines.iter().all(|line| line.len() <= cap_bytes && !line.contains(&b'\n')));
-            if let Ok(rest) = rest {
-                prop_assert!(rest.len() <= cap_bytes);
-                let mut whole = lines.iter().flat_map(|line| [&line[..], b"\n"]).collect::<Vec<_>>().concat();
-                whole.extend_from_slice(&rest);
-                prop_assert_eq!(whole, bytes);
-            }
+            bodies::cut_anywhere(&bytes, &steps, cap_bytes);
         }
 
         #[test]
         fn messages_come_back_as_they_were_framed(texts in vec(any::<String>(), 0..5), steps in vec(1usize..20, 0..6)) {
-            // JSON has its line breaks between the parts of a message, never inside a string.
-            let messages: Vec<String> =
-                texts.iter().map(|text| format!("{{\r\n \"a\":\n{}}}", toolgate_mcp::jsonrpc::quote(text))).collect();
-            let stream: Vec<Bytes> = messages.iter().map(|message| framed(Bytes::from(message.clone()))).collect();
-            let (lines, rest) = cut(&stream.concat(), &steps, usize::MAX);
-            prop_assert_eq!(rest, Ok(Bytes::new()));
-            prop_assert_eq!(lines.len(), messages.len());
-            for (line, message) in lines.into_iter().zip(&messages) {
-                let expected = message.replace(['\r', '\n'], " ");
-                prop_assert_eq!(trimmed(line), Some(Bytes::from(expected)));
-            }
+            bodies::round_trip(&texts, &steps);
         }
     }
 }

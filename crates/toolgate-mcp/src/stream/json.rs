@@ -3,16 +3,30 @@
 use super::StreamError;
 use crate::depth::MAX_DEPTH;
 
-/// What of the envelope a step came to. Everything deeper is [`Event::None`].
+/// What a step came to, in the envelope or as deep as is watched. Everything deeper is [`Event::None`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     None,
     /// A key begins with the byte that was looked at.
     KeyBegins,
+    /// A key is whole; it ends where the next step begins.
+    KeyEnds,
     /// A value begins with the byte that was looked at.
     ValueBegins,
-    /// A key, or a value that is no object or array, is whole; it ends where the next step begins.
-    Ends,
+    /// A value is whole; it ends where the next step begins.
+    ValueEnds,
+    /// The byte that was looked at is a comma between members.
+    Comma,
+}
+
+/// One step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) event: Event,
+    /// How many objects and arrays the key, value or comma stands in.
+    pub(super) depth: usize,
+    /// Where to look next.
+    pub(super) next: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +79,8 @@ pub(super) struct Grammar {
     depth: usize,
     /// One bit for each open level, 1 for an object; the lowest is the innermost.
     objects: u128,
+    /// Down to this depth events are told.
+    watched: usize,
     /// Whether the string that is open is a key.
     in_key: bool,
     /// The beginning of a character that the last chunk broke in two.
@@ -74,13 +90,18 @@ pub(super) struct Grammar {
 
 impl Default for Grammar {
     fn default() -> Self {
-        Self { state: State::Start, depth: 0, objects: 0, in_key: false, tail: [0; 4], tail_len: 0 }
+        Self { state: State::Start, depth: 0, objects: 0, watched: 1, in_key: false, tail: [0; 4], tail_len: 0 }
     }
 }
 
 impl Grammar {
     pub(super) fn is_whole(&self) -> bool {
         self.state == State::End
+    }
+
+    /// Tells of what stands so deep from now on, and of nothing deeper.
+    pub(super) fn watch(&mut self, depth: usize) {
+        self.watched = depth;
     }
 
     /// Checks that `bytes`, which follow those of the last call, are UTF-8.
@@ -112,7 +133,15 @@ impl Grammar {
 
     /// Looks at the byte at `at`, and says where to look next; never before `at`, and at `at` itself only when a
     /// number ended before it.
-    pub(super) fn step(&mut self, bytes: &[u8], at: usize) -> Result<(Event, usize), StreamError> {
+    pub(super) fn step(&mut self, bytes: &[u8], at: usize) -> Result<Step, StreamError> {
+        let before = self.depth;
+        let (event, next) = self.look(bytes, at)?;
+        // A value that begins stands where its first byte does, and one that ends where that which follows it will.
+        let depth = if event == Event::ValueEnds { self.depth } else { before };
+        Ok(Step { event, depth, next })
+    }
+
+    fn look(&mut self, bytes: &[u8], at: usize) -> Result<(Event, usize), StreamError> {
         let byte = bytes[at];
         match self.state {
             State::String(text) => self.in_string(text, bytes, at),
@@ -145,7 +174,7 @@ impl Grammar {
             (State::FirstKey | State::Key, b'"') => {
                 self.in_key = true;
                 self.state = State::String(Text::Plain);
-                Ok(self.in_envelope(Event::KeyBegins))
+                Ok(self.watched(Event::KeyBegins))
             }
             (State::FirstKey, b'}') | (State::FirstItem, b']') => Ok(self.close()),
             (State::Colon, b':') => {
@@ -155,7 +184,7 @@ impl Grammar {
             (State::Value | State::FirstItem, _) => self.value(byte),
             (State::Next, b',') => {
                 self.state = if self.in_object() { State::Key } else { State::Value };
-                Ok(Event::None)
+                Ok(self.watched(Event::Comma))
             }
             (State::Next, b'}') if self.in_object() => Ok(self.close()),
             (State::Next, b']') if !self.in_object() => Ok(self.close()),
@@ -164,7 +193,7 @@ impl Grammar {
     }
 
     fn value(&mut self, first: u8) -> Result<Event, StreamError> {
-        let event = self.in_envelope(Event::ValueBegins);
+        let event = self.watched(Event::ValueBegins);
         self.state = match first {
             b'"' => {
                 self.in_key = false;
@@ -218,16 +247,16 @@ impl Grammar {
             return self.value_ends();
         }
         self.state = State::Colon;
-        self.in_envelope(Event::Ends)
+        self.watched(Event::KeyEnds)
     }
 
     fn value_ends(&mut self) -> Event {
         self.state = State::Next;
-        self.in_envelope(Event::Ends)
+        self.watched(Event::ValueEnds)
     }
 
-    fn in_envelope(&self, event: Event) -> Event {
-        if self.depth == 1 { event } else { Event::None }
+    fn watched(&self, event: Event) -> Event {
+        if self.depth <= self.watched { event } else { Event::None }
     }
 
     fn in_object(&self) -> bool {
@@ -247,8 +276,11 @@ impl Grammar {
     fn close(&mut self) -> Event {
         self.depth -= 1;
         self.objects >>= 1;
-        self.state = if self.depth == 0 { State::End } else { State::Next };
-        Event::None
+        if self.depth == 0 {
+            self.state = State::End;
+            return Event::None;
+        }
+        self.value_ends()
     }
 }
 

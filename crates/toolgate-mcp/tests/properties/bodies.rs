@@ -7,7 +7,7 @@ use toolgate_mcp::edit::{self, Edit, Fields};
 use toolgate_mcp::headers::{self, ParamHeaders, Received};
 use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome};
 use toolgate_mcp::sse::{self, Decoder, Event};
-use toolgate_mcp::stream::{Piece, Scanner};
+use toolgate_mcp::stream::{Piece, Scanner, Translation};
 use toolgate_mcp::translate::questions::{self, Answers, InputRequired};
 use toolgate_mcp::translate::subscriptions::{self, Filter};
 use toolgate_mcp::translate::{capabilities, errors, request, results, tokens, url_elicitation};
@@ -81,6 +81,75 @@ pub fn stream(message: &[u8], steps: &[usize]) {
         }
         None => assert!(passed.is_err(), "{text}"),
     }
+}
+
+/// A result that is translated in pieces is what is made of it as a whole, or is refused, or wants to be read whole.
+pub fn translated(result: &str, method: &str, steps: &[usize]) {
+    const INFO: &str = r#"{"name":"gate"}"#;
+    let Ok(fields) = Fields::read(result) else {
+        // A key that stands there twice and means nothing passes.
+        let passed = pass_translated(result, Translation::to_modern(method, INFO, true), steps);
+        return assert!(passed.is_none_or(|passed| Fields::read(&passed).is_err()), "{result}");
+    };
+    let said = |key: &str| fields.get(key).map(RawValue::get).filter(|text| *text != "null");
+    let is_complete = said("resultType").is_none_or(|kind| kind == r#""complete""#);
+    let passed = pass_translated(result, Translation::to_modern(method, INFO, true), steps);
+    if let Some(passed) = passed.filter(|_| is_complete)
+        && let Ok(whole) = results::to_modern(method, result, Some(INFO))
+    {
+        assert_eq!(members(&passed), members(&whole), "{result}");
+    }
+    if let Some(passed) = pass_translated(result, Translation::to_legacy(), steps) {
+        let mut kept = members(result);
+        let is_kept = |key: &str| match key {
+            "resultType" => {
+                said("resultType").and_then(|kind| serde_json::from_str::<String>(kind).ok()).as_deref()
+                    != Some("complete")
+            }
+            "ttlMs" | "cacheScope" | "_meta/io.modelcontextprotocol/serverInfo" => false,
+            _ => true,
+        };
+        kept.retain(|(key, _)| is_kept(key));
+        assert_eq!(members(&passed), kept, "{result}");
+    }
+}
+
+/// The members of an object and of its `_meta`, in an order of their own.
+fn members(json: &str) -> Vec<(String, String)> {
+    let mut members = texts(json, None);
+    let meta = members.iter().position(|(key, _)| key == "_meta");
+    if let Some(at) = meta
+        && let Ok(fields) = Fields::read(&members[at].1.clone())
+    {
+        members[at].1 = "{}".to_owned();
+        members.extend(fields.iter().map(|(key, value)| (format!("_meta/{key}"), value.get().to_owned())));
+    }
+    members.sort();
+    members
+}
+
+/// `None`: it was refused, or wants to be read whole.
+fn pass_translated(result: &str, to: Translation, steps: &[usize]) -> Option<String> {
+    let message = bytes::Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#));
+    let mut scanner = Scanner::translating(&Id::from(7), to);
+    let mut out = Vec::new();
+    let mut steps = steps.iter().copied().cycle();
+    let mut at = 0;
+    while at < message.len() {
+        let next = (at + steps.next().unwrap_or(usize::MAX / 2)).min(message.len());
+        let fed = scanner.feed(&message.slice(at..next), |piece| match piece {
+            Piece::Text(bytes) => out.extend_from_slice(&bytes),
+            Piece::Id => out.push(b'7'),
+        });
+        fed.ok()?;
+        at = next;
+    }
+    if scanner.wants_whole() || scanner.finish().is_err() {
+        return None;
+    }
+    let out = String::from_utf8(out).expect("text stays text");
+    let result = out.strip_prefix(r#"{"jsonrpc":"2.0","id":7,"result":"#).and_then(|out| out.strip_suffix('}'));
+    Some(result.expect("the envelope stays").to_owned())
 }
 
 /// Setting, replacing and removing a field leaves all others, in their order, as the text that they were.

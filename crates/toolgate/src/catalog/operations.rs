@@ -276,6 +276,7 @@ impl Catalog {
             as_task,
             given_up: visit.given_up,
             headers: headers.as_ref(),
+            translation: visit.alone.map(|alone| alone.translation),
             ..Ask::new(method, None, timeout)
         };
         if !visit.span.is_on() {

@@ -137,12 +137,15 @@ impl ReadError {
 
     fn wrong_type(value: &Value, expected: &str) -> Self {
         let error = Self::new("config.wrong_type", format!("expected {expected}, found {}", value.describe()));
-        match value {
-            Value::Bool(_) | Value::Number(_) if expected == "a text" => {
-                Self { help: Some("put the value in quotes".to_owned()), ..error }
-            }
-            _ => error,
-        }
+        let help = match (expected, value) {
+            ("a text", Value::Bool(_) | Value::Number(_)) => "put the value in quotes",
+            ("a text", _) => "write one text, such as `name: value`",
+            ("a list", _) => "write a list, such as `[one, two]`",
+            ("a number", _) => "write a number, such as `30`",
+            ("a mapping", _) => "write lines of `key: value` below it",
+            _ => "write `true` or `false`",
+        };
+        Self { help: Some(help.to_owned()), ..error }
     }
 
     fn at(self, setting: impl FnOnce() -> Setting) -> Self {

@@ -17,7 +17,7 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::Notify;
 
 use super::environment::Environment;
-use super::{Loaded, load_text, read_file};
+use super::{Loaded, Unreadable, load_text, read_file};
 
 /// Changes that follow each other this fast are taken as one: an editor's rename, or a copy being written.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -30,7 +30,7 @@ const STEADY: Duration = Duration::from_millis(50);
 const STEADY_TRIES: usize = 20;
 
 /// What the file says once it has stopped changing.
-async fn steady_text(path: &Path) -> Result<String, String> {
+async fn steady_text(path: &Path) -> Result<String, Unreadable> {
     let mut text = read(path).await;
     for _ in 0..STEADY_TRIES {
         tokio::time::sleep(STEADY).await;
@@ -41,12 +41,16 @@ async fn steady_text(path: &Path) -> Result<String, String> {
         text = again;
     }
     match text {
-        Ok(text) if text.trim().is_empty() => Err("the file is empty, as a file is that is being written".to_owned()),
+        Ok(text) if text.trim().is_empty() => Err(Unreadable {
+            code: "config.unreadable",
+            message: "the file is empty, as a file is that is being written".to_owned(),
+            help: "write the whole file, or rename a whole one over it",
+        }),
         text => text,
     }
 }
 
-async fn read(path: &Path) -> Result<String, String> {
+async fn read(path: &Path) -> Result<String, Unreadable> {
     let path = path.to_owned();
     in_thread(move || read_file(&path)).await
 }
@@ -73,8 +77,8 @@ fn directory(path: &Path) -> Option<PathBuf> {
 }
 
 /// Tells one content of the file from another, and from its absence.
-fn print(text: &Result<String, String>) -> [u8; 32] {
-    let (Ok(text) | Err(text)) = text;
+fn print(text: &Result<String, Unreadable>) -> [u8; 32] {
+    let (Ok(text) | Err(Unreadable { message: text, .. })) = text;
     let mut print = [0; 32];
     print.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
     print

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use toolgate_client::{Call, Delivery, GivenUp};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
+use toolgate_mcp::stream::Translation;
 use toolgate_mcp::translate::request;
 use toolgate_mcp::views::META_CLIENT_INFO;
 use toolgate_mcp::word::Word;
@@ -52,6 +53,8 @@ pub struct Ask<'a> {
     pub as_task: bool,
     /// Keeps its progress token known to the requests that follow.
     pub lasting: Option<&'a Lasting>,
+    /// What becomes of the result of an answer that is passed on while it comes; a whole one stays as it is.
+    pub translation: Option<&'a Translation>,
 }
 
 /// What becomes of an answer in which a modern server asks for the client's input.
@@ -80,6 +83,7 @@ impl<'a> Ask<'a> {
             may_repeat: false,
             as_task: false,
             lasting: None,
+            translation: None,
         }
     }
 
@@ -177,6 +181,10 @@ impl Upstream {
         }
         let params = if connection.session.is_modern() { params } else { params.map(without_client) };
         call.given_up = ask.given_up.cloned();
+        call.translation = match ask.translation {
+            None if ask.rounds == Rounds::Ask && connection.session.is_modern() => Some(Translation::to_legacy()),
+            wanted => wanted.cloned(),
+        };
         let lasting = ask.lasting.and_then(|lasting| lasting.on(&connection.ears, ask.hears));
         let told = attended.as_ref().or(lasting.as_deref());
         call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears, told));

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Entry, FakeMcp, MASTER_KEY, Process, Script, Scripted, TestGateway, config, script, soon};
+use crate::support::{
+    Entry, FakeMcp, MASTER_KEY, Modern, Process, Script, Scripted, TestGateway, config, script, soon,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -100,6 +102,68 @@ async fn an_upstream_that_breaks_off_breaks_the_answer() {
     assert!(answer.error_message().contains("big"), "{}", answer.error_message());
 }
 
+/// A result of a modern server, of about 2 MiB, with these members before and behind its content.
+fn modern_result(before: &str, behind: &str) -> String {
+    let text = "text ".repeat(2 * MIB / 5);
+    format!(r#"{{{before}"content":[{{"type":"text","text":"{text}"}}]{behind}}}"#)
+}
+
+#[tokio::test]
+async fn for_a_modern_client_a_result_is_completed_as_it_passes() {
+    let own = result(2 * MIB);
+    let (gate, fake) = gate_of(script().on("tools/call", Scripted::Result(own.clone())), |entry| entry).await;
+    let answer = Modern::new(&gate.admin()).call("big-read", json!({})).await;
+    assert_eq!(answer.http.header("content-length"), "", "it came while it was read");
+    let ours = answer.raw_result().strip_prefix(own.strip_suffix('}').unwrap()).expect("the server's own comes first");
+    let ours: Value = serde_json::from_str(&format!("{{{}", ours.strip_prefix(',').unwrap())).unwrap();
+    assert_eq!(ours["resultType"], "complete");
+    assert!(ours["_meta"]["io.modelcontextprotocol/serverInfo"]["name"].is_string(), "{ours}");
+
+    let own = modern_result(r#""_meta":{"a":1},"cacheScope":"public","#, r#","ttlMs":5000"#);
+    fake.turn("resources/read", Scripted::Result(own));
+    let answer = Modern::new(&gate.admin()).rpc("resources/read", json!({"uri": "file:///big"})).await;
+    let result = answer.result();
+    let said = ["cacheScope", "ttlMs", "resultType"].map(|key| result[key].clone());
+    assert_eq!(said, [json!("private"), json!(5000), json!("complete")]);
+    assert_eq!(result["_meta"]["a"], 1);
+    assert!(result["_meta"]["io.modelcontextprotocol/serverInfo"].is_object());
+}
+
+#[tokio::test]
+async fn for_an_older_client_a_modern_servers_words_are_left_out_as_they_pass() {
+    let before = r#""resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"},"a":1},"#;
+    for (before, behind) in [(before, r#","ttlMs":1"#), ("", r#","_meta":{"a":1},"resultType":"complete""#)] {
+        let script = script().on("tools/call", Scripted::Result(modern_result(before, behind))).modern();
+        let (gate, _fake) = gate_of(script, |entry| entry).await;
+        let answer = gate.admin().call("big-read", json!({})).await;
+        let mut result = answer.result().clone();
+        assert!(result["content"][0]["text"].as_str().unwrap().len() > MIB);
+        result.as_object_mut().unwrap().remove("content");
+        assert_eq!(result, json!({"_meta": {"a": 1}}));
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_found_however_large_its_result_and_one_that_comes_too_late_breaks_it_off() {
+    let asks = r#""inputRequests":{"a":{"method":"elicitation/create","params":{"message":"?"}}},"#;
+    let early = modern_result(&format!(r#"{asks}"resultType":"input_required","#), "");
+    let late = modern_result("", &format!(r#",{}"resultType":"input_required""#, asks));
+    let (gate, fake) = gate_of(script().on("tools/call", Scripted::Result(early)).modern(), |entry| entry).await;
+    let able = Modern::new(&gate.admin()).capable(json!({"elicitation": {}}));
+    assert!(able.call("big-read", json!({})).await.result()["inputRequests"]["a"].is_object());
+    let unable = Modern::new(&gate.admin()).call("big-read", json!({})).await;
+    assert!(unable.error_message().contains("not declared"), "{}", unable.error_message());
+    let older = gate.admin().call("big-read", json!({})).await;
+    assert!(older.error_message().contains("not declared"), "{}", older.error_message());
+
+    fake.turn("tools/call", Scripted::Result(late));
+    let (caller, body) = able.request(json!(1), "tools/call", json!({"name": "big-read", "arguments": {}}));
+    for response in [caller.begin(body.to_string()).await, gate.admin().begin_call("big-read", "1").await] {
+        assert_eq!(response.status(), 200);
+        assert!(soon("the end", response.into_body().collect()).await.is_err(), "it is no whole answer");
+    }
+}
+
 #[tokio::test]
 async fn memory_does_not_grow_with_an_answer() {
     let script = script().tools(&["read"]).on("tools/call", Scripted::Result(result(40 * MIB)));
@@ -111,8 +175,11 @@ async fn memory_does_not_grow_with_an_answer() {
     let caller = gate.caller(MASTER_KEY);
     assert_eq!(caller.tool_names().await, ["big-read"]);
     let before = gate.peak_bytes();
-    for _ in 0..2 {
-        let mut body = caller.begin_call("big-read", "1").await.into_body();
+    let modern = Modern::new(&caller).request(json!(1), "tools/call", json!({"name": "big-read", "arguments": {}}));
+    let legacy = async || caller.begin_call("big-read", "1").await;
+    for is_modern in [false, true, false, true] {
+        let response = if is_modern { modern.0.begin(modern.1.to_string()).await } else { legacy().await };
+        let mut body = response.into_body();
         let mut came = 0;
         while let Some(frame) = soon("a piece", body.frame()).await {
             came += frame.unwrap().into_data().map_or(0, |data| data.len());

@@ -9,7 +9,9 @@ use toolgate::mcp::session::{LIFETIME, Sessions};
 use toolgate::upstream::Capabilities;
 use toolgate_mcp::version::Revision;
 
-use crate::support::{Caller, FakeMcp, MASTER_KEY, Modern, Scripted, Talk, TestGateway, config, script, tool};
+use crate::support::{Caller, FakeMcp, MASTER_KEY, Modern, People, Scripted, Talk, TestGateway, config, script, tool};
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// `token` with the character at each place changed into another, in turn.
 fn changed(token: &str) -> impl Iterator<Item = String> {
@@ -85,6 +87,50 @@ async fn a_request_state_with_any_character_changed_is_refused() {
     assert_eq!(runs, "1", "the tool was called once");
     assert_eq!(client.rpc("tools/call", again(&state)).await.error_code(), -32602, "a state is good once");
     gate.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_caller_was_given_is_refused_to_another_as_a_forged_one_is() {
+    let tools: Vec<_> = (0..1500).map(|number| tool(&format!("t{number}"))).collect();
+    let ask = Talk::asks("5", "elicitation/create", r#"{"message":"?","requestedSchema":{"type":"object"}}"#);
+    let talk = Scripted::Talk(vec![ask, Talk::Hears("5"), Talk::answers("done")]);
+    let fake = script().on("tools/list", Scripted::Pages("tools", vec![tools])).on("tools/call", talk);
+    let fake = FakeMcp::start(fake).await;
+    let people = People::new().await;
+    let everything = json!({"mcp_servers": ["s"]});
+    let (alices, bobs) = (people.key("alice", everything.clone()).await, people.key("bob", everything).await);
+    let gate = people.gateway(config().server("s", fake.entry())).await;
+    let (alice, bob) = (gate.holder(&alices), gate.holder(&bobs));
+
+    let session = alice.initialized_at("/mcp").await;
+    let page = alice.rpc("tools/list", json!({})).await;
+    let cursor = page.result()["nextCursor"].as_str().unwrap().to_owned();
+    let able = |caller: &Caller| Modern::new(caller).capable(json!({"elicitation": {}}));
+    let asked = able(&alice).call("s-t1", json!({})).await;
+    let state = asked.result()["requestState"].as_str().unwrap_or_else(|| panic!("{}", asked.message())).to_owned();
+    let event = session.open_stream("/mcp").await.first_id().await;
+    bob.rpc("tools/list", json!({})).await.result();
+    let heard = fake.seen().len();
+
+    let refused = async |caller: &Caller, id: &str, cursor: &str, state: &str, event: &str| {
+        let with_id = caller.clone().with("mcp-session-id", id);
+        let listed = caller.rpc("tools/list", json!({"cursor": cursor})).await;
+        let again = json!({"name": "s-t1", "arguments": {}, "inputResponses": {}, "requestState": state});
+        let resumed = able(caller).rpc("tools/call", again).await;
+        let own = caller.initialized_at("/mcp").await.with("last-event-id", event);
+        let (called, streamed) = (with_id.post("/mcp", PING).await, own.get("/mcp").await);
+        let texts = [called.text().to_owned(), streamed.text().to_owned()];
+        (called.status, streamed.status, texts, listed.error().clone(), resumed.error().clone())
+    };
+    let id = session.header("mcp-session-id");
+    let forge = |token: &str| changed(token).next().unwrap();
+    let forged = refused(&bob, &forge(id), &forge(&cursor), &forge(&state), &forge(&event)).await;
+    assert_eq!((forged.0.as_u16(), forged.1.as_u16()), (404, 400));
+    assert_eq!(refused(&bob, id, &cursor, &state, &event).await, forged);
+    assert_eq!(fake.seen().len(), heard, "no server hears of it");
+
+    assert_eq!(session.post("/mcp", PING).await.status, 200);
+    alice.rpc("tools/list", json!({"cursor": cursor})).await.result();
 }
 
 #[tokio::test]

@@ -267,6 +267,21 @@ fn a_missing_file_says_so() {
     let loaded = super::super::load(std::path::Path::new("/not/there.yaml"), &environment());
     assert!(loaded.settings.is_none());
     assert_eq!(loaded.findings[0].code, "config.unreadable");
+    assert!(loaded.render(Paint::Plain).contains("--config FILE"), "{}", loaded.render(Paint::Plain));
+}
+
+#[test]
+fn a_file_that_is_no_text_or_no_file_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, b"\xff\xfe").unwrap();
+    for (path, code, help) in
+        [(file.as_path(), "config.not_text", "as UTF-8"), (directory.path(), "config.unreadable", "a file in it")]
+    {
+        let loaded = super::super::load(path, &environment());
+        let shown = loaded.render(Paint::Plain);
+        assert!(loaded.findings[0].code == code && shown.contains(help), "{shown}");
+    }
 }
 
 #[test]

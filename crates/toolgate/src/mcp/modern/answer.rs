@@ -15,6 +15,7 @@ use super::refusal::status_of;
 use crate::catalog::Called;
 use crate::mcp::ended::{Ended, ErrorType};
 use crate::mcp::reply::Message;
+use crate::upstream::Streamed;
 
 /// How a request ended.
 pub(super) struct Done {
@@ -28,6 +29,8 @@ enum Outcome {
     Result(String),
     /// The `error`, JSON text.
     Error(String),
+    /// A result that is still coming, in this revision's words already.
+    Streamed(Box<Streamed>),
 }
 
 /// What a translation must know of the request.
@@ -48,6 +51,11 @@ impl Done {
             AnswerOutcome::Result(result) => Self::result(request, result),
             AnswerOutcome::Error(error) => Self::error(request, error),
         }
+    }
+
+    /// A large result that is passed on while it comes; what it says of itself is not seen.
+    pub(super) fn streamed(streamed: Streamed) -> Self {
+        Self { outcome: Outcome::Streamed(Box::new(streamed)), called: None, error: None }
     }
 
     /// A server's `result`.
@@ -99,13 +107,15 @@ impl Done {
 
     /// The answer to the request called `id`.
     pub(super) fn ended(self, id: &Id) -> Ended {
-        let (name, text) = match self.outcome {
-            Outcome::Result(text) => ("result", text),
-            Outcome::Error(text) => ("error", text),
+        let of = |name: &str, text: String| {
+            let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":"#);
+            [Bytes::from(head), Bytes::from(text), Bytes::from_static(b"}")].into_iter().collect()
         };
-        let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":"#);
-        let pieces = [Bytes::from(head), Bytes::from(text), Bytes::from_static(b"}")];
-        let message: Message = pieces.into_iter().collect();
+        let message: Message = match self.outcome {
+            Outcome::Result(text) => of("result", text),
+            Outcome::Error(text) => of("error", text),
+            Outcome::Streamed(streamed) => Message::streamed(id, *streamed),
+        };
         Ended { message, called: self.called, error: self.error }
     }
 }

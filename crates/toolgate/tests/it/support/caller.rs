@@ -104,10 +104,15 @@ impl Caller {
 
     /// Calls a tool and gives the answer as it begins; its body is still to be read.
     pub(crate) async fn begin_call(&self, tool: &str, id: &str) -> http::Response<hyper::body::Incoming> {
-        let url = format!("{}/mcp", self.base);
-        let body = format!(
+        self.begin(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{}}}}}}"#
-        );
+        ))
+        .await
+    }
+
+    /// POSTs to `/mcp` and gives the answer as it begins.
+    pub(crate) async fn begin(&self, body: String) -> http::Response<hyper::body::Incoming> {
+        let url = format!("{}/mcp", self.base);
         self.http.open(Method::POST, &url, &self.headers, body).await
     }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use toolgate_client::Answer;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, code};
 use toolgate_mcp::session::ClientCapabilities;
+use toolgate_mcp::stream::Translation;
 use toolgate_mcp::translate::questions::{self, Answers};
 use toolgate_mcp::translate::tokens;
 use toolgate_mcp::views::{Located, Named, ViewError};
@@ -25,7 +26,7 @@ use crate::mcp::dispatch::Exchange;
 use crate::mcp::ended::{Ended, ErrorType};
 use crate::mcp::outlet::Outlet;
 use crate::telemetry::OperationSpan;
-use crate::upstream::Hears;
+use crate::upstream::{Hears, Reply};
 
 /// What a call may take longer because its client may be asked: each turn of the server's own has the usual limit.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -98,7 +99,8 @@ impl Modern {
             client.hears = Some(Arc::clone(hears));
         }
         let patience = if may_be_asked { PATIENCE } else { Duration::ZERO };
-        let alone = Some(Alone { headers: &self.headers });
+        let translation = Translation::to_modern(&self.method, &self.server_info, self.knows_tasks);
+        let alone = Some(Alone { headers: &self.headers, translation: &translation });
         let visit = Visit { client: &client, hears: Some(hears), patience, alone, ..self.visit(span) };
         let catalog = &self.exchange.snapshot.catalog;
         let disabled = self.exchange.snapshot.settings.general.disabled;
@@ -109,13 +111,13 @@ impl Modern {
                 self.of_call(catalog.get_prompt(visit, params).await.map(|(answer, _)| answer))
             }
             method::RESOURCES_READ if !disabled.resources => self.of_call(catalog.read_resource(visit, params).await),
-            method::COMPLETION_COMPLETE => self.of_call(catalog.complete(visit, params).await),
+            method::COMPLETION_COMPLETE => self.of_call(catalog.complete(visit, params).await.map(Reply::Whole)),
             method => Done::refused(&not_found(method)),
         }
     }
 
-    fn of_tool(&self, answer: Result<(Answer, Called), CallError>) -> Done {
-        let (answer, called) = match answer {
+    fn of_tool(&self, answer: Result<(Reply, Called), CallError>) -> Done {
+        let (reply, called) = match answer {
             Ok(answered) => answered,
             Err(error) => {
                 let mut done = Done::refused(&face::call_error(&error));
@@ -123,26 +125,37 @@ impl Modern {
                 return done;
             }
         };
-        let Exchange { gateway, caller, .. } = &self.exchange;
-        let listed = |own: &str| Some(tasks::listed(gateway.sessions.sealer(), &caller.id, &called.server, own));
-        let mut done = Done::answered(self.request(None), &answer);
-        if self.knows_tasks {
-            done = done.about_task(listed);
-        }
-        if is_tool_error(&answer) {
-            done.error = Some(ErrorType::Tool);
-        }
+        let mut done = match reply {
+            Reply::Whole(answer) => self.of_whole_tool(&answer, &called),
+            Reply::Streamed(streamed) => Done::streamed(*streamed),
+        };
         done.called = Some(called);
         done
     }
 
-    fn of_call(&self, answer: Result<Answer, CallError>) -> Done {
+    fn of_whole_tool(&self, answer: &Answer, called: &Called) -> Done {
+        let Exchange { gateway, caller, .. } = &self.exchange;
+        let listed = |own: &str| Some(tasks::listed(gateway.sessions.sealer(), &caller.id, &called.server, own));
+        let mut done = Done::answered(self.request(None), answer);
+        if self.knows_tasks {
+            done = done.about_task(listed);
+        }
+        if is_tool_error(answer) {
+            done.error = Some(ErrorType::Tool);
+        }
+        done
+    }
+
+    fn of_call(&self, answer: Result<Reply, CallError>) -> Done {
         let located = match &*self.method {
             method::RESOURCES_READ => Located::read(self.params.as_deref()).ok(),
             _ => None,
         };
         match answer {
-            Ok(answer) => Done::answered(self.request(located.as_ref().map(|located| &*located.uri)), &answer),
+            Ok(Reply::Streamed(streamed)) => Done::streamed(*streamed),
+            Ok(Reply::Whole(answer)) => {
+                Done::answered(self.request(located.as_ref().map(|located| &*located.uri)), &answer)
+            }
             Err(error) => Done::refused(&face::call_error(&error)),
         }
     }
