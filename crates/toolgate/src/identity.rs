@@ -199,6 +199,12 @@ impl Identity {
         self.customers.any() || self.reach.load().asks_for_customers()
     }
 
+    /// Whether that may be so some day. A stream outlives the day, so whom it was opened for is known from its beginning.
+    #[must_use]
+    pub fn may_have_customers(&self) -> bool {
+        self.store.is_some() || self.asks_for_customers()
+    }
+
     /// `who`, making a request for the customer with the id `customer`.
     ///
     /// # Errors

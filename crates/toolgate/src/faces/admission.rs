@@ -69,18 +69,27 @@ impl Admitted {
                 },
             )?
         };
-        let who = if gateway.identity.asks_for_customers() {
-            match gatekeeper.customer(&parts.headers).map_err(NotAdmitted::Auth)? {
-                Some(customer) => {
-                    Box::pin(gateway.identity.for_customer(who, customer, from)).await.map_err(NotAdmitted::Key)?
-                }
-                None => who,
+        let who = match customer(gatekeeper, parts, gateway)? {
+            Some(customer) => {
+                Box::pin(gateway.identity.for_customer(who, customer, from)).await.map_err(NotAdmitted::Key)?
             }
-        } else {
-            who
+            None => who,
         };
         let caller = gatekeeper.caller(&parts.headers, &shown, who, from);
         Ok(Self { caller, snapshot })
+    }
+}
+
+/// The customer that the request names, where there are any or may be some before what the request opens has ended.
+fn customer<'h>(gatekeeper: &Gatekeeper, parts: &'h Parts, gateway: &Gateway) -> Result<Option<&'h str>, NotAdmitted> {
+    if !gateway.identity.may_have_customers() {
+        return Ok(None);
+    }
+    match gatekeeper.customer(&parts.headers) {
+        Err(why) if gateway.identity.asks_for_customers() => Err(NotAdmitted::Auth(why)),
+        // There is nobody whom it could name.
+        Err(_) => Ok(None),
+        Ok(named) => Ok(named),
     }
 }
 

@@ -43,8 +43,8 @@ pub async fn follow(gateway: Gateway) {
             }
             Ok(()) | Err(_) => {}
         }
-        if before.is_some() && before != seen {
-            // Those who listen see what they reach from now on.
+        if before != seen {
+            // Those who listen see what they reach from now on; also those who began before the first look.
             gateway.reach_changed().await;
         }
         tokio::select! {

@@ -73,6 +73,16 @@ async fn a_blocked_customers_open_stream_ends() {
 }
 
 #[tokio::test]
+async fn an_open_stream_is_a_customers_also_when_there_were_none_when_it_was_opened() {
+    let (gate, _files, shop) = start("").await;
+    let carl = shop.with("x-litellm-end-user-id", "carl").initialized_at("/mcp").await;
+    let mut stream = carl.open_stream("/mcp").await;
+    did(&gate, "/customer/new", json!({ "user_id": "carl", "blocked": true })).await;
+    soon("the end of the stream", async { while stream.next().await.is_some() {} }).await;
+    gate.stop().await;
+}
+
+#[tokio::test]
 async fn where_a_customer_must_have_a_permission_one_without_reaches_nothing() {
     let (gate, _files, shop) = start("require_end_user_mcp_access_defined: true").await;
     assert_eq!(shop.tool_names().await.len(), 2);
