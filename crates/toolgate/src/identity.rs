@@ -10,6 +10,7 @@ mod explaining;
 mod feed;
 mod known;
 mod toolsets;
+pub mod vaults;
 mod world;
 
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ use crate::config::Settings;
 use customers::Customers;
 use known::KnownKeys;
 use toolsets::ToolsetGrants;
+use vaults::Vaults;
 use world::Reach;
 
 pub use explaining::CalledAt;
@@ -84,6 +86,7 @@ pub struct Identity {
     customers: Customers,
     reach: ArcSwap<Reach>,
     toolset_grants: ToolsetGrants,
+    vaults: Vaults,
 }
 
 impl Identity {
@@ -97,6 +100,7 @@ impl Identity {
             store,
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
             toolset_grants: ToolsetGrants::none(),
+            vaults: Vaults::none(),
         }
     }
 

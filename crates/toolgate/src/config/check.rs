@@ -13,8 +13,10 @@ mod names;
 mod sections;
 mod server;
 mod stdio;
+pub(crate) mod stored;
 mod tls;
 mod tools;
+mod variables;
 
 use std::sync::Arc;
 
@@ -72,6 +74,7 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
         limits,
         clients,
         identity,
+        environment: Arc::new(environment.clone()),
     })
 }
 
@@ -107,7 +110,7 @@ fn servers(at: &At<'_>, common: &Common<'_>, report: &mut Report) -> Vec<Arc<sup
             checked.push(server);
         }
     }
-    ids::assign_short_prefixes(&mut checked, common.environment);
+    ids::assign_short_prefixes(&mut checked, &[], common.environment);
     names::check_collisions(&checked, at, common.separator, report);
     checked.into_iter().map(Arc::new).collect()
 }

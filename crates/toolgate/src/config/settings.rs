@@ -18,16 +18,17 @@ use toolgate_mcp::method;
 use toolgate_mcp::version::Revision;
 use url::Url;
 
+use super::environment::Environment;
 use crate::auth::client_ip::TrustedProxies;
 
 pub use toolgate_access::id::ServerId;
 
 /// Everything that the gateway was told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `general_settings`.
     pub general: General,
-    /// `mcp_servers`, in the file's order.
+    /// `mcp_servers`, in the file's order; behind them those of the database, once they are put there.
     pub servers: Vec<Arc<ServerSettings>>,
     /// The general settings that bear on who reaches what.
     pub access: Rules,
@@ -43,10 +44,12 @@ pub struct Settings {
     pub clients: Clients,
     /// How the gateway presents itself in `initialize`.
     pub identity: Identity,
+    /// What the gateway was started with, for servers that are checked later.
+    pub environment: Arc<Environment>,
 }
 
 /// `general_settings`, as far as this gateway acts on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct General {
     /// The key that may do everything. Always there: where nobody gave one it is random and known to nobody, until
     /// [`super::master_key::settle`] puts the one from the data directory in its place.
@@ -78,6 +81,10 @@ pub struct General {
     pub mcp_registry: bool,
     /// Where keys, teams and all else that is managed are kept.
     pub database: DatabaseSettings,
+    /// `store_model_in_db` and `supported_db_objects`: servers are kept in the database beside those of the file.
+    pub stores_servers: bool,
+    /// `mcp_required_fields`: what a submitted server must have.
+    pub required_fields: Vec<String>,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -287,8 +294,76 @@ pub struct ServerSettings {
     pub max_concurrent_requests: Option<std::num::NonZeroUsize>,
     /// `ssl_verify` of the entry, or the general one.
     pub tls: TlsSettings,
+    /// What users bring of their own.
+    pub own: UsersOwn,
+    /// Where the entry stands.
+    pub origin: Origin,
     /// SHA-256 over the entry as it was read, environment filled in. Equal fingerprints mean: the same server.
     pub fingerprint: [u8; 32],
+}
+
+/// Where a server's entry stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// In the configuration file.
+    #[default]
+    File,
+    /// In the database, made through the API.
+    Database {
+        /// Who proposed it, if it was proposed.
+        submitted_by: Option<String>,
+    },
+}
+
+/// What each user brings of their own and keeps at the gateway.
+#[derive(Debug, Default)]
+pub struct UsersOwn {
+    /// `is_byok`: the user's credential stands in place of a configured one.
+    pub credential: bool,
+    /// `env_vars` with scope `user`.
+    pub variables: Vec<OwnVariable>,
+    /// `static_headers` in which such a variable is named.
+    pub headers: Vec<(HeaderName, Template)>,
+}
+
+impl UsersOwn {
+    /// Whether all users are alike to the server.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.credential && self.variables.is_empty()
+    }
+}
+
+/// One of `env_vars` with scope `user`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnVariable {
+    /// The name in `${NAME}`.
+    pub name: String,
+    /// What users are told about it.
+    pub description: Option<String>,
+}
+
+/// A text in which values of the user's own are to be filled in.
+#[derive(Debug)]
+pub struct Template(pub Vec<Piece>);
+
+/// A part of a [`Template`].
+#[derive(Debug)]
+pub enum Piece {
+    /// As it was written.
+    Text(SecretString),
+    /// The user's value for the variable of this name.
+    Own(String),
+}
+
+impl Template {
+    /// The names of the variables in it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Own(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
 }
 
 impl ServerSettings {
@@ -366,6 +441,8 @@ pub enum EnvValue {
         /// What to use when it is missing or empty; without it the server is not started for that caller.
         default: Option<SecretString>,
     },
+    /// With values of the user's own in it.
+    Own(Template),
 }
 
 /// Who shares a child process.
@@ -398,7 +475,7 @@ pub enum UpstreamAuth {
     },
     /// One of LiteLLM's types whose part is not active yet: such a server is listed as unavailable, saying so.
     NotActiveYet {
-        /// What is not active: the `auth_type` as written, or `env_vars with scope user`.
+        /// What is not active: the `auth_type` as written.
         auth_type: String,
     },
 }

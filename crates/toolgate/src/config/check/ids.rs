@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -53,12 +54,16 @@ fn derived(name: &str, url: &str, transport: &str, auth_type: &str, alias: &str)
     ServerId::from(hex)
 }
 
-/// Replaces the prefixes by three-character ones when `LITELLM_USE_SHORT_MCP_TOOL_PREFIX` is on.
-pub(super) fn assign_short_prefixes(servers: &mut [ServerSettings], environment: &Environment) {
+/// Replaces the prefixes by three-character ones, not those of `others`, when `LITELLM_USE_SHORT_MCP_TOOL_PREFIX` is on.
+pub(super) fn assign_short_prefixes(
+    servers: &mut [ServerSettings],
+    others: &[Arc<ServerSettings>],
+    environment: &Environment,
+) {
     if !environment.is_on("LITELLM_USE_SHORT_MCP_TOOL_PREFIX") {
         return;
     }
-    let mut used = HashSet::new();
+    let mut used: HashSet<String> = others.iter().map(|server| server.prefix.clone()).collect();
     for server in servers {
         let free = (0..).map(|attempt| short_prefix(server.id.as_str(), attempt)).find(|prefix| !used.contains(prefix));
         // There are 199,888 short prefixes and fewer servers: the search ends.

@@ -1,12 +1,13 @@
 //! Names of servers: what they may look like, and that no two servers answer to the same one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::super::file::LitellmSection;
 use super::super::report::{At, Report};
-use super::super::settings::ServerSettings;
+use super::super::settings::{Origin, ServerSettings};
 use super::super::suggest::nearest;
 use super::super::tree::{Entry, Node};
 
@@ -103,6 +104,25 @@ pub(super) fn check_collisions(servers: &[ServerSettings], at: &At<'_>, separato
                 )
                 .help("calls are routed by the list, so both work; but a different alias is clearer");
         }
+    }
+}
+
+/// A server of the database may have no name that one of `others` has, which were there before.
+pub(super) fn check_beside(server: &ServerSettings, others: &[Arc<ServerSettings>], at: &At<'_>, report: &mut Report) {
+    for other in others {
+        let Some(name) = server.names().find(|name| other.names().any(|taken| taken == *name)) else { continue };
+        let place = match () {
+            () if server.alias.as_deref() == Some(name) && at.key("alias").is_set() => at.key("alias"),
+            () if server.id.as_str() == name => at.key("server_id"),
+            () => at.clone(),
+        };
+        let (of, what) = match other.origin {
+            Origin::File => (" of the configuration file", "the file goes before the database: choose another name"),
+            Origin::Database { .. } => ("", "names, aliases and ids share one space; choose another name"),
+        };
+        report
+            .error("config.name_taken", &place, format!("`{name}` is also a name of the server `{}`{of}", other.name))
+            .help(what);
     }
 }
 
