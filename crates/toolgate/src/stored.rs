@@ -12,7 +12,7 @@ use toolgate_access::world::ApprovalStatus;
 use toolgate_store::{DamagedServer, Server, Store, StoreError};
 
 use crate::config::settings::{ServerId, ServerSettings};
-use crate::config::{Described, Finding, Settings, Severity, check_stored};
+use crate::config::{Described, Finding, Settings, Severity, Taken, check_stored};
 
 /// The setting that [`Kept::public`] is kept under, as in LiteLLM's section.
 pub const PUBLIC_SERVERS: &str = "public_mcp_servers";
@@ -104,18 +104,22 @@ impl StoredServers {
 #[must_use]
 pub fn compose(file: &Settings, kept: &Kept) -> (Settings, StoredServers) {
     let mut settings = file.clone();
-    if !file.general.stores_servers {
-        return (settings, StoredServers::default());
-    }
     if let Some(public) = &kept.public {
         settings.access.public_mcp_servers = public.iter().map(|id| ServerId::from(id.as_str())).collect();
     }
+    if !file.general.stores_servers {
+        return (settings, StoredServers::default());
+    }
     let mut stored = Vec::with_capacity(kept.servers.len());
+    let mut taken = Taken::by(&settings.servers);
     for server in &kept.servers {
         stored.push(match server {
             Ok(row) => {
-                let (fate, server) = fate(row, file, &settings.servers);
-                settings.servers.extend(server.map(Arc::new));
+                let (fate, server) = fate(row, file, &taken);
+                if let Some(server) = server.map(Arc::new) {
+                    taken.add(&server);
+                    settings.servers.push(server);
+                }
                 StoredServer { id: ServerId::from(row.server_id.as_str()), row: Some(row.clone()), fate }
             }
             Err(damaged) => StoredServer {
@@ -128,12 +132,12 @@ pub fn compose(file: &Settings, kept: &Kept) -> (Settings, StoredServers) {
     (settings, StoredServers(stored))
 }
 
-fn fate(row: &Server, file: &Settings, others: &[Arc<ServerSettings>]) -> (Fate, Option<ServerSettings>) {
+fn fate(row: &Server, file: &Settings, taken: &Taken) -> (Fate, Option<ServerSettings>) {
     let status = status(row);
     if status != ApprovalStatus::Active {
         return (Fate::NotActive(status), None);
     }
-    let (server, findings) = match check(row, file, others) {
+    let (server, findings) = match check(row, file, taken) {
         Ok(checked) => checked,
         Err(why) => return (Fate::LeftOut(why.to_string()), None),
     };
@@ -151,18 +155,18 @@ pub fn status(row: &Server) -> ApprovalStatus {
         .map_or(ApprovalStatus::Active, |name| ApprovalStatus::from_name(name).unwrap_or(ApprovalStatus::Draft))
 }
 
-/// Checks a row as a server that is to be beside `others`.
+/// Checks a row as a server that is to be beside those whose names are `taken`.
 ///
 /// # Errors
 /// [`entry::Unreadable`] when a part of it cannot be read.
-pub fn check(
+pub(crate) fn check(
     row: &Server,
     file: &Settings,
-    others: &[Arc<ServerSettings>],
+    taken: &Taken,
 ) -> Result<(Option<ServerSettings>, Vec<Finding>), entry::Unreadable> {
     let entry = entry::of(row)?;
     let described = Described { name: entry::name(row), entry: &entry, submitted_by: row.submitted_by.as_deref() };
-    Ok(check_stored(&described, file, others))
+    Ok(check_stored(&described, file, taken))
 }
 
 /// What makes findings errors, in one line, by the fields of the API.

@@ -28,6 +28,8 @@ pub enum Detail {
     Forbidden,
     /// It is not there, or not the caller's to know of.
     NotFound,
+    /// A server did not do its part.
+    Upstream,
 }
 
 fn fields(findings: &[FieldFinding]) -> String {

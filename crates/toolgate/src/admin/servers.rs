@@ -5,7 +5,11 @@
 //! Servers of the file are there to be seen and cannot be changed here.
 
 mod body;
+pub mod import;
+pub mod pin;
 pub mod preview;
+pub mod public;
+pub mod sessions;
 pub mod submissions;
 
 use axum::Json;
@@ -19,7 +23,7 @@ use super::body::JsonBody;
 use super::error::Detail;
 use super::{AdminError, Allowed, terms};
 use crate::config::settings::{Origin, ServerId};
-use crate::config::{Finding, Severity};
+use crate::config::{Finding, Severity, Taken};
 use crate::stored::view::{self, Sees};
 use crate::stored::{self, entry};
 
@@ -158,15 +162,9 @@ fn check(allowed: &Allowed, row: &Server) -> Result<(), AdminError> {
 /// What the rules have to say about a row.
 fn findings(allowed: &Allowed, row: &Server) -> Result<Vec<Finding>, AdminError> {
     let file = allowed.gateway.file_settings();
-    let others: Vec<_> = allowed
-        .snapshot
-        .settings
-        .servers
-        .iter()
-        .filter(|server| server.id.as_str() != row.server_id)
-        .cloned()
-        .collect();
-    match stored::check(row, &file, &others) {
+    let servers = &allowed.snapshot.settings.servers;
+    let taken = Taken::by(servers.iter().filter(|server| server.id.as_str() != row.server_id));
+    match stored::check(row, &file, &taken) {
         Ok((_, findings)) => Ok(findings),
         Err(why) => Err(AdminError::Detail(Detail::Invalid, why.to_string())),
     }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub clients: Clients,
     /// How the gateway presents itself in `initialize`.
     pub identity: Identity,
+    /// `public_mcp_hub_strict_whitelist`: the public hub shows nothing but what was made public.
+    pub hub_is_strict: bool,
     /// What the gateway was started with, for servers that are checked later.
     pub environment: Arc<Environment>,
 }

@@ -54,6 +54,7 @@ impl IntoResponse for AdminError {
                     Detail::Invalid => StatusCode::BAD_REQUEST,
                     Detail::Forbidden => StatusCode::FORBIDDEN,
                     Detail::NotFound => StatusCode::NOT_FOUND,
+                    Detail::Upstream => StatusCode::BAD_GATEWAY,
                 };
                 (status, axum::Json(json!({ "detail": { "error": text } }))).into_response()
             }

@@ -15,6 +15,7 @@ mod kept;
 mod running;
 mod standalone;
 mod tending;
+mod told;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -43,6 +44,7 @@ pub(super) use hearing::Hearing;
 pub(super) use running::Stopped;
 pub(super) use standalone::{Again, Heard, Listener};
 pub use tending::tend;
+pub use told::{SessionFacts, end};
 
 /// Servers of which a session remembers how far they were heard; an id has room for fewer.
 const MAX_PLACES: usize = 64;
@@ -67,6 +69,7 @@ pub struct Lives {
 /// One session that is in use.
 pub struct Live {
     pub(super) session: ClientSession,
+    owner: told::Owner,
     metrics: Metrics,
     /// Held for a few lines. Streams are locked under it, never the other way round.
     state: Mutex<State>,
@@ -120,15 +123,15 @@ impl Lives {
         Some(Arc::clone(live))
     }
 
-    /// What is kept of `session`, which is in use from now on.
+    /// What is kept of `session`, which is `caller`'s and in use from now on.
     #[must_use]
-    pub fn of(&self, session: &ClientSession) -> Arc<Live> {
+    pub fn of(&self, session: &ClientSession, caller: &Caller) -> Arc<Live> {
         if let Some(live) = self.find(&session.key) {
             return live;
         }
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         let live = by_key.entry(session.key.0).or_insert_with(|| {
-            let live = Live::new(session, &self.metrics);
+            let live = Live::new(session, caller, &self.metrics);
             live.lock().log_level = self.levels.remove(&session.key.0);
             Arc::new(live)
         });
@@ -150,11 +153,12 @@ impl Lives {
 }
 
 impl Live {
-    fn new(session: &ClientSession, metrics: &Metrics) -> Self {
+    fn new(session: &ClientSession, caller: &Caller, metrics: &Metrics) -> Self {
         let mut start = [0u8; 8];
         aws_lc_rs::rand::fill(&mut start).expect("the system's random source works");
         Self {
             session: session.clone(),
+            owner: told::Owner::of(caller),
             metrics: metrics.clone(),
             state: Mutex::new(State {
                 capabilities: session.capabilities(),

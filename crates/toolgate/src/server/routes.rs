@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
-use crate::admin::servers::{self as made_servers, preview, submissions};
+use crate::admin::servers::{self as made_servers, import, pin, preview, public, sessions, submissions};
 use crate::admin::{
     Least, access_groups, budgets, customers, explain, keys, organizations, teams, toolsets, users, vault,
 };
@@ -93,6 +93,14 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/mcp-rest/test/connection", Access::Role(Least::Admin), || post(preview::connection)),
     route("POST", "/mcp-rest/test/tools/list", Access::Role(Least::Admin), || post(preview::tools)),
     route("POST", "/v1/mcp/server/register", Access::Role(Least::Holder), || post(submissions::register)),
+    route("POST", "/v1/mcp/server/{server_id}/pin", Access::Role(Least::Admin), || post(pin::pin)),
+    route("DELETE", "/v1/mcp/server/{server_id}/pin", Access::Role(Least::Admin), || delete(pin::unpin)),
+    route("POST", "/v1/mcp/server/import", Access::Role(Least::Admin), || post(import::import)),
+    route("POST", "/v1/mcp/make_public", Access::Role(Least::Admin), || post(public::make_public)),
+    route("GET", "/v1/mcp/discover", Access::Role(Least::AdminViewer), || get(public::discover)),
+    route("GET", "/public/mcp_hub", Access::Public, || get(public::hub)),
+    route("GET", "/v1/mcp/sessions", Access::Role(Least::AdminViewer), || get(sessions::list)),
+    route("DELETE", "/v1/mcp/sessions", Access::Role(Least::Admin), || delete(sessions::end)),
     route("GET", "/v1/mcp/server/submissions", Access::Role(Least::AdminViewer), || get(submissions::list)),
     route("PUT", "/v1/mcp/server/{server_id}/approve", Access::Role(Least::Admin), || put(submissions::approve)),
     route("PUT", "/v1/mcp/server/{server_id}/reject", Access::Role(Least::Admin), || put(submissions::reject)),

@@ -94,6 +94,7 @@ pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
         },
         clients: Clients::default(),
         identity: Identity { name: "litellm-mcp-server".to_owned(), description: "test".to_owned() },
+        hub_is_strict: true,
         environment: Arc::default(),
     })
 }

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use toolgate_store::{AuditFilter, PageOf};
 
-use crate::support::{Caller, FakeMcp, People, Reply, TestGateway, config, script};
+use crate::support::{Caller, FakeMcp, People, Reply, Scripted, TestGateway, config, script, tool};
 
 async fn put(caller: &Caller, body: &Value) -> Reply {
     caller.send(Method::PUT, "/v1/mcp/server", body.to_string()).await
@@ -268,4 +268,26 @@ async fn health_asks_each_server_and_is_kept_with_those_of_the_database() {
     assert_eq!(fake.count_of("ping"), 0);
     admin.get("/v1/mcp/server/health?server_ids=id-maps").await;
     assert_eq!(fake.count_of("ping"), 1);
+}
+
+#[tokio::test]
+async fn tools_are_pinned_as_they_are_and_what_comes_later_is_kept_out() {
+    let fake = FakeMcp::start(script().tools(&["find"])).await;
+    let gate = People::new().await.gateway(config().server("files", fake.entry().with("server_id: id-files"))).await;
+    let admin = gate.admin();
+    let body = json!({ "server_id": "id-maps", "server_name": "maps", "url": fake.url(), "transport": "http",
+                       "tool_name_to_display_name": { "find": "seek" } });
+    made(&post(&admin, &body).await);
+    let reply = admin.post("/v1/mcp/server/id-maps/pin", "").await;
+    assert_eq!((reply.status.as_u16(), reply.json()["pinned_tools"]["find"].is_object()), (200, true), "{reply:?}");
+    fake.turn("tools/list", Scripted::Result(json!({ "tools": [tool("find"), tool("lose")] }).to_string()));
+    fake.restart();
+    admin.get("/v1/mcp/server/health").await;
+    gate.until(async || admin.tool_names().await == ["files-find", "files-lose", "seek"]).await;
+    assert_eq!(admin.call("maps-lose", json!({})).await.error_code(), -32012);
+    let reply = admin.delete("/v1/mcp/server/id-maps/pin").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["pinned_tools"]), (200, &Value::Null), "{reply:?}");
+    gate.until(async || admin.tool_names().await.contains(&"maps-lose".to_owned())).await;
+    assert_eq!(admin.post("/v1/mcp/server/id-files/pin", "").await.status, 400);
+    assert_eq!(admin.post("/v1/mcp/server/none/pin", "").await.status, 404);
 }

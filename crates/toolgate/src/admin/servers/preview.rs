@@ -17,8 +17,8 @@ use super::super::{AdminError, Allowed};
 use super::{ServerBody, told_as};
 use crate::auth::Caller;
 use crate::catalog::{Catalog, Scope};
-use crate::config::Severity;
 use crate::config::settings::ServerSettings;
+use crate::config::{Severity, Taken};
 use crate::rest::tools::visit;
 use crate::stored::{self, entry};
 use crate::telemetry::OperationSpan;
@@ -54,10 +54,18 @@ pub async fn connection(allowed: Allowed, JsonBody(body): JsonBody<ServerBody>) 
 /// [`AdminError`] when the server cannot be made of what was sent.
 pub async fn tools(allowed: Allowed, JsonBody(body): JsonBody<ServerBody>) -> Result<Json<Value>, AdminError> {
     let server = Arc::new(described(&allowed, body).await?);
+    Ok(Json(match listed(&allowed, &server).await {
+        Ok(tools) => json!({ "tools": tools, "error": null, "message": "Successfully retrieved tools" }),
+        Err(why) => json!({ "tools": [], "error": true, "message": format!("Failed to list tools: {why}") }),
+    }))
+}
+
+/// The tools that `server` lists, after its rules.
+pub(super) async fn listed(allowed: &Allowed, server: &Arc<ServerSettings>) -> Result<Vec<Value>, String> {
     let mut settings = (*allowed.snapshot.settings).clone();
-    settings.servers = vec![Arc::clone(&server)];
+    settings.servers = vec![Arc::clone(server)];
     let catalog = Catalog::new(&Arc::new(settings));
-    let outcome = tried(&allowed, &server, async |upstreams, caller| {
+    let tools = tried(allowed, server, async |upstreams, caller| {
         let (client, span) = (ClientSide::none(), OperationSpan::none());
         let scope = Scope::all(upstreams, &caller.grant);
         let listed = catalog.tools_by_server(visit(caller, &client, &scope, &span)).await;
@@ -68,14 +76,8 @@ pub async fn tools(allowed: Allowed, JsonBody(body): JsonBody<ServerBody>) -> Re
             (None, Ok(_)) => Err("no list".to_owned()),
         }
     })
-    .await;
-    Ok(Json(match outcome {
-        Ok(tools) => {
-            let tools: Vec<Value> = tools.iter().filter_map(|raw| as_json(raw)).collect();
-            json!({ "tools": tools, "error": null, "message": "Successfully retrieved tools" })
-        }
-        Err(why) => json!({ "tools": [], "error": true, "message": format!("Failed to list tools: {why}") }),
-    }))
+    .await?;
+    Ok(tools.iter().filter_map(|raw| as_json(raw)).collect())
 }
 
 /// Items of lists were read as JSON when they came.
@@ -99,7 +101,12 @@ async fn described(allowed: &Allowed, body: ServerBody) -> Result<ServerSettings
     if row.server_name.is_none() && row.alias.is_none() {
         row.alias = Some(UNSAVED.to_owned());
     }
-    let (server, findings) = match stored::check(&row, &allowed.gateway.file_settings(), &[]) {
+    settings_of(allowed, &row)
+}
+
+/// What the gateway makes of a row, other servers aside.
+pub(super) fn settings_of(allowed: &Allowed, row: &Server) -> Result<ServerSettings, AdminError> {
+    let (server, findings) = match stored::check(row, &allowed.gateway.file_settings(), &Taken::default()) {
         Ok(checked) => checked,
         Err(why) => return Err(AdminError::Invalid(why.to_string())),
     };

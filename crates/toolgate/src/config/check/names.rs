@@ -107,10 +107,36 @@ pub(super) fn check_collisions(servers: &[ServerSettings], at: &At<'_>, separato
     }
 }
 
-/// A server of the database may have no name that one of `others` has, which were there before.
-pub(super) fn check_beside(server: &ServerSettings, others: &[Arc<ServerSettings>], at: &At<'_>, report: &mut Report) {
-    for other in others {
-        let Some(name) = server.names().find(|name| other.names().any(|taken| taken == *name)) else { continue };
+/// The names that servers have already, with whose they are.
+#[derive(Default)]
+pub(crate) struct Taken(HashMap<String, Arc<ServerSettings>>);
+
+impl Taken {
+    /// Those of these servers.
+    pub(crate) fn by<'s>(servers: impl IntoIterator<Item = &'s Arc<ServerSettings>>) -> Self {
+        let mut taken = Self::default();
+        servers.into_iter().for_each(|server| taken.add(server));
+        taken
+    }
+
+    /// And those of `server`.
+    pub(crate) fn add(&mut self, server: &Arc<ServerSettings>) {
+        for name in server.names() {
+            self.0.entry(name.to_owned()).or_insert_with(|| Arc::clone(server));
+        }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+/// A server of the database may have no name that is taken.
+pub(super) fn check_beside(server: &ServerSettings, taken: &Taken, at: &At<'_>, report: &mut Report) {
+    let mut told = Vec::new();
+    for name in server.names() {
+        let Some(other) = taken.0.get(name).filter(|other| !told.contains(&other.id)) else { continue };
+        told.push(other.id.clone());
         let place = match () {
             () if server.alias.as_deref() == Some(name) && at.key("alias").is_set() => at.key("alias"),
             () if server.id.as_str() == name => at.key("server_id"),

@@ -1,8 +1,6 @@
 //! Servers that are not in the file but in the database: the file's rules, and some of their own, since whoever may make
 //! a server through the API need not be one who may read the gateway's environment and files.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
 
 use super::super::file::{LitellmSection, ServerEntry};
@@ -11,6 +9,7 @@ use super::super::read::{UnknownKeys, read};
 use super::super::report::{At, Report, Source};
 use super::super::settings::{Origin, ServerSettings, Settings, Transport};
 use super::super::tree::{Node, Value};
+use super::names::Taken;
 use super::{Common, ids, names, server, stdio};
 
 /// What stands in grants for more than one server, or for none.
@@ -26,12 +25,12 @@ pub(crate) struct Described<'d> {
     pub(crate) submitted_by: Option<&'d str>,
 }
 
-/// Checks a server that is to be beside `others`. `None`: it cannot be used as it is described; the findings, whose paths
+/// Checks a server that is to be beside those whose names are `taken`. `None`: it cannot be used as it is described; the findings, whose paths
 /// are keys of the entry, say why.
 pub(crate) fn check(
     described: &Described<'_>,
     settings: &Settings,
-    others: &[Arc<ServerSettings>],
+    taken: &Taken,
 ) -> (Option<ServerSettings>, Vec<Finding>) {
     let node = Node::from(described.entry);
     let at = At::root(&node);
@@ -49,10 +48,10 @@ pub(crate) fn check(
     let mut checked = server::check(described.name, &entry, &at, &common, &mut report);
     if let Some(server) = &mut checked {
         server.origin = Origin::Database { submitted_by: described.submitted_by.map(str::to_owned) };
-        ids::assign_short_prefixes(std::slice::from_mut(server), others, &settings.environment);
+        ids::assign_short_prefixes(std::slice::from_mut(server), taken, &settings.environment);
         transport(server, &entry, &at, settings, &mut report);
         reserved(server, &at, &mut report);
-        names::check_beside(server, others, &at, &mut report);
+        names::check_beside(server, taken, &at, &mut report);
     }
     let has_errors = report.has_errors();
     (checked.filter(|_| !has_errors), report.into_findings())
