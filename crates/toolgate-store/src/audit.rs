@@ -14,7 +14,7 @@ use crate::edit::Actor;
 use crate::page::{Page, PageOf};
 use crate::query::Where;
 use crate::secret::sha256_hex;
-use crate::{Store, StoreError};
+use crate::{Direction, Noun, Store, StoreError};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,25 @@ pub struct AuditFilter {
     pub since: Option<DateTime<Utc>>,
     /// Before.
     pub until: Option<DateTime<Utc>>,
+    /// On one team, or on a row that says that it is of this team.
+    pub team_id: Option<String>,
+    /// On one key, by its hash.
+    pub key_hash: Option<String>,
+    /// The latest first, unless said otherwise.
+    pub direction: Direction,
+}
+
+/// Something that was done and changed no row.
+#[derive(Debug, Clone)]
+pub struct Occurrence<'a> {
+    /// What it was done to.
+    pub noun: Noun,
+    /// That one's id, or whatever else tells it.
+    pub object_id: &'a str,
+    /// What was done.
+    pub action: Action,
+    /// What else there is to say.
+    pub values: Option<Value>,
 }
 
 /// What a check of the whole log found.
@@ -299,13 +318,21 @@ pub(crate) async fn append(session: &mut Session, head: &mut Head, draft: Draft<
 
 impl Store {
     /// Writes an entry for something that changed no row, such as a sign-in.
-    pub async fn audit(&self, actor: &Actor, action: Action, object_id: &str) -> Result<(), StoreError> {
+    pub async fn audit(&self, actor: &Actor, occurrence: Occurrence<'_>) -> Result<(), StoreError> {
         let mut edit = self.edit(actor).await?;
-        edit.log(crate::Noun::User, object_id.to_owned(), action, None, None).await?;
+        edit.record(occurrence).await?;
         edit.commit().await
     }
 
-    /// The log, the latest first.
+    /// The row of the log with this number.
+    pub async fn audit_entry(&self, seq: i64) -> Result<Option<AuditEntry>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM audit_log WHERE seq = $1");
+        let rows = self.db().read().await?.rows(sql, args![seq], KINDS.to_vec()).await?;
+        let row = rows.into_iter().next().map(|cells| Kept::read(Cells::new("audit_log", cells)));
+        Ok(row.transpose()?.map(Kept::entry))
+    }
+
+    /// The log.
     pub async fn audit_log(&self, filter: &AuditFilter, page: PageOf) -> Result<Page<AuditEntry>, StoreError> {
         let mut session = self.db().read().await?;
         let mut conditions = Where::new(&session);
@@ -316,7 +343,20 @@ impl Store {
         conditions.equals("object_id", filter.object_id.as_ref());
         conditions.at_least("updated_at", filter.since.as_ref());
         conditions.less_than("updated_at", filter.until.as_ref());
-        let (rows, total) = conditions.page(&mut session, "audit_log", COLUMNS, &KINDS, "seq DESC", page).await?;
+        if let Some(hash) = &filter.key_hash {
+            conditions.equals("table_name", Some(&Noun::Key.table().to_owned()));
+            conditions.equals("object_id", Some(hash));
+        }
+        if let Some(team_id) = &filter.team_id {
+            // As it stands in the text of a value, which is written without blanks.
+            let named = format!("\"team_id\":{}", Value::String(team_id.clone()));
+            conditions.equals_or_mentions("object_id", team_id, &["before_value", "updated_values"], &named);
+        }
+        let order = match filter.direction {
+            Direction::Ascending => "seq ASC",
+            Direction::Descending => "seq DESC",
+        };
+        let (rows, total) = conditions.page(&mut session, "audit_log", COLUMNS, &KINDS, order, page).await?;
         let read = |cells| Kept::read(Cells::new("audit_log", cells)).map(Kept::entry);
         Ok(Page { items: rows.into_iter().map(read).collect::<Result<_, _>>()?, total, page })
     }

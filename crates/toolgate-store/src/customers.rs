@@ -6,7 +6,7 @@ use crate::cell::args;
 use crate::page::{Page, PageOf};
 use crate::query::Where;
 use crate::row::{Row as _, column_list, kinds, open_row, row};
-use crate::{Actor, Budget, Noun, Store, StoreError};
+use crate::{Actor, Budget, Noun, OwnBudget, Store, StoreError};
 
 row! {
     /// A customer.
@@ -26,13 +26,14 @@ row! {
 }
 
 impl Store {
-    /// Keeps a new customer.
-    pub async fn create_customer(&self, actor: &Actor, customer: Customer) -> Result<Customer, StoreError> {
-        let mut edit = self.edit(actor).await?;
-        edit.require::<Budget>(customer.budget_id.as_ref()).await?;
-        let customer = edit.insert(customer).await?;
-        edit.commit().await?;
-        Ok(customer)
+    /// Keeps a new customer, with bounds if there are some.
+    pub async fn create_customer(
+        &self,
+        actor: &Actor,
+        customer: Customer,
+        own: Option<OwnBudget>,
+    ) -> Result<Customer, StoreError> {
+        self.create_bounded(actor, customer, own).await
     }
 
     /// The customer with this id.
@@ -63,14 +64,15 @@ impl Store {
         conditions.page_of_rows(&mut session, self.sealer(), "user_id", page).await
     }
 
-    /// Changes a customer.
+    /// Changes a customer, and the customer's bounds if some are sent.
     pub async fn update_customer(
         &self,
         actor: &Actor,
         user_id: &str,
         changes: CustomerChanges,
+        own: Option<OwnBudget>,
     ) -> Result<Customer, StoreError> {
-        self.change(actor, &[user_id], changes).await
+        self.change_bounded(actor, &[user_id], changes, own).await
     }
 
     /// Blocks customers or opens them again. Who is not known yet is made known.

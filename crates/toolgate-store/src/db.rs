@@ -21,7 +21,7 @@ mod failure;
 mod listen;
 
 use connect::postgres_options;
-pub(crate) use connect::try_postgres;
+pub(crate) use connect::{begin_file, try_postgres};
 use failure::of_driver;
 pub(crate) use listen::{Listener, Notices};
 

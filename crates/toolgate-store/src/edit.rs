@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use crate::audit::{self, Action, Head};
+use crate::audit::{self, Action, Head, Occurrence};
 use crate::cell::{Arg, args};
 use crate::db::Session;
 use crate::noun::Noun;
@@ -36,13 +36,15 @@ pub(crate) struct Edit<'s> {
     revision: Revision,
     head: Head,
     touched: Vec<(Noun, String)>,
+    /// The log has an entry of something that changed no row.
+    recorded: bool,
 }
 
 impl Store {
     pub(crate) async fn edit<'s>(&'s self, actor: &'s Actor) -> Result<Edit<'s>, StoreError> {
         let mut session = self.db().write().await?;
         let (revision, head) = revision::next(&mut session).await?;
-        Ok(Edit { store: self, actor, session, now: self.now(), revision, head, touched: Vec::new() })
+        Ok(Edit { store: self, actor, session, now: self.now(), revision, head, touched: Vec::new(), recorded: false })
     }
 
     pub(crate) async fn create<R: Row>(&self, actor: &Actor, row: R) -> Result<R, StoreError> {
@@ -233,6 +235,16 @@ impl Edit<'_> {
         Ok(())
     }
 
+    /// Writes an entry for something that changed no row: no cache has to hear of it.
+    pub(crate) async fn record(&mut self, occurrence: Occurrence<'_>) -> Result<(), StoreError> {
+        let Occurrence { noun, object_id, action, values } = occurrence;
+        let (at, actor, table) = (self.now, self.actor, noun.table());
+        let entry = audit::Draft { at, actor, action, table, id: object_id, before: None, after: values };
+        audit::append(&mut self.session, &mut self.head, entry).await?;
+        self.recorded = true;
+        Ok(())
+    }
+
     /// Tells caches that something changed, without an audit entry.
     pub(crate) fn touch(&mut self, noun: Noun, id: String) {
         self.touched.push((noun, id));
@@ -240,7 +252,7 @@ impl Edit<'_> {
 
     /// Makes the change last and known. Without a change, the revision stays.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        if self.touched.is_empty() {
+        if self.touched.is_empty() && !self.recorded {
             return Ok(());
         }
         revision::note(&mut self.session, self.revision, &self.head, &self.touched, self.now).await?;

@@ -24,6 +24,16 @@ pub enum StoreError {
         /// The id that was looked for.
         id: String,
     },
+    /// What is to be deleted is something else's, which must go first.
+    #[error("`{id}` still has {by} {what}")]
+    InUse {
+        /// The id of what is to be deleted.
+        id: String,
+        /// How many rows refer to it.
+        by: i64,
+        /// The table of those rows.
+        what: &'static str,
+    },
     /// A value that no database can keep: text with a NUL character, a number that is not finite.
     #[error("{what} cannot be stored")]
     Invalid {

@@ -44,10 +44,10 @@ mod db;
 mod query;
 mod row;
 
-pub use audit::{Action, AuditEntry, AuditFilter, Head, Verdict};
+pub use audit::{Action, AuditEntry, AuditFilter, Head, Occurrence, Verdict};
 pub use authorization::{Authorization, customer_facts, organization_facts, team_facts, user_facts};
 pub use backup::{Inventory, restore_file};
-pub use budgets::{Budget, BudgetChanges};
+pub use budgets::{Budget, BudgetChanges, OwnBudget};
 pub use change::Change;
 pub use customers::{Customer, CustomerChanges};
 pub use edit::Actor;

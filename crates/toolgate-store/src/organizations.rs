@@ -7,8 +7,8 @@ use crate::cell::args;
 use crate::keys::delete_keys_where;
 use crate::page::{Page, PageOf};
 use crate::query::Where;
-use crate::row::{ChangesOf as _, row};
-use crate::{Actor, Budget, Noun, Store, StoreError, Team, teams};
+use crate::row::row;
+use crate::{Actor, Noun, OwnBudget, Store, StoreError, Team, teams};
 
 row! {
     /// An organization.
@@ -50,17 +50,14 @@ pub struct OrganizationFilter {
 }
 
 impl Store {
-    /// Keeps a new organization.
+    /// Keeps a new organization, with its bounds if there are some.
     pub async fn create_organization(
         &self,
         actor: &Actor,
         organization: Organization,
+        own: Option<OwnBudget>,
     ) -> Result<Organization, StoreError> {
-        let mut edit = self.edit(actor).await?;
-        edit.require::<Budget>(organization.budget_id.as_ref()).await?;
-        let organization = edit.insert(organization).await?;
-        edit.commit().await?;
-        Ok(organization)
+        self.create_bounded(actor, organization, own).await
     }
 
     /// The organization with this id.
@@ -83,26 +80,15 @@ impl Store {
         conditions.page_of_rows(&mut session, self.sealer(), "organization_alias, organization_id", page).await
     }
 
-    /// Changes an organization.
+    /// Changes an organization, and its bounds if some are sent.
     pub async fn update_organization(
         &self,
         actor: &Actor,
         organization_id: &str,
         changes: OrganizationChanges,
+        own: Option<OwnBudget>,
     ) -> Result<Organization, StoreError> {
-        Box::pin(async move {
-            let mut edit = self.edit(actor).await?;
-            let before = edit.existing::<Organization>(&[organization_id]).await?;
-            let mut after = before.clone();
-            changes.apply(&mut after);
-            if after.budget_id != before.budget_id {
-                edit.require::<Budget>(after.budget_id.as_ref()).await?;
-            }
-            let organization = edit.write(&before, after).await?;
-            edit.commit().await?;
-            Ok(organization)
-        })
-        .await
+        self.change_bounded(actor, &[organization_id], changes, own).await
     }
 
     /// Deletes an organization with its teams, keys and memberships. `None` when there was none.
@@ -140,7 +126,7 @@ impl Store {
         session.select(self.sealer(), "WHERE user_id = $1 ORDER BY organization_id", args![user_id]).await
     }
 
-    /// Puts a user into an organization.
+    /// Puts a user into an organization, with bounds if there are some.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without such an organization; [`StoreError::Conflict`] when the user is in it already.
@@ -148,12 +134,16 @@ impl Store {
         &self,
         actor: &Actor,
         member: OrganizationMembership,
+        own: Option<OwnBudget>,
     ) -> Result<OrganizationMembership, StoreError> {
-        let mut edit = self.edit(actor).await?;
-        edit.existing::<Organization>(&[&member.organization_id]).await?;
-        let member = edit.insert(member).await?;
-        edit.commit().await?;
-        Ok(member)
+        Box::pin(async move {
+            let mut edit = self.edit(actor).await?;
+            edit.existing::<Organization>(&[&member.organization_id]).await?;
+            let member = edit.insert_bounded(member, own).await?;
+            edit.commit().await?;
+            Ok(member)
+        })
+        .await
     }
 
     /// Changes a user's place in an organization.
@@ -163,8 +153,9 @@ impl Store {
         organization_id: &str,
         user_id: &str,
         changes: OrganizationMembershipChanges,
+        own: Option<OwnBudget>,
     ) -> Result<OrganizationMembership, StoreError> {
-        self.change(actor, &[organization_id, user_id], changes).await
+        self.change_bounded(actor, &[organization_id, user_id], changes, own).await
     }
 
     /// Takes a user out of an organization. `None` when the user was not in it.

@@ -4,11 +4,10 @@ use serde_json::{Map, Value};
 use toolgate_access::permission::ObjectPermission;
 
 use crate::cell::args;
-use crate::keys::delete_keys_where;
 use crate::page::{Page, PageOf};
 use crate::query::Where;
-use crate::row::row;
-use crate::{Actor, Budget, Noun, Store, StoreError, Team};
+use crate::row::{ChangesOf as _, row};
+use crate::{Actor, Noun, OwnBudget, Store, StoreError, Team};
 
 row! {
     /// A project.
@@ -32,14 +31,21 @@ row! {
 }
 
 impl Store {
-    /// Keeps a new project.
-    pub async fn create_project(&self, actor: &Actor, project: Project) -> Result<Project, StoreError> {
-        let mut edit = self.edit(actor).await?;
-        edit.require::<Team>(project.team_id.as_ref()).await?;
-        edit.require::<Budget>(project.budget_id.as_ref()).await?;
-        let project = edit.insert(project).await?;
-        edit.commit().await?;
-        Ok(project)
+    /// Keeps a new project, with its bounds if there are some.
+    pub async fn create_project(
+        &self,
+        actor: &Actor,
+        project: Project,
+        own: Option<OwnBudget>,
+    ) -> Result<Project, StoreError> {
+        Box::pin(async move {
+            let mut edit = self.edit(actor).await?;
+            edit.require::<Team>(project.team_id.as_ref()).await?;
+            let project = edit.insert_bounded(project, own).await?;
+            edit.commit().await?;
+            Ok(project)
+        })
+        .await
     }
 
     /// The project with this id.
@@ -55,28 +61,50 @@ impl Store {
         conditions.page_of_rows(&mut session, self.sealer(), "project_id", page).await
     }
 
-    /// Changes a project.
+    /// Changes a project, and its bounds if some are sent.
     pub async fn update_project(
         &self,
         actor: &Actor,
         project_id: &str,
         changes: ProjectChanges,
+        own: Option<OwnBudget>,
     ) -> Result<Project, StoreError> {
-        self.change(actor, &[project_id], changes).await
+        Box::pin(async move {
+            let mut edit = self.edit(actor).await?;
+            let before = edit.existing::<Project>(&[project_id]).await?;
+            let mut after = before.clone();
+            changes.apply(&mut after);
+            if after.team_id != before.team_id {
+                edit.require::<Team>(after.team_id.as_ref()).await?;
+            }
+            let project = edit.write_bounded(&before, after, own).await?;
+            edit.commit().await?;
+            Ok(project)
+        })
+        .await
     }
 
-    /// Deletes projects with their keys; returns those that were there.
+    /// Deletes projects that no key belongs to: all of them, or none.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for one that is not there, [`StoreError::InUse`] for one that has keys.
     pub async fn delete_projects(&self, actor: &Actor, project_ids: &[String]) -> Result<Vec<Project>, StoreError> {
-        let mut edit = self.edit(actor).await?;
-        let mut deleted = Vec::new();
-        for project_id in project_ids {
-            if let Some(project) = edit.find::<Project>(&[project_id]).await? {
-                delete_keys_where(&mut edit, "WHERE project_id = $1", args![*project_id]).await?;
+        Box::pin(async move {
+            let mut edit = self.edit(actor).await?;
+            let mut deleted = Vec::new();
+            for project_id in project_ids {
+                let project = edit.existing::<Project>(&[project_id]).await?;
+                let sql = "SELECT COUNT(*) FROM keys WHERE project_id = $1";
+                let keys = edit.session.value::<i64>(sql, args![*project_id]).await?.unwrap_or_default();
+                if keys > 0 {
+                    return Err(StoreError::InUse { id: project_id.clone(), by: keys, what: "keys" });
+                }
                 edit.delete(&project).await?;
                 deleted.push(project);
             }
-        }
-        edit.commit().await?;
-        Ok(deleted)
+            edit.commit().await?;
+            Ok(deleted)
+        })
+        .await
     }
 }

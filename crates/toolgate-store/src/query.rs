@@ -32,6 +32,11 @@ pub(crate) fn order_by(column: &'static str, direction: Direction, id: &'static 
     format!("{column} {way}{nulls}, {id} {way}")
 }
 
+/// A text in which LIKE finds nothing but itself.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
 /// A conjunction of conditions.
 pub(crate) struct Where {
     postgres: bool,
@@ -113,9 +118,23 @@ impl Where {
     /// Contains the text, whatever the case of ASCII letters.
     pub(crate) fn contains(&mut self, column: &'static str, text: Option<&String>) {
         let Some(text) = text else { return };
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let place = self.place(Arg::of(&format!("%{escaped}%")));
+        let place = self.place(Arg::of(&format!("%{}%", escaped(text))));
         self.terms.push(format!("LOWER({column}) LIKE LOWER({place}) ESCAPE '\\'"));
+    }
+
+    /// A column is `value`, or one of the texts has `part` in it.
+    pub(crate) fn equals_or_mentions(
+        &mut self,
+        column: &'static str,
+        value: &String,
+        texts: &[&'static str],
+        part: &str,
+    ) {
+        let place = self.place(Arg::of(value));
+        let mut terms = vec![format!("{column} = {place}")];
+        let place = self.place(Arg::of(&format!("%{}%", escaped(part))));
+        terms.extend(texts.iter().map(|text| format!("{text} LIKE {place} ESCAPE '\\'")));
+        self.terms.push(format!("({})", terms.join(" OR ")));
     }
 
     /// One of a list; an empty list matches nothing.

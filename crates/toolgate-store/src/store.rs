@@ -113,6 +113,10 @@ impl Store {
         if let Database::Postgres(url) = &settings.database {
             db::try_postgres(url, settings.deadline).await?;
         }
+        if let Database::File(file) = &settings.database {
+            private_file(file)?;
+            db::begin_file(file, settings.deadline).await?;
+        }
         let db = connect(&settings)?;
         let clock = settings.clock.clone();
         prepare(&db, &settings.database, &sealer, clock()).await?;
@@ -185,10 +189,7 @@ impl Store {
 fn connect(settings: &StoreSettings) -> Result<db::Database, StoreError> {
     let pool = match &settings.database {
         Database::Memory => Pool::memory(),
-        Database::File(file) => {
-            private_file(file)?;
-            Pool::file(file, settings.deadline, settings.connections)
-        }
+        Database::File(file) => Pool::file(file, settings.deadline, settings.connections),
         Database::Postgres(url) => Pool::postgres(url, settings.deadline, settings.connections)?,
     };
     Ok(db::Database { pool, deadline: settings.deadline, tasks: TaskTracker::new() })

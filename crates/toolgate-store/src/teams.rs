@@ -10,7 +10,7 @@ use crate::keys::delete_keys_where;
 use crate::page::{Page, PageOf};
 use crate::query::{Direction, Where, order_by};
 use crate::row::{ChangesOf as _, row};
-use crate::{Actor, Noun, Organization, Store, StoreError};
+use crate::{Actor, Noun, Organization, OwnBudget, Project, Store, StoreError};
 
 row! {
     /// A team.
@@ -214,7 +214,7 @@ impl Store {
         session.select(self.sealer(), "WHERE user_id = $1 ORDER BY team_id", args![user_id]).await
     }
 
-    /// Puts users into a team.
+    /// Puts users into a team, each with their bounds if there are some.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without such a team; [`StoreError::Conflict`] when one is in it already.
@@ -222,16 +222,20 @@ impl Store {
         &self,
         actor: &Actor,
         team_id: &str,
-        members: Vec<TeamMembership>,
+        members: Vec<(TeamMembership, Option<OwnBudget>)>,
     ) -> Result<Vec<TeamMembership>, StoreError> {
-        let mut edit = self.edit(actor).await?;
-        edit.existing::<Team>(&[team_id]).await?;
-        let mut added = Vec::with_capacity(members.len());
-        for member in members {
-            added.push(edit.insert(TeamMembership { team_id: team_id.to_owned(), ..member }).await?);
-        }
-        edit.commit().await?;
-        Ok(added)
+        Box::pin(async move {
+            let mut edit = self.edit(actor).await?;
+            edit.existing::<Team>(&[team_id]).await?;
+            let mut added = Vec::with_capacity(members.len());
+            for (member, own) in members {
+                let member = TeamMembership { team_id: team_id.to_owned(), ..member };
+                added.push(edit.insert_bounded(member, own).await?);
+            }
+            edit.commit().await?;
+            Ok(added)
+        })
+        .await
     }
 
     /// Changes a user's place in a team.
@@ -241,8 +245,9 @@ impl Store {
         team_id: &str,
         user_id: &str,
         changes: TeamMembershipChanges,
+        own: Option<OwnBudget>,
     ) -> Result<TeamMembership, StoreError> {
-        self.change(actor, &[team_id, user_id], changes).await
+        self.change_bounded(actor, &[team_id, user_id], changes, own).await
     }
 
     /// Takes a user out of a team, and away the keys that the user has there. `None` when the user was not in it.
@@ -268,5 +273,6 @@ impl Store {
 pub(crate) async fn delete_whole(edit: &mut Edit<'_>, team: &Team) -> Result<(), StoreError> {
     delete_keys_where(edit, "WHERE team_id = $1", args![team.team_id]).await?;
     edit.delete_where::<TeamMembership>("WHERE team_id = $1", args![team.team_id]).await?;
+    edit.delete_where::<Project>("WHERE team_id = $1", args![team.team_id]).await?;
     edit.delete(team).await
 }

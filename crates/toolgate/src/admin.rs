@@ -5,6 +5,7 @@
 //! are [`AdminError`]s, of which `faces::admin` makes LiteLLM's bodies.
 
 pub mod access_groups;
+pub mod audit;
 pub mod body;
 pub mod budgets;
 pub mod customers;
@@ -13,6 +14,7 @@ pub mod explain;
 pub mod keys;
 pub mod organizations;
 mod people;
+pub mod projects;
 pub mod servers;
 pub mod teams;
 mod tenant;

@@ -3,13 +3,18 @@
 //! Standard output carries data, standard error everything else; exit codes are those of [`Exit`]. LiteLLM's way to
 //! start, `--config FILE --port 4000` without a command, means `serve`.
 
+pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod completion;
 pub mod config;
+pub mod configured;
+pub mod database;
 pub mod demo_server;
 pub mod explain;
 pub mod failure;
 pub mod output;
+pub mod rekey;
 pub mod runtime;
 pub mod serve;
 pub mod tools;
@@ -46,6 +51,14 @@ enum Command {
     Tools(tools::ToolsArgs),
     /// Ask a running gateway why a key may or may not use a server or a tool
     Explain(explain::ExplainArgs),
+    /// Seal all secrets in the database anew with the sealing key of now, while the gateway runs
+    Rekey(rekey::RekeyArgs),
+    /// Copy the SQLite database into a file, while the gateway runs
+    Backup(backup::BackupArgs),
+    /// Check a copy that `backup` wrote, and put it in the place of the database
+    Restore(backup::RestoreArgs),
+    /// Check the audit log
+    Audit(audit::AuditArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
     /// Print the JSON Schema of the configuration file
@@ -63,6 +76,10 @@ impl Command {
             Self::Check(args) => args.wants_json(),
             Self::Tools(args) => args.wants_json(),
             Self::Explain(args) => args.wants_json(),
+            Self::Rekey(args) => args.wants_json(),
+            Self::Backup(args) => args.wants_json(),
+            Self::Restore(args) => args.wants_json(),
+            Self::Audit(args) => args.wants_json(),
             Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
     }
@@ -121,6 +138,10 @@ where
         Command::Check(args) => check::run(&args, &environment, output).map(ExitCode::from),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::Explain(args) => explain::run(&args, &environment, output).map(ExitCode::from),
+        Command::Rekey(args) => rekey::run(&args, &environment, output).map(ExitCode::from),
+        Command::Backup(args) => backup::backup(&args, &environment, output).map(ExitCode::from),
+        Command::Restore(args) => backup::restore(&args, &environment, output).map(ExitCode::from),
+        Command::Audit(args) => audit::run(&args, &environment, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
         Command::Config(args) => config::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),

@@ -182,7 +182,7 @@ impl Gateway {
         drop(current);
         let new = Arc::new(Snapshot::new(catalog, settings, Arc::new(stored), Arc::clone(&upstreams)));
         let old = self.0.snapshot.swap(Arc::clone(&new));
-        self.0.lives.reloaded(&old, &new);
+        self.0.lives.reloaded(self, &old, &new);
         drop(new);
         self.0.reloads.send_modify(|count| *count += 1);
         let (released, going) = (old.released.clone(), Arc::clone(&old.upstreams));

@@ -9,6 +9,7 @@ mod customers;
 mod explaining;
 mod feed;
 mod known;
+mod refusals;
 mod toolsets;
 pub mod vaults;
 mod world;
@@ -31,12 +32,14 @@ use crate::auth::{CallerId, Who};
 use crate::config::Settings;
 use customers::Customers;
 use known::KnownKeys;
+use refusals::Refusals;
 use toolsets::ToolsetGrants;
 use vaults::Vaults;
 use world::Reach;
 
 pub use explaining::CalledAt;
 pub use feed::follow;
+pub use refusals::tell as tell_of_refusals;
 
 /// Why nobody is let in with a key.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,9 @@ pub enum NotLetIn {
     /// There is no such key, or it is blocked, expired or belongs to something that is. One answer for all of them.
     #[error("no such key is in force")]
     Unknown,
+    /// As `Unknown`, and there were many of them from the same address.
+    #[error("too many keys that are not in force came from there")]
+    TooMany,
     /// The key is good, and not for this route.
     #[error(transparent)]
     Route(#[from] routes::RouteRefused),
@@ -83,6 +89,7 @@ pub struct Identity {
     /// Whether the database answered when it was last asked.
     answers: AtomicBool,
     keys: KnownKeys,
+    refusals: Refusals,
     customers: Customers,
     reach: ArcSwap<Reach>,
     toolset_grants: ToolsetGrants,
@@ -96,6 +103,7 @@ impl Identity {
         Self {
             answers: AtomicBool::new(true),
             keys: KnownKeys::none(),
+            refusals: Refusals::none(),
             customers: Customers::none(store.is_some()),
             store,
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
@@ -149,19 +157,30 @@ impl Identity {
         destination: Destination<'_>,
         now: DateTime<Utc>,
     ) -> Result<Who, NotLetIn> {
-        let store = self.store.as_ref().ok_or(NotLetIn::Unknown)?;
-        // What has not the shape of a key never reaches the database.
-        let text = std::str::from_utf8(key).map_err(|_| NotLetIn::Unknown)?;
-        let hash = VirtualKey::parse(text).map_err(|_| NotLetIn::Unknown)?.hash();
-        let known = self.keys.find(store, hash).await?.ok_or(NotLetIn::Unknown)?;
+        let Some(hash) = hash_of(key) else { return Err(self.refused(from, "no key")) };
+        let Some(store) = self.store.as_ref() else { return Err(self.refused(from, "unknown key")) };
+        let known = match self.keys.known(&hash).await {
+            Some(known) => Some(known),
+            None => {
+                let _turn = self.refusals.turn(from).await.ok_or(NotLetIn::TooMany)?;
+                self.keys.find(store, hash).await?
+            }
+        };
+        let Some(known) = known else { return Err(self.refused(from, "unknown key")) };
         if let Err(why) = standing::check(known.principal(), now) {
             tracing::info!(key.id = %hash.to_hex(), "a key was refused: {why}");
-            return Err(NotLetIn::Unknown);
+            let is_over = self.refusals.key(hash, from, &why.to_string());
+            return Err(if is_over { NotLetIn::TooMany } else { NotLetIn::Unknown });
         }
         routes::check(known.allowed_routes(), destination.method, destination.template)?;
         let reach = self.reach.load();
         let grant = known.grant(&reach, from);
         Ok(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
+    }
+
+    /// The error for what is no key in force, which came from `from`.
+    fn refused(&self, from: Option<IpAddr>, why: &str) -> NotLetIn {
+        if self.refusals.address(from, why) { NotLetIn::TooMany } else { NotLetIn::Unknown }
     }
 
     /// Whether somebody who reaches `grant` may give a row the permission `after`, which has `before` now.
@@ -212,4 +231,9 @@ impl Identity {
         let grant = known.grant(&self.reach.load(), from);
         Some(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
     }
+}
+
+/// What has not the shape of a key never reaches the database.
+fn hash_of(key: &[u8]) -> Option<KeyHash> {
+    Some(VirtualKey::parse(std::str::from_utf8(key).ok()?).ok()?.hash())
 }

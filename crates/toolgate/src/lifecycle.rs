@@ -4,7 +4,6 @@
 //! on; when the last call is done or the grace time is over, upstream sessions are closed and children ended.
 
 mod accept;
-mod database;
 mod process;
 mod stall;
 
@@ -73,6 +72,7 @@ pub async fn start_with(
     let server = Server::new(gateway.clone());
     gateway.tasks.spawn(crate::mcp::live::tend(gateway.clone()));
     gateway.tasks.spawn(crate::identity::follow(gateway.clone()));
+    gateway.tasks.spawn(crate::identity::tell_of_refusals(gateway.clone()));
     let mut accepting = JoinSet::new();
     accepting.spawn(accept::run(listener, server, gateway.clone(), connections.clone(), ended.clone()));
     Ok(Running { gateway, address, accepting, connections, ended })

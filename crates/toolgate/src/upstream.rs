@@ -61,6 +61,7 @@ pub use ask::{Ask, Rounds};
 pub use circuit::CircuitState;
 pub use client_side::{Capabilities, ClientSide};
 pub use credential::CredentialError;
+pub use ears::Lasting;
 pub use error::{Blame, Reader, UpstreamError, Wait};
 pub use headers::AuthResolution;
 pub use hears::{Hears, RunningRequest, ServerPlace};
@@ -127,8 +128,11 @@ impl Upstream {
             return Box::pin(self.ask_as_task(lane, ask)).await;
         }
         let answer: F = self.ask_once(lane, ask).await?;
-        if ask.rounds == Rounds::Pass || !self.is_modern() {
-            self.check_questions(&answer)?;
+        if ask.rounds == Rounds::Pass {
+            self.check_questions(lane, &answer)?;
+            return Ok(answer);
+        }
+        if !self.is_modern() {
             return Ok(answer);
         }
         if !rounds::may_be_asked_back(ask.method) {

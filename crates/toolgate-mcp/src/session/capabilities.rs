@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::translate::url_elicitation;
 use crate::views::{ViewError, object};
+use crate::{edit, method};
 
 /// Which of the things that a server may ask a client for this client has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -42,6 +44,22 @@ impl ClientCapabilities {
             elicitation_form: wire.elicitation.is_some() && (elicitation.form.is_some() || elicitation.url.is_none()),
             elicitation_url: elicitation.url.is_some(),
         })
+    }
+
+    /// Whether the client can answer this question of a server's, with these raw parameters. Nothing but what the
+    /// protocol has servers ask.
+    #[must_use]
+    pub fn can_answer(self, method: &str, params: &str) -> bool {
+        match method {
+            method::ROOTS_LIST => self.roots,
+            method::SAMPLING_CREATE_MESSAGE => {
+                let is_plain = || edit::get_at(params, &["tools"]).is_ok_and(|tools| tools.is_none());
+                self.sampling && (self.sampling_tools || is_plain())
+            }
+            method::ELICITATION_CREATE if url_elicitation::is_url(params) => self.elicitation_url,
+            method::ELICITATION_CREATE => self.elicitation_form,
+            _ => false,
+        }
     }
 
     /// The JSON that declares just these, for a server.
@@ -153,6 +171,25 @@ mod tests {
             assert_eq!(capabilities.to_json(), expected, "{json}");
         }
         assert_eq!(ClientCapabilities::read(None), Ok(ClientCapabilities::default()));
+    }
+
+    #[test]
+    fn a_question_is_answered_by_whoever_declared_that() {
+        let (form, url) = (("elicitation/create", "{}"), ("elicitation/create", r#"{"mode":"url","url":"https://a"}"#));
+        let (plain, tools) = (("sampling/createMessage", "{}"), ("sampling/createMessage", r#"{"tools":[]}"#));
+        let questions = [("roots/list", "{}"), plain, tools, form, url, ("ping", "{}")];
+        let cases = [
+            ("{}", [false; 6]),
+            (r#"{"roots":{}}"#, [true, false, false, false, false, false]),
+            (r#"{"sampling":{}}"#, [false, true, false, false, false, false]),
+            (r#"{"sampling":{"tools":{}}}"#, [false, true, true, false, false, false]),
+            (r#"{"elicitation":{}}"#, [false, false, false, true, false, false]),
+            (r#"{"elicitation":{"url":{}}}"#, [false, false, false, false, true, false]),
+        ];
+        for (json, expected) in cases {
+            let can = ClientCapabilities::read(Some(serde_json::from_str(json).expect("JSON"))).expect(json);
+            assert_eq!(questions.map(|(method, params)| can.can_answer(method, params)), expected, "{json}");
+        }
     }
 
     #[test]

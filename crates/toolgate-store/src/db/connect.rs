@@ -7,8 +7,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
+use tokio::time::Instant;
 
+use super::failure::is_busy;
 use super::{Pool, of_driver};
 use crate::StoreError;
 
@@ -27,6 +29,28 @@ fn durable(options: SqliteConnectOptions, busy: Duration) -> SqliteConnectOption
         .busy_timeout(busy)
         // Statements are said to nobody; what failed is in the error.
         .disable_statement_logging()
+}
+
+/// How long is waited before a file that is busy is opened again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Makes the file a database with a write-ahead log, as all later connections find it.
+///
+/// Of several that open a new file at once SQLite lets one set this mode, and tells the others that the file is busy
+/// without the waiting that it does elsewhere (<https://www.sqlite.org/rescode.html#busy>).
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the file stays busy for as long as `deadline`, or cannot be opened.
+pub(crate) async fn begin_file(file: &Path, deadline: Duration) -> Result<(), StoreError> {
+    let options = file_options(file, deadline);
+    let until = Instant::now() + deadline;
+    loop {
+        match SqliteConnection::connect_with(&options).await {
+            Ok(connection) => return connection.close().await.map_err(of_driver),
+            Err(error) if is_busy(&error) && Instant::now() < until => tokio::time::sleep(AGAIN).await,
+            Err(error) => return Err(of_driver(error)),
+        }
+    }
 }
 
 /// # Errors

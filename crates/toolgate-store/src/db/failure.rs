@@ -36,6 +36,14 @@ fn of_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     }
 }
 
+/// Whether SQLite said that another connection is at the file.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    const BUSY: u32 = 5;
+    let error =
+        error.as_database_error().filter(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some());
+    error.and_then(|error| error.code()?.parse::<u32>().ok()).is_some_and(|code| code & 0xff == BUSY)
+}
+
 /// By SQLite's primary result code.
 fn of_sqlite(code: u32, message: &str) -> StoreError {
     const ERROR: u32 = 1;

@@ -1,7 +1,7 @@
 use toolgate_store::{
-    Budget, Change, Customer, Direction, Key, Organization, OrganizationMembership, PageOf, Project, Secret,
-    StoreError, Team, TeamFilter, TeamMembership, TeamMembershipChanges, TeamOrder, User, UserChanges, UserFilter,
-    UserOrder,
+    AccessGroup, AccessGroupChanges, Budget, BudgetChanges, Change, Customer, CustomerChanges, Direction, Key,
+    Organization, OrganizationMembership, OwnBudget, PageOf, Project, Secret, StoreError, Team, TeamChanges,
+    TeamFilter, TeamMembership, TeamMembershipChanges, TeamOrder, User, UserChanges, UserFilter, UserOrder,
 };
 
 use crate::support::{actor, hash, key, stores};
@@ -54,15 +54,16 @@ async fn deleting_a_user_leaves_nothing_of_theirs() {
 #[tokio::test]
 async fn members_come_and_go_with_their_keys() {
     for (_database, store) in stores().await {
-        let error = store.add_team_members(&actor(), "t", vec![member("u")]).await.unwrap_err();
+        let error = store.add_team_members(&actor(), "t", vec![(member("u"), None)]).await.unwrap_err();
         assert_eq!(error, StoreError::NotFound { what: "teams", id: "t".into() });
         store.create_team(&actor(), team("t"), vec![member("u")]).await.unwrap();
-        let twice = store.add_team_members(&actor(), "t", vec![member("v"), member("u")]).await.unwrap_err();
+        let twice =
+            store.add_team_members(&actor(), "t", vec![(member("v"), None), (member("u"), None)]).await.unwrap_err();
         assert!(matches!(twice, StoreError::Conflict { .. }));
         assert_eq!(store.team_members("t").await.unwrap().len(), 1, "all or none");
 
         let admin = TeamMembershipChanges { role: Change::Set("admin".into()), ..TeamMembershipChanges::default() };
-        assert_eq!(store.update_team_member(&actor(), "t", "u", admin).await.unwrap().role, "admin");
+        assert_eq!(store.update_team_member(&actor(), "t", "u", admin, None).await.unwrap().role, "admin");
         let theirs = Key { team_id: Some("t".into()), user_id: Some("u".into()), ..key(1) };
         store.create_key(&actor(), theirs).await.unwrap();
         store.create_key(&actor(), Key { user_id: Some("u".into()), ..key(2) }).await.unwrap();
@@ -77,15 +78,15 @@ async fn members_come_and_go_with_their_keys() {
 async fn an_organization_goes_with_its_teams_and_keys() {
     for (_database, store) in stores().await {
         let organization = Organization { organization_id: "o".into(), ..Organization::default() };
-        store.create_organization(&actor(), organization).await.unwrap();
+        store.create_organization(&actor(), organization, None).await.unwrap();
         let place = OrganizationMembership {
             organization_id: "o".into(),
             user_id: "u".into(),
             user_role: Some("org_admin".into()),
             ..OrganizationMembership::default()
         };
-        store.add_organization_member(&actor(), place.clone()).await.unwrap();
-        assert!(matches!(store.add_organization_member(&actor(), place).await, Err(StoreError::Conflict { .. })));
+        store.add_organization_member(&actor(), place.clone(), None).await.unwrap();
+        assert!(matches!(store.add_organization_member(&actor(), place, None).await, Err(StoreError::Conflict { .. })));
         let of_it = Team { organization_id: Some("o".into()), ..team("t") };
         store.create_team(&actor(), of_it, vec![]).await.unwrap();
         store.create_key(&actor(), Key { team_id: Some("t".into()), ..key(1) }).await.unwrap();
@@ -128,7 +129,7 @@ async fn customers_have_budgets_and_are_blocked_before_they_are_known() {
         let budget = Budget { budget_id: "b".into(), max_budget: Some(3.0), ..Budget::default() };
         store.create_budget(&actor(), budget).await.unwrap();
         let customer = Customer { user_id: "c".into(), budget_id: Some("b".into()), ..Customer::default() };
-        store.create_customer(&actor(), customer).await.unwrap();
+        store.create_customer(&actor(), customer, None).await.unwrap();
         let (_, budget) = store.customer_with_budget("c").await.unwrap().unwrap();
         assert_eq!(budget.unwrap().max_budget, Some(3.0));
         assert_eq!(store.customer_with_budget("d").await.unwrap(), None);
@@ -142,15 +143,86 @@ async fn customers_have_budgets_and_are_blocked_before_they_are_known() {
 }
 
 #[tokio::test]
-async fn a_project_goes_with_its_keys() {
+async fn a_project_that_has_keys_stays_until_its_team_goes() {
     for (_database, store) in stores().await {
-        let project = Project { project_id: "p".into(), ..Project::default() };
-        store.create_project(&actor(), project).await.unwrap();
-        store.create_key(&actor(), Key { project_id: Some("p".into()), ..key(1) }).await.unwrap();
-        assert_eq!(store.projects(None, PageOf::new(1, 9)).await.unwrap().total, 1);
-        assert_eq!(store.projects(Some(&["t".into()]), PageOf::new(1, 9)).await.unwrap().total, 0);
-        assert_eq!(store.delete_projects(&actor(), &["p".into()]).await.unwrap().len(), 1);
+        store.create_team(&actor(), Team { team_id: "t".into(), ..Team::default() }, vec![]).await.unwrap();
+        for id in ["p", "q"] {
+            let project = Project { project_id: id.into(), team_id: Some("t".into()), ..Project::default() };
+            store.create_project(&actor(), project, None).await.unwrap();
+        }
+        let its = Key { project_id: Some("p".into()), team_id: Some("t".into()), ..key(1) };
+        store.create_key(&actor(), its).await.unwrap();
+        assert_eq!(store.projects(None, PageOf::new(1, 9)).await.unwrap().total, 2);
+        assert_eq!(store.projects(Some(&["u".into()]), PageOf::new(1, 9)).await.unwrap().total, 0);
+
+        let error = store.delete_projects(&actor(), &["q".into(), "p".into()]).await.unwrap_err();
+        assert_eq!(error, StoreError::InUse { id: "p".into(), by: 1, what: "keys" });
+        let error = store.delete_projects(&actor(), &["q".into(), "r".into()]).await.unwrap_err();
+        assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+        assert!(store.project("q").await.unwrap().is_some(), "all of them or none");
+        assert_eq!(store.delete_projects(&actor(), &["q".into()]).await.unwrap().len(), 1);
+
+        store.delete_teams(&actor(), &["t".into()]).await.unwrap();
+        assert_eq!(store.project("p").await.unwrap(), None);
         assert_eq!(store.key(&hash(1)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn bounds_are_kept_with_their_row_or_not_at_all() {
+    fn own(id: &str, max: f64) -> Option<OwnBudget> {
+        let changes = BudgetChanges { max_budget: Change::Set(Some(max)), ..BudgetChanges::default() };
+        Some(OwnBudget { new_id: id.to_owned(), changes })
+    }
+    for (_database, store) in stores().await {
+        let customer = Customer { user_id: "c".into(), ..Customer::default() };
+        let made = store.create_customer(&actor(), customer.clone(), own("b1", 1.0)).await.unwrap();
+        assert_eq!(made.budget_id.as_deref(), Some("b1"));
+        let taken = store.create_customer(&actor(), customer, own("b2", 2.0)).await.unwrap_err();
+        assert!(matches!(taken, StoreError::Conflict { .. }), "{taken}");
+        assert_eq!(store.budget("b2").await.unwrap(), None, "nothing is left of what was refused");
+
+        let none = CustomerChanges::default;
+        let changed = store.update_customer(&actor(), "c", none(), own("b3", 3.0)).await.unwrap();
+        assert_eq!(changed.budget_id.as_deref(), Some("b1"), "it has one already");
+        assert_eq!(store.budget("b1").await.unwrap().unwrap().max_budget, Some(3.0));
+        let other = CustomerChanges { budget_id: Change::Set(Some("b4".into())), ..none() };
+        let error = store.update_customer(&actor(), "c", other, None).await.unwrap_err();
+        assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+        let parted = CustomerChanges { budget_id: Change::Set(None), ..none() };
+        let parted = store.update_customer(&actor(), "c", parted, own("b5", 5.0)).await.unwrap();
+        assert_eq!(parted.budget_id.as_deref(), Some("b5"));
+    }
+}
+
+#[tokio::test]
+async fn teams_and_keys_name_the_access_groups_that_are_assigned_to_them() {
+    for (_database, store) in stores().await {
+        for id in ["t", "u"] {
+            store.create_team(&actor(), Team { team_id: id.into(), ..Team::default() }, vec![]).await.unwrap();
+        }
+        store.create_key(&actor(), key(1)).await.unwrap();
+        let group = AccessGroup {
+            access_group_id: "g".into(),
+            access_group_name: "G".into(),
+            assigned_team_ids: vec!["t".into(), "gone".into()],
+            assigned_key_ids: vec![hash(1).to_hex()],
+            ..AccessGroup::default()
+        };
+        store.create_access_group(&actor(), group).await.unwrap();
+        let of_team = async |id: &str| store.team(id).await.unwrap().unwrap().access_group_ids;
+        let of_key = async || store.key(&hash(1)).await.unwrap().unwrap().access_group_ids;
+        assert_eq!((of_team("t").await, of_key().await), (vec!["g".to_owned()], vec!["g".to_owned()]));
+
+        let moved = AccessGroupChanges { assigned_team_ids: Change::Set(vec!["u".into()]), ..Default::default() };
+        store.update_access_group(&actor(), "g", moved).await.unwrap();
+        assert_eq!((of_team("t").await, of_team("u").await), (vec![], vec!["g".to_owned()]));
+
+        // A team that names it by itself loses it, too.
+        let by_itself = TeamChanges { access_group_ids: Change::Set(vec!["g".into()]), ..TeamChanges::default() };
+        store.update_team(&actor(), "t", by_itself).await.unwrap();
+        store.delete_access_group(&actor(), "g").await.unwrap().unwrap();
+        assert_eq!((of_team("t").await, of_team("u").await, of_key().await), (vec![], vec![], vec![]));
     }
 }
 

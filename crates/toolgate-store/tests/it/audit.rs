@@ -1,6 +1,9 @@
 use chrono::TimeDelta;
 use serde_json::json;
-use toolgate_store::{Action, AuditFilter, Change, Head, Key, KeyChanges, PageOf, Store, Verdict};
+use toolgate_store::{
+    Action, AuditFilter, Change, Direction, Head, Key, KeyChanges, Noun, Occurrence, PageOf, Store, Team, Touched,
+    Verdict,
+};
 
 use crate::support::{TestClock, actor, databases, hash, key, stores};
 
@@ -17,7 +20,15 @@ async fn five_entries(store: &Store) {
 async fn every_change_is_logged_with_who_and_what() {
     for (_database, store) in stores().await {
         five_entries(&store).await;
-        store.audit(&actor(), Action::SignedIn, "alice").await.unwrap();
+        let signed_in = Occurrence {
+            noun: Noun::User,
+            object_id: "alice",
+            action: Action::SignedIn,
+            values: Some(json!({"n": 1})),
+        };
+        let before = *store.changes().borrow();
+        store.audit(&actor(), signed_in).await.unwrap();
+        assert_eq!(store.changes_since(before).await.unwrap().touched, Touched::These(vec![]), "no cache forgets");
         let log = store.audit_log(&AuditFilter::default(), PageOf::new(1, 10)).await.unwrap();
         let actions: Vec<_> = log.items.iter().map(|entry| entry.action.as_str()).collect();
         assert_eq!(actions, ["signed_in", "deleted", "updated", "updated", "updated", "created"]);
@@ -31,6 +42,27 @@ async fn every_change_is_logged_with_who_and_what() {
         let filter = AuditFilter { action: Some("deleted".into()), ..AuditFilter::default() };
         assert_eq!(store.audit_log(&filter, PageOf::new(1, 10)).await.unwrap().total, 1);
         assert!(matches!(store.audit_verify(None).await.unwrap(), Verdict::Whole { head } if head.seq == 6));
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_read_by_row_by_key_and_by_team_from_either_end() {
+    for (_database, store) in stores().await {
+        five_entries(&store).await;
+        store.create_team(&actor(), Team { team_id: "50%".into(), ..Team::default() }, vec![]).await.unwrap();
+        store.create_team(&actor(), Team { team_id: "50".into(), ..Team::default() }, vec![]).await.unwrap();
+        store.create_key(&actor(), Key { team_id: Some("50%".into()), ..key(2) }).await.unwrap();
+        let found = async |filter: AuditFilter| {
+            let filter = AuditFilter { direction: Direction::Ascending, ..filter };
+            let found = store.audit_log(&filter, PageOf::new(1, 10)).await.unwrap();
+            found.items.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+        };
+        let of_team = AuditFilter { team_id: Some("50%".into()), ..AuditFilter::default() };
+        assert_eq!(found(of_team).await, [6, 8]);
+        let of_key = AuditFilter { key_hash: Some(hash(1).to_hex()), ..AuditFilter::default() };
+        assert_eq!(found(of_key).await, [1, 2, 3, 4, 5]);
+        assert_eq!(store.audit_entry(8).await.unwrap().unwrap().object_id, hash(2).to_hex());
+        assert_eq!(store.audit_entry(9).await.unwrap(), None);
     }
 }
 

@@ -146,7 +146,7 @@ async fn one_query_gives_a_key_with_everything_that_bounds_it() {
             budget_id: Some("b".into()),
             ..Organization::default()
         };
-        store.create_organization(&actor(), organization).await.unwrap();
+        store.create_organization(&actor(), organization, None).await.unwrap();
         let team =
             Team { team_id: "t".into(), organization_id: Some("o".into()), rpm_limit: Some(3), ..Team::default() };
         let member = TeamMembership { user_id: "u".into(), role: "admin".into(), ..TeamMembership::default() };

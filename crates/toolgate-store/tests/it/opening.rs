@@ -21,7 +21,7 @@ async fn a_new_database_is_made_and_found_again() {
 #[tokio::test]
 async fn two_that_open_at_once_migrate_once() {
     for database in databases().await {
-        let opened = futures_util::future::join_all((0..4).map(|_| Store::open(database.settings()))).await;
+        let opened = futures_util::future::join_all((0..12).map(|_| Store::open(database.settings()))).await;
         for store in opened {
             store.unwrap().ping().await.unwrap();
         }

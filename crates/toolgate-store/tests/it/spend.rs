@@ -29,11 +29,11 @@ fn call(id: &str, spend: f64) -> SpendRow {
 /// One of each who pays.
 async fn payers(store: &Store) {
     let organization = Organization { organization_id: "o".into(), ..Organization::default() };
-    store.create_organization(&actor(), organization).await.unwrap();
+    store.create_organization(&actor(), organization, None).await.unwrap();
     let member = TeamMembership { user_id: "u".into(), ..TeamMembership::default() };
     store.create_team(&actor(), Team { team_id: "t".into(), ..Team::default() }, vec![member]).await.unwrap();
     store.create_user(&actor(), User { user_id: "u".into(), ..User::default() }, vec![]).await.unwrap();
-    store.create_customer(&actor(), Customer { user_id: "c".into(), ..Customer::default() }).await.unwrap();
+    store.create_customer(&actor(), Customer { user_id: "c".into(), ..Customer::default() }, None).await.unwrap();
     store.create_key(&actor(), key(1)).await.unwrap();
 }
 
@@ -162,7 +162,7 @@ async fn a_period_that_is_over_begins_anew_once_and_is_told() {
         };
         store.create_budget(&actor(), budget).await.unwrap();
         let customer = Customer { user_id: "c".into(), budget_id: Some("b".into()), spend: 3.0, ..Customer::default() };
-        store.create_customer(&actor(), customer).await.unwrap();
+        store.create_customer(&actor(), customer, None).await.unwrap();
         let periodic = Key {
             spend: 5.0,
             total_spend: 5.0,

@@ -1,8 +1,6 @@
 //! `/v1/access_group`: unified access groups, which teams and keys have by their id. LiteLLM:
 //! `access_group_endpoints.py`.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::Path;
 use http::StatusCode;
@@ -11,8 +9,8 @@ use serde_json::{Value, json};
 use toolgate_access::key::KeyHash;
 use toolgate_access::permission::ToolPermissions;
 use toolgate_store::{
-    AccessGroup, AccessGroupChanges, Change, Direction, KeyChanges, KeyFilter, KeyOrder, MAX_PAGE_SIZE, PageOf,
-    StoreError, TeamChanges, TeamFilter, TeamOrder,
+    AccessGroup, AccessGroupChanges, Change, Direction, KeyFilter, KeyOrder, MAX_PAGE_SIZE, PageOf, StoreError,
+    TeamFilter, TeamOrder,
 };
 
 use super::body::{FieldError, JsonBody};
@@ -97,7 +95,6 @@ pub async fn new(
         Err(StoreError::Conflict { .. }) => return Err(name_taken(&name)),
         made => made?,
     };
-    attach(&allowed, &group, &Owners::default()).await?;
     Ok((StatusCode::CREATED, Json(of(&allowed, &group).await?)))
 }
 
@@ -124,7 +121,6 @@ pub async fn update(
     Path(id): Path<String>,
     JsonBody(body): JsonBody<GroupBody>,
 ) -> Result<Json<Value>, AdminError> {
-    let before = allowed.store.access_group(&id).await?.ok_or_else(|| absent(&id))?;
     body.check(&allowed).await?;
     let name = value(&body.access_group_name);
     let changes = AccessGroupChanges {
@@ -143,73 +139,13 @@ pub async fn update(
         Err(StoreError::NotFound { .. }) => return Err(absent(&id)),
         changed => changed?,
     };
-    attach(&allowed, &after, &Owners::of(&before)).await?;
     Ok(Json(of(&allowed, &after).await?))
 }
 
 /// `DELETE /v1/access_group/{access_group_id}`: teams and keys no longer have it.
 pub async fn delete(allowed: Allowed, Path(id): Path<String>) -> Result<StatusCode, AdminError> {
-    let group = allowed.store.access_group(&id).await?.ok_or_else(|| absent(&id))?;
-    let mut owners = Owners::of(&group);
-    let filter = TeamFilter { access_group_id: Some(id.clone()), ..TeamFilter::default() };
-    let order = (TeamOrder::default(), Direction::Ascending);
-    let teams = allowed.store.teams(&filter, order, PageOf::new(1, MAX_PAGE_SIZE)).await?.items;
-    owners.teams.extend(teams.into_iter().map(|team| team.team_id));
-    let filter = KeyFilter { access_group_id: Some(id.clone()), ..KeyFilter::default() };
-    let order = (KeyOrder::default(), Direction::Ascending);
-    let keys = allowed.store.keys(&filter, order, PageOf::new(1, MAX_PAGE_SIZE)).await?.items;
-    owners.keys.extend(keys.into_iter().map(|key| key.token));
-    // The group first: without it nobody reaches anything by it, whatever still names it.
     allowed.store.delete_access_group(&allowed.actor, &id).await?.ok_or_else(|| absent(&id))?;
-    let nobody = AccessGroup { assigned_team_ids: Vec::new(), assigned_key_ids: Vec::new(), ..group };
-    attach(&allowed, &nobody, &owners).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Who has a group.
-#[derive(Default)]
-struct Owners {
-    teams: BTreeSet<String>,
-    keys: BTreeSet<String>,
-}
-
-impl Owners {
-    fn of(group: &AccessGroup) -> Self {
-        Self {
-            teams: group.assigned_team_ids.iter().cloned().collect(),
-            keys: group.assigned_key_ids.iter().cloned().collect(),
-        }
-    }
-}
-
-/// The teams and keys that a group is assigned to name it, and those that it was assigned to `before` no longer do.
-async fn attach(allowed: &Allowed, group: &AccessGroup, before: &Owners) -> Result<(), AdminError> {
-    let (id, now) = (&group.access_group_id, Owners::of(group));
-    for team_id in now.teams.symmetric_difference(&before.teams) {
-        let Some(team) = allowed.store.team(team_id).await? else { continue };
-        if let Some(ids) = with(&team.access_group_ids, id, now.teams.contains(team_id)) {
-            let changes = TeamChanges { access_group_ids: Change::Set(ids), ..TeamChanges::default() };
-            allowed.store.update_team(&allowed.actor, team_id, changes).await?;
-        }
-    }
-    for token in now.keys.symmetric_difference(&before.keys) {
-        let Ok(hash) = token.parse::<KeyHash>() else { continue };
-        let Some(key) = allowed.store.key(&hash).await? else { continue };
-        if let Some(ids) = with(&key.access_group_ids, id, now.keys.contains(token)) {
-            let changes = KeyChanges { access_group_ids: Change::Set(ids), ..KeyChanges::default() };
-            allowed.store.update_key(&allowed.actor, &hash, changes).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The list with or without the id, if that is another list.
-fn with(ids: &[String], id: &String, has_it: bool) -> Option<Vec<String>> {
-    if ids.contains(id) == has_it {
-        return None;
-    }
-    let others = ids.iter().filter(|other| *other != id).cloned();
-    Some(others.chain(has_it.then(|| id.clone())).collect())
 }
 
 /// The group with names beside its ids, where they lead to something.

@@ -4,7 +4,7 @@ use axum::Json;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
-use toolgate_store::{Budget, BudgetChanges, Change, PageOf, StoreError};
+use toolgate_store::{Budget, BudgetChanges, Change, OwnBudget, PageOf, StoreError};
 
 use super::body::{JsonBody, QueryOf};
 use super::terms::{self, Sent, value};
@@ -29,6 +29,46 @@ pub struct BudgetBody {
 impl BudgetBody {
     /// A time that is sent for the next reset holds; else it follows from the duration.
     fn changes(self) -> Result<BudgetChanges, AdminError> {
+        let sent = self.budget_reset_at;
+        let bounds = Bounds {
+            max_budget: self.max_budget,
+            soft_budget: self.soft_budget,
+            max_parallel_requests: self.max_parallel_requests,
+            tpm_limit: self.tpm_limit,
+            rpm_limit: self.rpm_limit,
+            tpd_limit: self.tpd_limit,
+            model_max_budget: self.model_max_budget,
+            budget_duration: self.budget_duration,
+        };
+        let changes = bounds.changes()?;
+        Ok(if sent == Change::Keep { changes } else { BudgetChanges { budget_reset_at: sent, ..changes } })
+    }
+}
+
+/// The fields of a body that are kept in a budget, whosever the body is.
+#[derive(Default, PartialEq)]
+pub(super) struct Bounds {
+    pub max_budget: Sent<f64>,
+    pub soft_budget: Sent<f64>,
+    pub max_parallel_requests: Sent<i64>,
+    pub tpm_limit: Sent<i64>,
+    pub rpm_limit: Sent<i64>,
+    pub tpd_limit: Sent<i64>,
+    pub model_max_budget: Sent<Value>,
+    pub budget_duration: Sent<String>,
+}
+
+impl Bounds {
+    /// Whether any was sent.
+    pub(super) fn is_sent(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The bounds, as far as they were sent, as changes to a budget.
+    ///
+    /// # Errors
+    /// [`AdminError`] for an amount, limit or duration that is none.
+    pub(super) fn changes(self) -> Result<BudgetChanges, AdminError> {
         terms::check_amount("max_budget", value(&self.max_budget))?;
         terms::check_amount("soft_budget", value(&self.soft_budget))?;
         let limits = [
@@ -40,7 +80,6 @@ impl BudgetBody {
         for (field, limit) in limits {
             terms::check_limit(field, value(limit))?;
         }
-        let reset = terms::changed_reset(&self.budget_duration)?;
         Ok(BudgetChanges {
             max_budget: self.max_budget,
             soft_budget: self.soft_budget,
@@ -49,40 +88,30 @@ impl BudgetBody {
             rpm_limit: self.rpm_limit,
             tpd_limit: self.tpd_limit,
             model_max_budget: self.model_max_budget,
+            budget_reset_at: terms::changed_reset(&self.budget_duration)?,
             budget_duration: self.budget_duration,
-            budget_reset_at: if self.budget_reset_at == Change::Keep { reset } else { self.budget_reset_at },
             ..BudgetChanges::default()
         })
     }
-}
 
-/// The budget that these changes make of nothing.
-pub(super) fn made_of(budget_id: String, changes: BudgetChanges) -> Budget {
-    fn column<T>(change: Change<Option<T>>) -> Option<T> {
-        match change {
-            Change::Keep => None,
-            Change::Set(value) => value,
+    /// The bounds for the budget of a row; `None` when none were sent.
+    pub(super) fn own(self) -> Result<Option<OwnBudget>, AdminError> {
+        if !self.is_sent() {
+            return Ok(None);
         }
+        self.always_own().map(Some)
     }
-    Budget {
-        budget_id,
-        max_budget: column(changes.max_budget),
-        soft_budget: column(changes.soft_budget),
-        max_parallel_requests: column(changes.max_parallel_requests),
-        tpm_limit: column(changes.tpm_limit),
-        rpm_limit: column(changes.rpm_limit),
-        tpd_limit: column(changes.tpd_limit),
-        model_max_budget: column(changes.model_max_budget),
-        budget_duration: column(changes.budget_duration),
-        budget_reset_at: column(changes.budget_reset_at),
-        ..Budget::default()
+
+    /// The same for a row that has a budget in any case.
+    pub(super) fn always_own(self) -> Result<OwnBudget, AdminError> {
+        Ok(OwnBudget { new_id: terms::new_id(), changes: self.changes()? })
     }
 }
 
 /// `POST /budget/new`
 pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<BudgetBody>) -> Result<Json<Budget>, AdminError> {
     let budget_id = body.budget_id.clone().unwrap_or_else(terms::new_id);
-    let budget = made_of(budget_id.clone(), body.changes()?);
+    let budget = OwnBudget { new_id: budget_id.clone(), changes: body.changes()? }.made();
     match allowed.store.create_budget(&allowed.actor, budget).await {
         Ok(budget) => Ok(Json(budget)),
         Err(StoreError::Conflict { .. }) => {

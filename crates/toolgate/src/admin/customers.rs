@@ -5,10 +5,10 @@ use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::permission::ObjectPermissionUpdate;
-use toolgate_store::{Budget, BudgetChanges, Change, Customer, CustomerChanges, StoreError};
+use toolgate_store::{Budget, Customer, CustomerChanges, StoreError};
 
 use super::body::{FieldError, JsonBody, QueryOf};
-use super::budgets::made_of;
+use super::budgets::Bounds;
 use super::terms::{self, Sent, shown, value};
 use super::{AdminError, Allowed};
 
@@ -44,35 +44,20 @@ impl CustomerBody {
         if value(&self.budget_id).is_some() && value(&self.max_budget).is_some() {
             return Err(FieldError::wrong("budget_id", "Set either 'max_budget' or 'budget_id', not both.").into());
         }
-        terms::check_amount("max_budget", value(&self.max_budget))?;
-        terms::check_amount("soft_budget", value(&self.soft_budget))?;
-        terms::check_amount("spend", self.spend)?;
-        terms::check_limit("max_parallel_requests", value(&self.max_parallel_requests))?;
-        terms::check_limit("tpm_limit", value(&self.tpm_limit))?;
-        terms::check_limit("rpm_limit", value(&self.rpm_limit))
+        terms::check_amount("spend", self.spend)
     }
 
-    /// What is the budget's: `None` when nothing of it was sent.
-    fn budget(&self) -> Result<Option<BudgetChanges>, AdminError> {
-        let is_sent = self.max_budget != Change::Keep
-            || self.soft_budget != Change::Keep
-            || self.budget_duration != Change::Keep
-            || [&self.max_parallel_requests, &self.tpm_limit, &self.rpm_limit]
-                .iter()
-                .any(|sent| **sent != Change::Keep);
-        if !is_sent {
-            return Ok(None);
-        }
-        Ok(Some(BudgetChanges {
+    /// What is the budget's.
+    fn bounds(&self) -> Bounds {
+        Bounds {
             max_budget: self.max_budget,
             soft_budget: self.soft_budget,
             max_parallel_requests: self.max_parallel_requests,
             tpm_limit: self.tpm_limit,
             rpm_limit: self.rpm_limit,
-            budget_reset_at: terms::changed_reset(&self.budget_duration)?,
             budget_duration: self.budget_duration.clone(),
-            ..BudgetChanges::default()
-        }))
+            ..Bounds::default()
+        }
     }
 }
 
@@ -84,13 +69,7 @@ pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<CustomerBody>) -> Re
     if allowed.store.customer(&user_id).await?.is_some() {
         return Err(taken(&user_id));
     }
-    let budget_id = match body.budget()? {
-        Some(budget) => {
-            let budget = made_of(terms::new_id(), budget);
-            Some(allowed.store.create_budget(&allowed.actor, budget).await?.budget_id)
-        }
-        None => value(&body.budget_id),
-    };
+    let own = body.bounds().own()?;
     let customer = Customer {
         user_id: user_id.clone(),
         alias: value(&body.alias),
@@ -98,12 +77,13 @@ pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<CustomerBody>) -> Re
         allowed_model_region: value(&body.allowed_model_region),
         default_model: value(&body.default_model),
         models: value(&body.models).unwrap_or_default(),
-        budget_id,
+        // Bounds beside it are a budget of the customer's own.
+        budget_id: value(&body.budget_id).filter(|_| own.is_none()),
         blocked: body.blocked.unwrap_or_default(),
         object_permission: value(&object_permission),
         ..Customer::default()
     };
-    match allowed.store.create_customer(&allowed.actor, customer).await {
+    match allowed.store.create_customer(&allowed.actor, customer, own).await {
         Ok(customer) => with_budget(&allowed, &customer).await,
         Err(StoreError::Conflict { .. }) => Err(taken(&user_id)),
         Err(why) => Err(why.into()),
@@ -124,18 +104,7 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<CustomerBody>) ->
     let before = allowed.store.customer(&body.user_id).await?.ok_or_else(|| absent(&body.user_id))?;
     let object_permission =
         terms::permission(&allowed, before.object_permission.as_ref(), body.object_permission.clone())?;
-    let mut budget_id = body.budget_id.clone();
-    if let Some(budget) = body.budget()? {
-        match &before.budget_id {
-            Some(own) => {
-                allowed.store.update_budget(&allowed.actor, own, budget).await?;
-            }
-            None => {
-                let budget = made_of(terms::new_id(), budget);
-                budget_id = Change::Set(Some(allowed.store.create_budget(&allowed.actor, budget).await?.budget_id));
-            }
-        }
-    }
+    let own = body.bounds().own()?;
     let changes = CustomerChanges {
         alias: body.alias,
         spend: body.spend.into(),
@@ -143,11 +112,11 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<CustomerBody>) ->
         default_model: body.default_model,
         // LiteLLM's null leaves the list; only an empty one clears it.
         models: value(&body.models).into(),
-        budget_id,
+        budget_id: body.budget_id,
         blocked: body.blocked.into(),
         object_permission,
     };
-    let customer = allowed.store.update_customer(&allowed.actor, &body.user_id, changes).await?;
+    let customer = allowed.store.update_customer(&allowed.actor, &body.user_id, changes, own).await?;
     with_budget(&allowed, &customer).await
 }
 

@@ -71,6 +71,7 @@ async fn make(allowed: &Allowed, sent: &KeyRequest, mut key: Key, route: &'stati
     Giving { allowed, before: None, after: &key, team: team.as_ref(), route }.check()?;
     rights::check_held(allowed, &key).await?;
     rights::check_assigned_user(allowed, key.user_id.as_deref(), team.as_ref()).await?;
+    rights::check_project(allowed, None, &key).await?;
     let alias = key.key_alias.clone();
     let key = allowed.store.create_key(&allowed.actor, key).await.map_err(|why| told(why, alias.as_deref()))?;
     Ok(answer(view::made(&key, &secret)?))
@@ -114,6 +115,7 @@ async fn changed(
     if moved || before.key.user_id != after.user_id {
         rights::check_assigned_user(allowed, after.user_id.as_deref(), team).await?;
     }
+    rights::check_project(allowed, Some(&before.key), &after).await?;
     Ok(after)
 }
 

@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_access::permission::ObjectPermissionUpdate;
 use toolgate_store::{
-    Budget, BudgetChanges, Change, Direction, MAX_PAGE_SIZE, Organization, OrganizationChanges, OrganizationFilter,
-    PageOf, StoreError, TeamFilter, TeamOrder,
+    Budget, Change, Direction, MAX_PAGE_SIZE, Organization, OrganizationChanges, OrganizationFilter, PageOf,
+    StoreError, TeamFilter, TeamOrder,
 };
 
 use super::body::{FieldError, JsonBody, QueryOf};
-use super::budgets::made_of;
+use super::budgets::Bounds;
 use super::terms::{self, Sent, or_empty, shown, value};
 use super::{AdminError, Allowed};
 
@@ -46,24 +46,13 @@ pub struct OrganizationBody {
 
 impl OrganizationBody {
     fn check(&self) -> Result<(), AdminError> {
-        terms::check_amount("max_budget", value(&self.max_budget))?;
-        terms::check_amount("soft_budget", value(&self.soft_budget))?;
         terms::check_amount("spend", self.spend)?;
-        let limits = [
-            ("max_parallel_requests", &self.max_parallel_requests),
-            ("tpm_limit", &self.tpm_limit),
-            ("rpm_limit", &self.rpm_limit),
-            ("tpd_limit", &self.tpd_limit),
-        ];
-        for (field, limit) in limits {
-            terms::check_limit(field, value(limit))?;
-        }
         terms::check_mcp_rpm_limit(&self.mcp_rpm_limit)
     }
 
     /// What is the budget's.
-    fn budget(&self) -> Result<BudgetChanges, AdminError> {
-        Ok(BudgetChanges {
+    fn bounds(&self) -> Bounds {
+        Bounds {
             max_budget: self.max_budget,
             soft_budget: self.soft_budget,
             max_parallel_requests: self.max_parallel_requests,
@@ -71,25 +60,14 @@ impl OrganizationBody {
             rpm_limit: self.rpm_limit,
             tpd_limit: self.tpd_limit,
             model_max_budget: self.model_max_budget.clone(),
-            budget_reset_at: terms::changed_reset(&self.budget_duration)?,
             budget_duration: self.budget_duration.clone(),
-            ..BudgetChanges::default()
-        })
-    }
-
-    fn sends_budget(&self) -> bool {
-        let numbers = [&self.max_parallel_requests, &self.tpm_limit, &self.rpm_limit, &self.tpd_limit];
-        self.max_budget != Change::Keep
-            || self.soft_budget != Change::Keep
-            || self.model_max_budget != Change::Keep
-            || self.budget_duration != Change::Keep
-            || numbers.into_iter().any(|number| *number != Change::Keep)
+        }
     }
 
     /// Whether it sends anything but what the organization's own admins may change.
     fn sets_bounds(&self) -> bool {
         let values = [&self.model_rpm_limit, &self.model_tpm_limit];
-        self.sends_budget()
+        self.bounds().is_sent()
             || self.budget_id != Change::Keep
             || self.models != Change::Keep
             || self.metadata != Change::Keep
@@ -147,27 +125,25 @@ pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<OrganizationBody>) -
         return Err(taken(&organization_id));
     }
     let object_permission = terms::permission(&allowed, None, body.object_permission.clone())?;
-    let budget = match value(&body.budget_id) {
-        Some(id) if body.sends_budget() => {
+    let budget_id = value(&body.budget_id);
+    let own = match &budget_id {
+        Some(id) if body.bounds().is_sent() => {
             let why = format!("give either `{id}` or the bounds of a new budget");
             return Err(FieldError::wrong("budget_id", why).into());
         }
-        Some(id) => id,
-        None => {
-            let budget = made_of(terms::new_id(), body.budget()?);
-            allowed.store.create_budget(&allowed.actor, budget).await?.budget_id
-        }
+        Some(_) => None,
+        None => Some(body.bounds().always_own()?),
     };
     let organization = Organization {
         organization_id: organization_id.clone(),
         organization_alias,
-        budget_id: Some(budget),
+        budget_id,
         metadata: body.metadata_after(&Map::new()),
         models: value(&body.models).unwrap_or_default(),
         object_permission: value(&object_permission),
         ..Organization::default()
     };
-    match allowed.store.create_organization(&allowed.actor, organization).await {
+    match allowed.store.create_organization(&allowed.actor, organization, own).await {
         Ok(organization) => whole(&allowed, &organization, Parts::Budget).await.map(Json),
         Err(StoreError::Conflict { .. }) => Err(taken(&organization_id)),
         Err(why) => Err(why.into()),
@@ -190,29 +166,18 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<OrganizationBody>
     body.check()?;
     let object_permission =
         terms::permission(&allowed, before.object_permission.as_ref(), body.object_permission.clone())?;
-    let mut budget_id = body.budget_id.clone();
-    if body.sends_budget() {
-        match &before.budget_id {
-            Some(own) => {
-                allowed.store.update_budget(&allowed.actor, own, body.budget()?).await?;
-            }
-            None => {
-                let budget = made_of(terms::new_id(), body.budget()?);
-                budget_id = Change::Set(Some(allowed.store.create_budget(&allowed.actor, budget).await?.budget_id));
-            }
-        }
-    }
+    let own = body.bounds().own()?;
     let metadata = body.metadata_after(&before.metadata);
     let changes = OrganizationChanges {
         organization_alias: body.organization_alias.into(),
-        budget_id,
+        budget_id: body.budget_id,
         metadata: if metadata == before.metadata { Change::Keep } else { Change::Set(metadata) },
         models: or_empty(body.models),
         spend: body.spend.into(),
         object_permission,
         ..OrganizationChanges::default()
     };
-    let after = allowed.store.update_organization(&allowed.actor, &id, changes).await?;
+    let after = allowed.store.update_organization(&allowed.actor, &id, changes, own).await?;
     whole(&allowed, &after, Parts::All).await.map(Json)
 }
 

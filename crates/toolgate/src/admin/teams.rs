@@ -74,7 +74,7 @@ pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<TeamBody>) -> Result
     check_organization(&allowed, organization_id.as_deref(), &body).await?;
     body.check(None)?;
     body.check_groups(&allowed, &[])?;
-    terms_of_giver(&allowed, &body)?;
+    terms::check_given_budget(&allowed, &body.max_budget)?;
     let team_id = body.team_id.clone().filter(|id| !id.trim().is_empty()).unwrap_or_else(terms::new_id);
     let object_permission = terms::permission(&allowed, None, body.object_permission.clone())?;
     let members = first_members(&allowed, &team_id, &body).await?;
@@ -111,14 +111,6 @@ async fn check_organization(allowed: &Allowed, id: Option<&str>, body: &TeamBody
             "max_budget ({asked:?}) of the team exceeds that of its organization ({most:?})"
         ))),
         _ => Ok(()),
-    }
-}
-
-/// Nobody sets a budget above their own.
-fn terms_of_giver(allowed: &Allowed, body: &TeamBody) -> Result<(), AdminError> {
-    match value(&body.max_budget) {
-        Some(asked) => Ok(toolgate_access::issue::check_max_budget(&allowed.giver(), Some(asked))?),
-        None => Ok(()),
     }
 }
 
@@ -165,7 +157,7 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<TeamBody>) -> Res
     }
     body.check(Some(&team))?;
     body.check_groups(&allowed, &team.access_group_ids)?;
-    terms_of_giver(&allowed, &body)?;
+    terms::check_given_budget(&allowed, &body.max_budget)?;
     let object_permission =
         terms::permission(&allowed, team.object_permission.as_ref(), body.object_permission.clone())?;
     let changes = body.changes(&team, object_permission)?;

@@ -40,6 +40,14 @@ pub(super) fn check_amount(field: &str, amount: Option<f64>) -> Result<(), Admin
     }
 }
 
+/// Nobody sets a budget above their own.
+pub(super) fn check_given_budget(allowed: &Allowed, sent: &Sent<f64>) -> Result<(), AdminError> {
+    match value(sent) {
+        Some(asked) => Ok(toolgate_access::issue::check_max_budget(&allowed.giver(), Some(asked))?),
+        None => Ok(()),
+    }
+}
+
 /// Refuses negative limits.
 pub(super) fn check_limit(field: &str, limit: Option<i64>) -> Result<(), AdminError> {
     match limit.filter(|limit| *limit < 0) {
@@ -95,11 +103,22 @@ pub(super) fn permission(
     before: Option<&ObjectPermission>,
     sent: Option<ObjectPermissionUpdate>,
 ) -> Result<Sent<ObjectPermission>, AdminError> {
-    let Some(sent) = sent else { return Ok(Change::Keep) };
+    let after = narrowing_permission(before, sent);
+    if let Change::Set(Some(after)) = &after {
+        allowed.gateway.identity.check_given(&allowed.giver(), &allowed.caller.grant, before, after)?;
+    }
+    Ok(after)
+}
+
+/// The same for a row whose permission only narrows what others have, and so gives nobody anything.
+pub(super) fn narrowing_permission(
+    before: Option<&ObjectPermission>,
+    sent: Option<ObjectPermissionUpdate>,
+) -> Sent<ObjectPermission> {
+    let Some(sent) = sent else { return Change::Keep };
     let mut after = sent.apply_to(&before.cloned().unwrap_or_default());
-    allowed.gateway.identity.check_given(&allowed.giver(), &allowed.caller.grant, before, &after)?;
     after.object_permission_id.get_or_insert_with(new_id);
-    Ok(Change::Set(Some(after)))
+    Change::Set(Some(after))
 }
 
 /// `page` and `page_size` of a query.

@@ -75,7 +75,7 @@ pub async fn new(allowed: Allowed, JsonBody(body): JsonBody<UserBody>) -> Result
             user_role: Some("internal_user".to_owned()),
             ..OrganizationMembership::default()
         };
-        allowed.store.add_organization_member(&allowed.actor, place).await?;
+        allowed.store.add_organization_member(&allowed.actor, place, None).await?;
     }
     let teams = teams_of(&allowed, &user_id).await?;
     let mut answer = of(&user, &teams, json!({ "key": "", "key_name": null, "expires": null }));

@@ -29,7 +29,7 @@ pub enum Exit {
     Conflict = 8,
     /// Some of it failed.
     Partial = 9,
-    /// The configuration has errors (`EX_DATAERR`).
+    /// The configuration, or what was to be checked, has errors (`EX_DATAERR`).
     ConfigInvalid = 65,
     /// The configuration is missing or cannot be read (`EX_CONFIG`).
     ConfigMissing = 78,

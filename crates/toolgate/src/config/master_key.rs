@@ -90,6 +90,22 @@ pub fn kept(file: &Path) -> Result<SecretString, MasterKeyError> {
     }
 }
 
+/// The key in `file`; `None` when it is not there.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn find(file: &Path) -> Result<Option<SecretString>, MasterKeyError> {
+    read(file)
+}
+
+/// The master key that is kept in a data directory; `None` when none is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn find_master(directory: &Path) -> Result<Option<SecretString>, MasterKeyError> {
+    read(&directory.join(FILE_NAME))
+}
+
 /// Puts the key of the data directory in place where the configuration gave none, making it if need be.
 ///
 /// The key that was made is returned, to be shown to the person who started the gateway. Safe when several processes

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toolgate_access::role::Role;
 use toolgate_store::StoreError;
 
-use super::admission::NotAdmitted;
+use super::admission::{self, NotAdmitted};
 use crate::admin::AdminError;
 use crate::admin::body::FieldError;
 use crate::admin::error::{Detail, FieldFinding};
@@ -83,6 +83,11 @@ fn not_admitted(why: &NotAdmitted) -> Response {
         NotAdmitted::Auth(AuthError::Malformed(what)) => {
             return answer(StatusCode::BAD_REQUEST, "bad_request_error", &what.to_string()).made();
         }
+        NotAdmitted::Key(NotLetIn::TooMany) => {
+            return admission::later(
+                answer(StatusCode::TOO_MANY_REQUESTS, "throttling_error", admission::TOO_MANY).made(),
+            );
+        }
         NotAdmitted::Key(NotLetIn::Route(refused)) => {
             return answer(StatusCode::FORBIDDEN, "auth_error", &refused.to_string()).made();
         }
@@ -112,7 +117,9 @@ fn store(why: &StoreError) -> Response {
             let text = format!("no such row in {what}: {id}");
             answer(StatusCode::NOT_FOUND, "not_found_error", &text).made()
         }
-        StoreError::Invalid { .. } => answer(StatusCode::BAD_REQUEST, "bad_request_error", &why.to_string()).made(),
+        StoreError::InUse { .. } | StoreError::Invalid { .. } => {
+            answer(StatusCode::BAD_REQUEST, "bad_request_error", &why.to_string()).made()
+        }
         StoreError::WrongKey | StoreError::NewerSchema { .. } | StoreError::Corrupt { .. } => {
             tracing::error!(error = %why, "a management request was not carried out");
             let text = "the gateway cannot read its database; its log says why";
@@ -123,9 +130,7 @@ fn store(why: &StoreError) -> Response {
 
 fn unavailable() -> Response {
     let text = "the database does not answer at the moment; send the request again";
-    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "no_db_connection", text).made();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-    response
+    admission::later(answer(StatusCode::SERVICE_UNAVAILABLE, "no_db_connection", text).made())
 }
 
 /// An error's answer in the making.

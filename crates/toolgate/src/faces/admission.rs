@@ -62,9 +62,10 @@ impl Admitted {
             Box::pin(gateway.identity.holder(shown.key, from, destination(parts), chrono::Utc::now())).await.map_err(
                 |why| match why {
                     NotLetIn::Unknown => NotAdmitted::Auth(shown.unknown()),
-                    why @ (NotLetIn::Route(_) | NotLetIn::Customer(_) | NotLetIn::Unavailable(_)) => {
-                        NotAdmitted::Key(why)
-                    }
+                    why @ (NotLetIn::TooMany
+                    | NotLetIn::Route(_)
+                    | NotLetIn::Customer(_)
+                    | NotLetIn::Unavailable(_)) => NotAdmitted::Key(why),
                 },
             )?
         };
@@ -96,6 +97,7 @@ impl IntoResponse for NotAdmitted {
             Self::Auth(AuthError::Malformed(what)) => {
                 detail(StatusCode::BAD_REQUEST, "malformed_credential", &what.to_string())
             }
+            Self::Key(NotLetIn::TooMany) => later(detail(StatusCode::TOO_MANY_REQUESTS, "too_many_bad_keys", TOO_MANY)),
             Self::Key(NotLetIn::Route(refused)) => {
                 detail(StatusCode::FORBIDDEN, "route_not_allowed", &refused.to_string())
             }
@@ -129,11 +131,15 @@ fn destination(parts: &Parts) -> Destination<'_> {
 
 /// Whether the key is good cannot be said: neither yes nor no would be true.
 fn unavailable() -> Response {
-    let mut response = detail(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "database_unavailable",
-        "the gateway cannot look the key up at the moment; send the request again",
-    );
+    let text = "the gateway cannot look the key up at the moment; send the request again";
+    later(detail(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", text))
+}
+
+/// What an address is told from which too many bad keys came.
+pub(crate) const TOO_MANY: &str = "too many requests without a valid key came from your address; check the key";
+
+/// The same response, and when to come again.
+pub(crate) fn later(mut response: Response) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     response
 }

@@ -63,7 +63,7 @@ impl Identity {
             self.read_world(store).await?;
             gateway.read_servers(store).await?;
             self.customers.count(store).await?;
-            self.keys.forget_all();
+            self.keys.forget_older(revision);
             self.customers.forget_all();
             self.vaults.forget_all();
             self.keys.confirm();
@@ -81,7 +81,7 @@ impl Identity {
                 gateway.read_servers(store).await?;
             }
             Touched::These(rows) => {
-                forget(&self.keys, &rows).await;
+                forget(&self.keys, &rows, changes.revision).await;
                 self.forget_vaults(&rows).await;
                 self.forget_customers(store, &rows).await?;
                 if rows.iter().any(|(noun, _)| matches!(noun, Noun::AccessGroup | Noun::Toolset)) {
@@ -140,12 +140,12 @@ impl Identity {
 }
 
 /// Keys are told by their hash. What many keys hang on is changed seldom, and then all of them are read anew.
-async fn forget(keys: &KnownKeys, rows: &[(Noun, String)]) {
+async fn forget(keys: &KnownKeys, rows: &[(Noun, String)], revision: Revision) {
     for (noun, id) in rows {
         match noun {
             Noun::Key | Noun::DeprecatedKey => match id.parse::<KeyHash>() {
-                Ok(hash) => keys.forget(&hash).await,
-                Err(_) => keys.forget_all(),
+                Ok(hash) => keys.forget(&hash, revision).await,
+                Err(_) => keys.forget_older(revision),
             },
             Noun::Team
             | Noun::TeamMembership
@@ -153,7 +153,7 @@ async fn forget(keys: &KnownKeys, rows: &[(Noun, String)]) {
             | Noun::OrganizationMembership
             | Noun::User
             | Noun::Project
-            | Noun::Budget => return keys.forget_all(),
+            | Noun::Budget => return keys.forget_older(revision),
             _ => {}
         }
     }

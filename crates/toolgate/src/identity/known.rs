@@ -1,7 +1,7 @@
 //! Keys that were looked up, with their rows.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use moka::future::Cache;
 use toolgate_access::grant::Grant;
 use toolgate_access::key::KeyHash;
 use toolgate_access::principal::{Credential, Principal};
-use toolgate_store::{Store, StoreError};
+use toolgate_store::{Revision, Store, StoreError};
 
 use super::NotLetIn;
 use super::world::{Reach, place_index};
@@ -26,9 +26,11 @@ const WITHOUT_DATABASE: Duration = Duration::from_secs(300);
 /// All keys that were looked up.
 pub(super) struct KnownKeys {
     found: Cache<KeyHash, Arc<KnownKey>>,
-    unknown: Cache<KeyHash, ()>,
+    unknown: Cache<KeyHash, Revision>,
     /// Counts how often something was forgotten. What was read before may be older than that, however late it comes.
     forgotten: AtomicU64,
+    /// What was read before this revision is not good any more, whichever key's it is.
+    good_from: AtomicI64,
     /// When the database last said what has changed.
     confirmed: RwLock<Instant>,
 }
@@ -37,6 +39,8 @@ pub(super) struct KnownKeys {
 pub(super) struct KnownKey {
     hash: KeyHash,
     held: Held,
+    /// The rows have every change up to this one; perhaps later ones too.
+    read_at: Revision,
 }
 
 /// Somebody's rows, with what they reach.
@@ -52,8 +56,18 @@ impl KnownKeys {
             found: Cache::builder().max_capacity(MAX_KEYS).build(),
             unknown: Cache::builder().max_capacity(MAX_KEYS).time_to_live(UNKNOWN_FOR).build(),
             forgotten: AtomicU64::new(0),
+            good_from: AtomicI64::new(Revision::MIN),
             confirmed: RwLock::new(Instant::now()),
         }
+    }
+
+    /// The key with this hash, if it is remembered and what is remembered can be relied on.
+    pub(super) async fn known(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
+        if !self.is_fresh() {
+            return None;
+        }
+        let good_from = self.good_from.load(Ordering::SeqCst);
+        self.found.get(hash).await.filter(|known| known.read_at >= good_from)
     }
 
     /// The key with this hash; `None` when there is none.
@@ -61,19 +75,24 @@ impl KnownKeys {
         if !self.is_fresh() {
             return Err(NotLetIn::Unavailable(None));
         }
-        if let Some(known) = self.found.get(&hash).await {
+        if let Some(known) = self.known(&hash).await {
             return Ok(Some(known));
         }
-        if self.unknown.contains_key(&hash) {
+        let good_from = self.good_from.load(Ordering::SeqCst);
+        if self.unknown.get(&hash).await.is_some_and(|read_at| read_at >= good_from) {
             return Ok(None);
         }
+        // What is still kept was read too early.
+        self.found.invalidate(&hash).await;
         loop {
             let forgotten = self.forgotten.load(Ordering::SeqCst);
-            let read = self.found.try_get_with(hash, async { read(store, hash).await.map_err(Some)?.ok_or(None) });
+            let read_at = *store.changes().borrow();
+            let read =
+                self.found.try_get_with(hash, async { read(store, hash, read_at).await.map_err(Some)?.ok_or(None) });
             let found = match read.await.map_err(|why| (*why).clone()) {
                 Ok(known) => Some(known),
                 Err(None) => {
-                    self.unknown.insert(hash, ()).await;
+                    self.unknown.insert(hash, read_at).await;
                     None
                 }
                 Err(Some(why)) => return Err(NotLetIn::Unavailable(Some(why))),
@@ -87,16 +106,28 @@ impl KnownKeys {
         }
     }
 
-    /// Nothing is known of these keys any more.
-    pub(super) async fn forget(&self, hash: &KeyHash) {
+    /// This key was changed by one of the changes up to `revision`: what was read before is not good any more. What was
+    /// read since has the change, and stays: a database that is lost right after one must leave it usable.
+    pub(super) async fn forget(&self, hash: &KeyHash, revision: Revision) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.found.invalidate(hash).await;
-        self.unknown.invalidate(hash).await;
+        if self.found.get(hash).await.is_some_and(|known| known.read_at < revision) {
+            self.found.invalidate(hash).await;
+        }
+        if self.unknown.get(hash).await.is_some_and(|read_at| read_at < revision) {
+            self.unknown.invalidate(hash).await;
+        }
     }
 
-    /// Nothing is known of any key any more.
+    /// Any key may have been changed by one of the changes up to `revision`.
+    pub(super) fn forget_older(&self, revision: Revision) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.good_from.fetch_max(revision, Ordering::SeqCst);
+    }
+
+    /// Nothing is known of any key any more: revisions count anew.
     pub(super) fn forget_all(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.good_from.store(Revision::MIN, Ordering::SeqCst);
         self.found.invalidate_all();
         self.unknown.invalidate_all();
     }
@@ -111,10 +142,10 @@ impl KnownKeys {
     }
 }
 
-async fn read(store: &Store, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Arc<StoreError>> {
+async fn read(store: &Store, hash: KeyHash, read_at: Revision) -> Result<Option<Arc<KnownKey>>, Arc<StoreError>> {
     let Some(found) = store.authorization(&hash).await.map_err(Arc::new)? else { return Ok(None) };
     let held = Held::new(found.principal().map_err(Arc::new)?);
-    Ok(Some(Arc::new(KnownKey { hash, held })))
+    Ok(Some(Arc::new(KnownKey { hash, held, read_at })))
 }
 
 impl KnownKey {
@@ -163,3 +194,6 @@ impl Held {
         grant
     }
 }
+
+#[cfg(test)]
+mod tests;

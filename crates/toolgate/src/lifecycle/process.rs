@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
-use super::{Running, database, start_with};
+use super::{Running, start_with};
 use crate::cli::runtime::StopSignals;
-use crate::cli::{Exit, Failure, ServeOptions};
+use crate::cli::{Exit, Failure, ServeOptions, configured, database};
 use crate::config::master_key::{self, NewMasterKey};
 use crate::config::{self, Environment, Finding, Loaded, Paint, Settings, Severity, Watcher};
 use crate::telemetry::Metrics;
@@ -37,7 +37,7 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let settings = first_settings(&options, &file, &environment)?;
     let mut watcher =
         watching.inspect_err(|error| tracing::warn!("changes of the configuration are not noticed: {error}")).ok();
-    let store = database::open(&settings, &options, &environment).await?;
+    let store = database::open(&settings, options.data_dir.as_deref(), &environment).await?;
     let running = start_with(settings, options.bind, Metrics::new(), options.traces.clone(), store).await?;
     announce(&running);
     loop {
@@ -82,14 +82,7 @@ async fn changed(watcher: &mut Option<Watcher>) -> Loaded {
 }
 
 fn first_settings(options: &ServeOptions, file: &Path, environment: &Environment) -> anyhow::Result<Settings> {
-    let loaded = config::load(file, environment);
-    let missing = loaded.findings.iter().any(|finding| finding.code == "config.unreadable");
-    let Loaded { settings, findings } = loaded;
-    let Some(settings) = settings else {
-        let exit = if missing { Exit::ConfigMissing } else { Exit::ConfigInvalid };
-        let report = Loaded { settings: None, findings }.render(Paint::Plain);
-        return Err(Failure::new(exit, "config-invalid", format!("the configuration has errors\n{report}")).into());
-    };
+    let (settings, findings) = configured::settings(config::load(file, environment))?;
     log_findings(&findings);
     let (settings, made) = settle(settings, options, environment)?;
     if let Some(NewMasterKey { key, file }) = made {

@@ -97,6 +97,7 @@ impl Exchange {
         // Pinned here, because a future that is handed on by value is in memory twice.
         let ended = match &self.live {
             Some(live) => {
+                live.subscribe_again(&self.gateway, &self.snapshot, &self.caller, &self.scope);
                 let turn = (!self.patience().is_zero()).then(|| self.snapshot.catalog.longest_call(&self.scope));
                 // What else is long enough to be lost has answers that are changed on their way.
                 let is_resumable = request.method == method::TOOLS_CALL;

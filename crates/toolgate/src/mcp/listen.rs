@@ -81,6 +81,7 @@ fn open(gateway: &Gateway, admitted: &mut Admitted, names: PathNames, headers: &
     }
     // Only now, or streams would begin anew that can be gone on with.
     live.hear(caller, &scope);
+    live.subscribe_again(gateway, snapshot, caller, &scope);
     let reader = match sealer.filter(|_| tells_places) {
         Some(sealer) => reader.after(priming(&from.seal(sealer, &caller.id, session.key))),
         None => reader,

@@ -14,10 +14,12 @@ mod hearing;
 mod kept;
 mod running;
 mod standalone;
+mod subscribed;
 mod tending;
 mod told;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -39,6 +41,7 @@ use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, ServerPlace, Se
 use asked::Asked;
 use kept::Kept;
 use running::Running;
+use subscribed::Forgotten;
 
 pub(super) use hearing::Hearing;
 pub(super) use running::Stopped;
@@ -49,8 +52,8 @@ pub use told::{SessionFacts, end};
 /// Servers of which a session remembers how far they were heard; an id has room for fewer.
 const MAX_PLACES: usize = 64;
 
-/// Forgotten sessions of which the log level is known, a few dozen bytes each.
-const MAX_LEVELS: u64 = 50_000;
+/// Bytes for what is known of forgotten sessions: some 50,000 with a log level, or fewer with subscriptions.
+const MAX_FORGOTTEN_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Questions of servers that one client may have before it at once.
 const MAX_QUESTIONS: usize = 64;
@@ -62,8 +65,8 @@ pub struct Lives {
     metrics: Metrics,
     /// Bytes that ended streams keep for clients who lost them, over all sessions.
     kept: kept::Budget,
-    /// How much clients want to be logged to whose sessions were forgotten for want of use.
-    levels: Cache<[u8; 16], LogLevel>,
+    /// What clients wanted whose sessions were forgotten for want of use.
+    forgotten: Cache<[u8; 16], Forgotten>,
 }
 
 /// One session that is in use.
@@ -71,6 +74,8 @@ pub struct Live {
     pub(super) session: ClientSession,
     owner: told::Owner,
     metrics: Metrics,
+    /// Whether anything is in [`State::lost`], for those who need not know more.
+    has_lost: AtomicBool,
     /// Held for a few lines. Streams are locked under it, never the other way round.
     state: Mutex<State>,
 }
@@ -85,6 +90,8 @@ struct State {
     /// Where the streams are on which servers speak by themselves, the one last heard first.
     places: VecDeque<(ServerId, ServerPlace)>,
     kept: Kept,
+    /// Resources that the client subscribed to, and that are to be asked for again.
+    lost: Vec<Box<str>>,
     used: Instant,
 }
 
@@ -109,7 +116,11 @@ impl Lives {
             by_key: RwLock::default(),
             metrics: metrics.clone(),
             kept: kept::Budget::default(),
-            levels: Cache::builder().max_capacity(MAX_LEVELS).time_to_live(session::LIFETIME).build(),
+            forgotten: Cache::builder()
+                .max_capacity(MAX_FORGOTTEN_BYTES)
+                .weigher(|_, forgotten: &Forgotten| forgotten.bytes())
+                .time_to_live(session::LIFETIME)
+                .build(),
         }
     }
 
@@ -132,7 +143,10 @@ impl Lives {
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         let live = by_key.entry(session.key.0).or_insert_with(|| {
             let live = Live::new(session, caller, &self.metrics);
-            live.lock().log_level = self.levels.remove(&session.key.0);
+            if let Some(Forgotten { log_level, resources }) = self.forgotten.remove(&session.key.0) {
+                live.lock().log_level = log_level;
+                live.lost(resources.iter().cloned());
+            }
             Arc::new(live)
         });
         Arc::clone(live)
@@ -141,7 +155,7 @@ impl Lives {
     /// The session is over: its streams end, and servers that wait for its client are told.
     pub fn end(&self, key: &SessionKey) {
         let ended = self.by_key.write().unwrap_or_else(PoisonError::into_inner).remove(&key.0);
-        self.levels.invalidate(&key.0);
+        self.forgotten.invalidate(&key.0);
         if let Some(live) = ended {
             live.end(&self.kept);
         }
@@ -160,6 +174,7 @@ impl Live {
             session: session.clone(),
             owner: told::Owner::of(caller),
             metrics: metrics.clone(),
+            has_lost: AtomicBool::new(false),
             state: Mutex::new(State {
                 capabilities: session.capabilities(),
                 log_level: None,
@@ -171,6 +186,7 @@ impl Live {
                 standalone: None,
                 places: VecDeque::new(),
                 kept: Kept::default(),
+                lost: Vec::new(),
                 used: Instant::now(),
             }),
         }

@@ -12,7 +12,8 @@ use http::{Method, Request};
 
 use crate::admin::servers::{self as made_servers, import, pin, preview, public, sessions, submissions};
 use crate::admin::{
-    Least, access_groups, budgets, customers, explain, keys, organizations, teams, toolsets, users, vault,
+    Least, access_groups, audit, budgets, customers, explain, keys, organizations, projects, teams, toolsets, users,
+    vault,
 };
 use crate::faces::admission;
 use crate::gateway::Gateway;
@@ -173,6 +174,11 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/organization/member_delete", Access::Role(Least::Manager), || {
         delete(organizations::members::delete)
     }),
+    route("POST", "/project/new", Access::Role(Least::Manager), || post(projects::new)),
+    route("POST", "/project/update", Access::Role(Least::Manager), || post(projects::update)),
+    route("DELETE", "/project/delete", Access::Role(Least::Admin), || delete(projects::delete)),
+    route("GET", "/project/info", Access::Role(Least::Holder), || get(projects::info)),
+    route("GET", "/project/list", Access::Role(Least::Holder), || get(projects::list)),
     route("POST", "/user/new", Access::Role(Least::Manager), || post(users::new)),
     route("POST", "/user/update", Access::Role(Least::Holder), || post(users::update)),
     route("GET", "/user/info", Access::Role(Least::Holder), || get(users::info)),
@@ -198,6 +204,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/budget/info", Access::Role(Least::AdminViewer), || post(budgets::info)),
     route("GET", "/budget/list", Access::Role(Least::AdminViewer), || get(budgets::list)),
     route("POST", "/budget/delete", Access::Role(Least::Admin), || post(budgets::delete)),
+    route("GET", "/audit", Access::Role(Least::AdminViewer), || get(audit::list)),
+    route("GET", "/audit/{id}", Access::Role(Least::AdminViewer), || get(audit::get)),
     route("POST", "/v1/access_group", Access::Role(Least::Admin), || post(access_groups::new)),
     route("GET", "/v1/access_group", Access::Role(Least::AdminViewer), || get(access_groups::list)),
     route("GET", "/v1/access_group/{access_group_id}", Access::Role(Least::AdminViewer), || get(access_groups::info)),

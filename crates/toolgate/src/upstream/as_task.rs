@@ -1,5 +1,6 @@
 //! Calling a tool that only runs as a task of 2025-11-25, for clients to which it is a tool like any other: the task is
-//! begun, and its result waited for. What the server asks or says meanwhile is heard as for any call.
+//! begun, and its result waited for. What the server asks or says meanwhile is heard as for any call; progress comes under
+//! the token of the request that began the task.
 //!
 //! Source: MCP 2025-11-25, Tasks.
 
@@ -12,6 +13,7 @@ use toolgate_mcp::method;
 use toolgate_mcp::translate::tasks;
 
 use super::deadline::Deadline;
+use super::ears::Lasting;
 use super::error::UpstreamError;
 use super::lane::Lane;
 use super::pool::Pool;
@@ -36,18 +38,24 @@ impl Upstream {
         // What is no object is for the server to refuse.
         let params = tasks::as_task(ask.params.unwrap_or("{}")).ok();
         let params = params.as_deref().or(ask.params);
+        let lasting = Lasting::default();
+        let ask = Ask { lasting: Some(&lasting), ..ask };
         let begun: Answer = self.ask_once(lane, Ask { params, ..ask }).await?;
         let id = match begun.outcome() {
             AnswerOutcome::Result(result) => tasks::begun(result),
             AnswerOutcome::Error(_) => None,
         };
         // Refused, or done at once.
-        let Some(id) = id else { return Ok(F::from(begun)) };
+        let Some(id) = id else {
+            lasting.is_over();
+            return Ok(F::from(begun));
+        };
         let params = format!("{{\"taskId\":{}}}", quote(&id));
         let mut awaited = Awaited { pool: Arc::clone(&self.pool), lane: lane.clone(), params, is_over: false };
         let wait = Ask { method: method::TASKS_RESULT, timeout: deadline.remaining(), ..ask };
         let answer: F = self.ask_once(lane, Ask { params: Some(&awaited.params), ..wait }).await?;
         awaited.is_over = true;
+        lasting.is_over();
         Ok(without_origin(answer))
     }
 }

@@ -19,6 +19,7 @@ use super::Upstream;
 use super::circuit::{Circuit, Passage, Shut};
 use super::connection::Lease;
 use super::deadline::Deadline;
+use super::ears::Lasting;
 use super::error::{UpstreamError, Wait};
 use super::hears::Hears;
 use super::lane::Lane;
@@ -49,6 +50,8 @@ pub struct Ask<'a> {
     pub may_repeat: bool,
     /// The tool that it calls only runs as a task of 2025-11-25, whose result is waited for.
     pub as_task: bool,
+    /// Keeps its progress token known to the requests that follow.
+    pub lasting: Option<&'a Lasting>,
 }
 
 /// What becomes of an answer in which a modern server asks for the client's input.
@@ -76,6 +79,7 @@ impl<'a> Ask<'a> {
             rounds: Rounds::Pass,
             may_repeat: false,
             as_task: false,
+            lasting: None,
         }
     }
 
@@ -173,11 +177,16 @@ impl Upstream {
         }
         let params = if connection.session.is_modern() { params } else { params.map(without_client) };
         call.given_up = ask.given_up.cloned();
-        call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears, attended.as_ref()));
+        let lasting = ask.lasting.and_then(|lasting| lasting.on(&connection.ears, ask.hears));
+        let told = attended.as_ref().or(lasting.as_deref());
+        call.events = ask.hears.and_then(|hears| connection.ears.on_own_stream(hears, told));
         let sent = F::send(&connection.session, Ask { params: params.as_deref(), ..ask }, &call).await;
         let is_settled = sent.as_ref().err().is_none_or(|cause| cause.delivery() != Delivery::Unknown);
         if let Some(attended) = attended.filter(|_| is_settled) {
-            attended.answered();
+            match ask.lasting.filter(|_| sent.is_ok()) {
+                Some(lasting) => lasting.answered(attended),
+                None => attended.answered(),
+            }
         }
         sent
     }

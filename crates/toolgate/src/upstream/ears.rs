@@ -11,6 +11,8 @@
 //!
 //! Changes of lists concern everybody and become [`super::News`]; a changed resource goes to those who subscribed to it.
 
+mod lasting;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +30,8 @@ use super::lane::Key;
 use super::news::Changed;
 use super::pool::Pool;
 use super::progress::{self, Replaced};
+
+pub use lasting::Lasting;
 
 /// The ears of one connection.
 pub(super) struct Ears {
@@ -343,6 +347,13 @@ impl Attended {
     /// The server has answered, so it speaks no more of this request.
     pub(super) fn answered(mut self) {
         self.answered = true;
+    }
+
+    /// The request is answered, and the server speaks of it all the same.
+    fn go_on(&mut self) {
+        if self.on_one_stream {
+            self.ears.running().requests.remove(&self.number);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use toolgate_client::{Answer, AnswerOutcome, Question};
 use toolgate_mcp::edit::{self, Fields};
@@ -17,6 +18,7 @@ use toolgate_mcp::method;
 use toolgate_mcp::translate::questions::{self, InputRequired};
 use toolgate_mcp::translate::{results, url_elicitation};
 use toolgate_mcp::views::{META_SERVER_INFO, ViewError};
+use toolgate_mcp::word::Word;
 
 use super::client_side::Capabilities;
 use super::error::UpstreamError;
@@ -107,17 +109,21 @@ impl Upstream {
         Ok(Answered { key, result: result.ok_or_else(refused)? })
     }
 
-    /// Refuses an answer that asks for what this server may not ask for; for clients to which answers pass as they are.
-    pub(super) fn check_questions<F: Form>(&self, answer: &F) -> Result<(), UpstreamError> {
-        if self.settings.allow_sampling && self.settings.allow_elicitation {
+    /// Refuses an answer that asks for what this server may not ask this client for; for clients to which answers pass
+    /// as they are.
+    pub(super) fn check_questions<F: Form>(&self, lane: &Lane, answer: &F) -> Result<(), UpstreamError> {
+        let Some(answer) = answer.whole().filter(|answer| may_have_questions(answer.outcome_bytes())) else {
             return Ok(());
-        }
-        let Some(AnswerOutcome::Result(result)) = answer.whole().map(Answer::outcome) else { return Ok(()) };
+        };
+        let AnswerOutcome::Result(result) = answer.outcome() else { return Ok(()) };
         let Ok(Some(asked)) = edit::get_at(result, &["inputRequests"]) else { return Ok(()) };
         let unreadable = |error: serde_json::Error| self.unfulfilled(format!("its questions cannot be read: {error}"));
         for (_, question) in Fields::read(asked.get()).map_err(unreadable)?.iter() {
-            let method = edit::get_at(question.get(), &["method"]).map_err(unreadable)?.and_then(jsonrpc::string);
-            self.check_question(method.as_deref().unwrap_or_default())?;
+            let Asked { method, params } = Asked::read(question).map_err(unreadable)?;
+            self.check_question(&method)?;
+            if !lane.client.capabilities.flags().can_answer(&method, params) {
+                return Err(self.unfulfilled(format!("the client has not declared that it serves `{method}`")));
+            }
         }
         Ok(())
     }
@@ -157,6 +163,57 @@ fn without_modern_words(result: &str) -> Result<Cow<'_, str>, ViewError> {
         plain = Cow::Owned(changed);
     }
     Ok(plain)
+}
+
+/// Whether a message may ask the client anything. Keys can be written with escapes.
+fn may_have_questions(message: &[u8]) -> bool {
+    const REQUESTS: Word = Word::new("inputRequests");
+    const ESCAPE: Word = Word::new("\\u");
+    REQUESTS.is_in(message) || ESCAPE.is_in(message)
+}
+
+/// A question in `inputRequests`.
+struct Asked<'a> {
+    method: Cow<'a, str>,
+    params: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    fn read(question: &'a RawValue) -> Result<Self, serde_json::Error> {
+        let method = edit::get_at(question.get(), &["method"])?.and_then(jsonrpc::string).unwrap_or_default();
+        let params = edit::get_at(question.get(), &["params"])?.map_or("{}", RawValue::get);
+        Ok(Self { method, params })
+    }
+}
+
+/// A `notifications/tasks` without what it asks that a client with these `capabilities` cannot answer, and whether
+/// anything was left out. What cannot be read is left out as a whole.
+pub(super) fn answerable(message: &Bytes, capabilities: &Capabilities) -> (Option<Bytes>, bool) {
+    if !may_have_questions(message) {
+        return (Some(message.clone()), false);
+    }
+    match without_unanswerable(message, capabilities) {
+        Some(Cow::Borrowed(_)) => (Some(message.clone()), false),
+        Some(Cow::Owned(kept)) => (Some(Bytes::from(kept)), true),
+        None => (None, true),
+    }
+}
+
+fn without_unanswerable<'m>(message: &'m [u8], capabilities: &Capabilities) -> Option<Cow<'m, str>> {
+    let text = std::str::from_utf8(message).ok()?;
+    let Some(asked) = edit::get_at(text, &["params", "inputRequests"]).ok()? else { return Some(Cow::Borrowed(text)) };
+    let asked = Fields::read(asked.get()).ok()?;
+    let mut kept = Vec::new();
+    for (key, question) in asked.iter() {
+        let Asked { method, params } = Asked::read(question).ok()?;
+        if capabilities.flags().can_answer(&method, params) {
+            kept.push(format!("{}:{}", jsonrpc::quote(key), question.get()));
+        }
+    }
+    if kept.len() == asked.iter().count() {
+        return Some(Cow::Borrowed(text));
+    }
+    edit::set_at(text, &["params", "inputRequests"], &format!("{{{}}}", kept.join(","))).ok().map(Cow::Owned)
 }
 
 /// Whether a request of this method may be answered with questions.

@@ -113,6 +113,14 @@ impl Standing {
         was_last
     }
 
+    /// The resources that `hears` is to be told of, under the URIs that its client knows.
+    pub(super) fn listed(&self, hears: &Arc<dyn Events>) -> Vec<Box<str>> {
+        let subscriptions = self.by_key.values().flat_map(|wishes| wishes.resources.values());
+        let subscribers = subscriptions.flat_map(|subscription| &subscription.by);
+        let own = subscribers.filter(|subscriber| is_same(&subscriber.hears, hears));
+        own.map(|subscriber| subscriber.listed.clone()).collect()
+    }
+
     /// Takes out all that `hears` wants.
     pub(super) fn leave(&mut self, hears: &Arc<dyn Events>) -> Vec<Orphan> {
         self.take_out(

@@ -1,24 +1,28 @@
 //! How the tasks of one client stand, told by a modern server: `subscriptions/listen` with `taskIds`.
 //!
 //! Other than changes of lists and resources ([`super::listens`]), this is asked for anew for each client: a task
-//! concerns whoever began it and nobody else.
+//! concerns whoever began it and nobody else. What a task asks that this client cannot answer is left out of what it is
+//! told.
 //!
 //! Source: the tasks extension (SEP-2663), Task Status Notifications.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::sleep;
 use tokio_util::sync::DropGuard;
-use toolgate_client::{Call, Events, Listening};
+use toolgate_client::{Call, Events, Listening, Question};
 use toolgate_mcp::jsonrpc::{self, Message};
 use toolgate_mcp::translate::subscriptions::Filter;
 
-use super::Upstream;
+use super::client_side::Capabilities;
 use super::connection::Lease;
 use super::deadline::Deadline;
 use super::error::UpstreamError;
 use super::lane::Lane;
+use super::pool::Pool;
+use super::{Upstream, rounds};
 
 /// The pauses before a subscription that ended is asked for again.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -37,6 +41,29 @@ struct Running {
     taken: Vec<String>,
 }
 
+/// Hears of tasks for a client that can do this much.
+struct Asked {
+    hears: Arc<dyn Events>,
+    capabilities: Arc<Capabilities>,
+    pool: Weak<Pool>,
+}
+
+impl Events for Asked {
+    fn notification(&self, method: &str, message: Bytes) {
+        let (kept, is_less) = rounds::answerable(&message, &self.capabilities);
+        if is_less && let Some(pool) = self.pool.upgrade() {
+            pool.shared.metrics.dropped_frames(&pool.settings.name, "question_for_nobody");
+        }
+        if let Some(kept) = kept {
+            self.hears.notification(method, kept);
+        }
+    }
+
+    fn question(&self, question: Question) {
+        self.hears.question(question);
+    }
+}
+
 impl Upstream {
     /// Has `hears` told how the tasks stand that the server calls `ids`; gives those of which the server will tell.
     ///
@@ -51,6 +78,8 @@ impl Upstream {
         timeout: Duration,
     ) -> Result<Option<(Vec<String>, TaskWatch)>, UpstreamError> {
         let filter = Filter { task_ids: ids, ..Filter::default() };
+        let (capabilities, pool) = (Arc::clone(&lane.client.capabilities), Arc::downgrade(&self.pool));
+        let hears: Arc<dyn Events> = Arc::new(Asked { hears, capabilities, pool });
         let Some(running) = self.watch_once(&lane, &filter, &hears, timeout).await? else { return Ok(None) };
         let (taken, stop) = (running.taken.clone(), self.pool.shared.stopping.child_token());
         let (upstream, stopped) = (Arc::clone(self), stop.clone());

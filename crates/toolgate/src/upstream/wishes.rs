@@ -118,6 +118,12 @@ impl Upstream {
         Some(Overhearing { pool: Arc::clone(&self.pool), hears })
     }
 
+    /// The resources of [`Upstream::subscribe`] of which `client` is to be told, as it knows them.
+    #[must_use]
+    pub fn subscribed(&self, client: &ClientSide) -> Vec<Box<str>> {
+        client.events().map_or_else(Vec::new, |hears| self.pool.standing().listed(&hears))
+    }
+
     /// Undoes [`Upstream::hear_standalone`] and [`Upstream::subscribe`], for whoever is heard through `client`.
     pub fn leave(&self, client: &ClientSide) {
         let Some(hears) = &client.events() else { return };

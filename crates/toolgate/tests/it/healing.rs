@@ -231,6 +231,52 @@ async fn a_session_that_was_forgotten_for_want_of_use_comes_back_with_its_log_le
     assert_eq!(stream.message().await["id"], 1);
 }
 
+fn updated() -> Value {
+    json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "file:///a"}})
+}
+
+#[tokio::test]
+async fn a_session_that_was_forgotten_for_want_of_use_comes_back_with_its_subscriptions() {
+    let script = script().tools(&["act"]).resources(&["file:///a"]).on("GET", Scripted::Speaks);
+    let fake = FakeMcp::start(script.on("resources/subscribe", Scripted::Result("{}".to_owned()))).await;
+    let gate = TestGateway::start_with(config().server("files", fake.entry()), |settings| {
+        settings.clients.tend_every = Duration::from_millis(5);
+        settings.limits.session_idle = Duration::from_millis(20);
+    })
+    .await;
+    let caller = gate.admin().initialized_at("/mcp").await;
+    caller.rpc("resources/subscribe", json!({"uri": "file:///a"})).await.result();
+    fake.came("DELETE", 1).await;
+    // Whatever is done for it at a server brings it back; so does its stream.
+    caller.call("files-act", json!({})).await.result();
+    fake.came("resources/subscribe", 2).await;
+    fake.came("DELETE", 2).await;
+    let mut stream = caller.open_stream("/mcp").await;
+    fake.came("resources/subscribe", 3).await;
+    fake.came("GET", 1).await;
+    fake.say(&updated());
+    while stream.message().await["method"] != "notifications/resources/updated" {}
+}
+
+#[tokio::test]
+async fn subscriptions_outlive_a_change_of_their_servers_entry() {
+    let script = script().resources(&["file:///a"]).on("GET", Scripted::Speaks);
+    let fake = FakeMcp::start(script.on("resources/subscribe", Scripted::Result("{}".to_owned()))).await;
+    let gate = TestGateway::start(config().server("files", fake.entry())).await;
+    let caller = gate.admin().initialized_at("/mcp").await;
+    let mut stream = caller.open_stream("/mcp").await;
+    caller.rpc("resources/subscribe", json!({"uri": "file:///a"})).await.result();
+    let quiet = gate.admin().initialized_at("/mcp").await;
+    quiet.rpc("resources/subscribe", json!({"uri": "file:///a"})).await.result();
+    gate.reload(&config().server("files", fake.entry().with("description: another")));
+    fake.came("resources/subscribe", 3).await;
+    // The other one has no stream, and is asked for with its next request.
+    quiet.rpc("resources/read", json!({"uri": "file:///a"})).await.result();
+    fake.came("resources/subscribe", 4).await;
+    fake.say(&updated());
+    while stream.message().await["method"] != "notifications/resources/updated" {}
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_say_who_it_is_is_not_called_something_else() {
     const INFO: &str = "io.modelcontextprotocol/clientInfo";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    FakeMcp, Lifecycle, Modern, Obliging, Script, Scripted, TestGateway, config, everything, script, soon,
+    FakeMcp, Lifecycle, Modern, Obliging, Script, Scripted, Talk, TestGateway, config, everything, script, soon,
 };
 
 /// A server that runs its tool as a task and as nothing else.
@@ -49,6 +49,37 @@ async fn a_tool_that_only_runs_as_a_task_is_run_as_one_for_clients_of_either_era
     }
     assert_eq!((fake.count_of("tools/call"), fake.count_of("tasks/result")), (2, 2));
     assert_eq!(fake.count_of("tasks/cancel"), 0);
+}
+
+#[tokio::test]
+async fn progress_of_the_task_reaches_the_client_under_its_own_token() {
+    let on_own_stream = Scripted::Talk(vec![Talk::Said, Talk::Said, Talk::Held, Talk::answers("done")]);
+    let held = Scripted::Held(json!({"content": [{"type": "text", "text": "done"}]}).to_string());
+    let on_own_stream = working().on("tasks/result", on_own_stream);
+    let on_the_standalone = working().on("tasks/result", held).on("GET", Scripted::Speaks);
+    for (script, streams) in [(on_own_stream, 0), (on_the_standalone, 1)] {
+        let fake = FakeMcp::start(script).await;
+        let gate = TestGateway::start(config().server("jobs", fake.entry())).await;
+        // For clients that can be asked, the gateway listens to what the server says by itself.
+        let caller = gate.admin().initialized_with("/mcp", json!({"elicitation": {}})).await;
+        let told = async {
+            fake.came("tasks/result", 1).await;
+            fake.came("GET", streams).await;
+            let token = fake.only("tools/call").message["params"]["_meta"]["progressToken"].clone();
+            let tell = |token: Value| {
+                let params = json!({"progressToken": token, "progress": 1});
+                fake.say(&json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}));
+            };
+            tell(json!(token.as_u64().expect("a number of the gateway's") + 1));
+            tell(token);
+        };
+        let (mut stream, ()) = tokio::join!(caller.call_stream(5, "jobs-t"), told);
+        let progress = stream.message().await;
+        assert_eq!(progress["params"], json!({"progressToken": "token-5", "progress": 1}));
+        fake.release();
+        assert_eq!(stream.message().await["result"]["content"][0]["text"], "done");
+        assert!(stream.next().await.is_none());
+    }
 }
 
 #[tokio::test]

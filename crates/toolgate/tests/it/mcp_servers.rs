@@ -92,7 +92,7 @@ async fn what_a_team_reaches_is_told_to_its_members_and_to_admins() {
     let internal = people.key_of_role("internal_user").await;
     let place =
         TeamMembership { team_id: "crew".into(), user_id: "user-internal_user".into(), ..TeamMembership::default() };
-    people.store.add_team_members(&actor(), "crew", vec![place]).await.unwrap();
+    people.store.add_team_members(&actor(), "crew", vec![(place, None)]).await.unwrap();
     people.store.create_user(&actor(), User { user_id: "loner".into(), ..User::default() }, Vec::new()).await.unwrap();
     let bare = people.key("bare", json!({ "mcp_servers": ["files"] })).await;
     let gate = people.gateway(config).await;

@@ -130,6 +130,59 @@ async fn how_tasks_of_all_servers_stand_is_told_on_one_stream_under_the_callers_
     assert_eq!(told["params"]["result"], json!({"content": [], "other": 1}));
 }
 
+/// A task that asks its client three things.
+fn asking(own: &str) -> Value {
+    let ask = |method: &str| json!({"method": method, "params": {"message": "?"}});
+    let url = json!({"method": "elicitation/create", "params": {"mode": "url", "message": "?", "url": "https://a"}});
+    let mut told = stands(own, "input_required");
+    told["params"]["inputRequests"] =
+        json!({"form": ask("elicitation/create"), "url": url, "model": ask("sampling/createMessage")});
+    told
+}
+
+#[tokio::test]
+async fn a_task_asks_its_client_only_for_what_that_declared() {
+    let all = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}});
+    let cases = [
+        (json!({}), vec![]),
+        (json!({"elicitation": {}}), vec!["form"]),
+        // The server may not ask for completions.
+        (all, vec!["form", "url"]),
+    ];
+    for (mut capabilities, expected) in cases {
+        let fake = FakeMcp::start(telling("own-7", 2)).await;
+        let gate = TestGateway::start(config().server("jobs", fake.entry().with("allow_sampling: false"))).await;
+        capabilities["extensions"] = tasks()["extensions"].clone();
+        let client = Modern::new(&gate.admin()).capable(capabilities.clone());
+        let id = begin(&client, "jobs-t").await;
+        let mut stream = watch(&client, json!([id])).await;
+        stream.message().await;
+        fake.say(&asking("own-7"));
+        let told = stream.message().await;
+        let asked = told["params"]["inputRequests"].as_object().expect("an object").keys().cloned();
+        assert_eq!(asked.collect::<Vec<_>>(), expected, "{capabilities}");
+        assert_eq!((&told["params"]["status"], &told["params"]["taskId"]), (&json!("input_required"), &json!(id)));
+        fake.say(&stands("own-7", "working"));
+        assert_eq!(stream.message().await["params"]["status"], "working");
+        let metrics = gate.admin().get("/metrics").await;
+        let line = r#"toolgate_dropped_frames_total{server="jobs",why="question_for_nobody"} 1"#;
+        assert!(metrics.text().contains(line), "{}", metrics.text());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_asks_its_client_only_for_what_that_declared() {
+    let asking = asking("own-7")["params"]["inputRequests"].clone();
+    let asks = json!({"resultType": "input_required", "inputRequests": {"form": asking["form"]}}).to_string();
+    let script = working().on("tools/call", Scripted::Result(asks.clone())).on("tasks/get", Scripted::Result(asks));
+    let fake = FakeMcp::start(script).await;
+    let gate = TestGateway::start(config().server("jobs", fake.entry())).await;
+    let answer = Modern::new(&gate.admin()).call("jobs-t", json!({})).await;
+    assert!(answer.error_message().contains("not declared"), "{}", answer.error_message());
+    let able = Modern::new(&gate.admin()).capable(json!({"elicitation": {}}));
+    assert_eq!(able.call("jobs-t", json!({})).await.result()["inputRequests"]["form"], asking["form"]);
+}
+
 #[tokio::test]
 async fn a_task_that_the_caller_was_not_given_is_not_told_of() {
     let fake = FakeMcp::start(telling("own-7", 1)).await;

@@ -57,7 +57,7 @@ impl Somebody {
                 user_role: Some(role.into()),
                 ..OrganizationMembership::default()
             };
-            store.add_organization_member(&actor, member).await.unwrap();
+            store.add_organization_member(&actor, member, None).await.unwrap();
         }
         let key = format!("sk-key-of-{}", self.name);
         key_of(store, &key, Key { user_id: Some(user_id), ..Key::default() }).await;
@@ -94,7 +94,7 @@ async fn houses(store: &Store) {
     let actor = Actor::default();
     let house =
         Organization { organization_id: "house".into(), organization_alias: "House".into(), ..Organization::default() };
-    store.create_organization(&actor, house).await.unwrap();
+    store.create_organization(&actor, house, None).await.unwrap();
     store.create_team(&actor, Team { team_id: "crew".into(), ..Team::default() }, Vec::new()).await.unwrap();
 }
 

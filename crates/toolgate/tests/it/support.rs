@@ -21,6 +21,7 @@ mod resumable;
 mod rmcp_client;
 mod shell;
 mod stores;
+mod tenants;
 
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
@@ -44,6 +45,7 @@ pub(crate) use resumable::Resumable;
 pub(crate) use rmcp_client::rmcp_client;
 pub(crate) use shell::{chatty, teller};
 pub(crate) use stores::{key_of, memory};
+pub(crate) use tenants::Tenants;
 
 use std::time::Duration;
 

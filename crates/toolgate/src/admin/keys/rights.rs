@@ -192,7 +192,6 @@ impl Giving<'_> {
             ("permissions", before.permissions != after.permissions),
             ("spend", before.spend.total_cmp(&after.spend).is_ne()),
             ("budget_id", before.budget_id != after.budget_id),
-            ("project_id", before.project_id != after.project_id),
             ("agent_id", before.agent_id != after.agent_id),
             ("allowed_passthrough_routes", passthrough(before) != passthrough(after)),
         ];
@@ -320,4 +319,33 @@ pub(super) async fn check_assigned_user(
         return Ok(());
     }
     Err(AdminError::Invalid(format!("User={user} not assigned to team={}", team.team_id)))
+}
+
+/// A key that comes into a project is in the project's team, and whoever puts it there manages that team.
+///
+/// # Errors
+/// 400 for a project of another team, and for one that is not there or not the caller's to know of.
+pub(super) async fn check_project(allowed: &Allowed, before: Option<&Key>, after: &Key) -> Result<(), AdminError> {
+    let Some(project_id) = &after.project_id else { return Ok(()) };
+    let same = |before: &Key| before.project_id == after.project_id && before.team_id == after.team_id;
+    if before.is_some_and(same) {
+        return Ok(());
+    }
+    let absent = || AdminError::Invalid(format!("Project not found, project_id={project_id}"));
+    let project = allowed.store.project(project_id).await?.ok_or_else(absent)?;
+    let team = match &project.team_id {
+        Some(id) => allowed.store.team(id).await?,
+        None => None,
+    };
+    let manages = |team: &Team| allowed.tenant.manages_team(&team.team_id, team.organization_id.as_deref());
+    if !allowed.is_admin() && !team.as_ref().is_some_and(manages) {
+        return Err(absent());
+    }
+    if project.team_id != after.team_id {
+        let (theirs, its) = (project.team_id.as_deref().unwrap_or("none"), after.team_id.as_deref().unwrap_or("none"));
+        let text =
+            format!("project_id={project_id} is of team {theirs}, the key of team {its}; give it the same team_id");
+        return Err(AdminError::Invalid(text));
+    }
+    Ok(())
 }

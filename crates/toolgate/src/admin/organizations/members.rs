@@ -5,11 +5,12 @@ use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::role::{OrganizationRole, Role};
-use toolgate_store::{BudgetChanges, Change, OrganizationMembership, OrganizationMembershipChanges, StoreError, User};
+use toolgate_store::{
+    BudgetChanges, Change, OrganizationMembership, OrganizationMembershipChanges, OwnBudget, StoreError, User,
+};
 
 use super::managed;
 use crate::admin::body::{FieldError, JsonBody};
-use crate::admin::budgets::made_of;
 use crate::admin::people::{self, Members, user_of};
 use crate::admin::terms::{self, shown};
 use crate::admin::{AdminError, Allowed};
@@ -41,18 +42,17 @@ pub async fn add(allowed: Allowed, JsonBody(body): JsonBody<Added>) -> Result<Js
     let (mut users, mut places) = (Vec::new(), Vec::new());
     for member in &members {
         let user = user_of(&allowed, member).await?;
-        let budget_id = match body.max_budget_in_organization {
-            Some(max) => Some(own_budget(&allowed, max).await?),
-            None => None,
-        };
         let place = OrganizationMembership {
             organization_id: organization.organization_id.clone(),
             user_id: user.user_id.clone(),
             user_role: Some(role(&member.role)?.as_str().to_owned()),
-            budget_id,
             ..OrganizationMembership::default()
         };
-        match allowed.store.add_organization_member(&allowed.actor, place).await {
+        match allowed
+            .store
+            .add_organization_member(&allowed.actor, place, own_budget(body.max_budget_in_organization))
+            .await
+        {
             Ok(place) => places.push(place),
             Err(StoreError::Conflict { .. }) => {
                 let text = format!("User {} is already in the organization", user.user_id);
@@ -68,9 +68,9 @@ pub async fn add(allowed: Allowed, JsonBody(body): JsonBody<Added>) -> Result<Js
     })))
 }
 
-async fn own_budget(allowed: &Allowed, max: f64) -> Result<String, AdminError> {
-    let changes = BudgetChanges { max_budget: Change::Set(Some(max)), ..BudgetChanges::default() };
-    Ok(allowed.store.create_budget(&allowed.actor, made_of(terms::new_id(), changes)).await?.budget_id)
+fn own_budget(max: Option<f64>) -> Option<OwnBudget> {
+    let changes = BudgetChanges { max_budget: Change::Set(Some(max?)), ..BudgetChanges::default() };
+    Some(OwnBudget { new_id: terms::new_id(), changes })
 }
 
 /// The body of `/organization/member_update` and `/organization/member_delete`.
@@ -98,17 +98,9 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<Updated>) -> Resu
     if let Some(name) = &body.role {
         changes.user_role = Change::Set(Some(role(name)?.as_str().to_owned()));
     }
-    if let Some(max) = body.max_budget_in_organization {
-        match &place.budget_id {
-            Some(id) => {
-                let max = BudgetChanges { max_budget: Change::Set(Some(max)), ..BudgetChanges::default() };
-                allowed.store.update_budget(&allowed.actor, id, max).await?;
-            }
-            None => changes.budget_id = Change::Set(Some(own_budget(&allowed, max).await?)),
-        }
-    }
+    let own = own_budget(body.max_budget_in_organization);
     let (id, user_id) = (&place.organization_id, &place.user_id);
-    let place = allowed.store.update_organization_member(&allowed.actor, id, user_id, changes).await?;
+    let place = allowed.store.update_organization_member(&allowed.actor, id, user_id, changes, own).await?;
     let budget = match &place.budget_id {
         Some(id) => allowed.store.budget(id).await?,
         None => None,

@@ -4,11 +4,11 @@
 use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use toolgate_store::{BudgetChanges, Change, StoreError, Team, TeamMembership, TeamMembershipChanges};
+use toolgate_store::{Change, OwnBudget, StoreError, Team, TeamMembership, TeamMembershipChanges};
 
 use super::{managed, of, role, with_members};
 use crate::admin::body::{FieldError, JsonBody};
-use crate::admin::budgets::made_of;
+use crate::admin::budgets::Bounds;
 use crate::admin::people::{self, Members, user_of};
 use crate::admin::terms::{self, Sent, shown, value};
 use crate::admin::{AdminError, Allowed};
@@ -40,7 +40,6 @@ async fn team(allowed: &Allowed, team_id: &str, route: &str) -> Result<Team, Adm
 pub async fn add(allowed: Allowed, JsonBody(body): JsonBody<Added>) -> Result<Json<Value>, AdminError> {
     let team = team(&allowed, &body.team_id, "/team/member_add").await?;
     terms::check_amount("max_budget_in_team", body.max_budget_in_team)?;
-    let reset = terms::next_reset(body.budget_duration.as_deref())?;
     let there = allowed.store.team_members(&team.team_id).await?;
     let (mut users, mut places) = (Vec::new(), Vec::<TeamMembership>::new());
     for member in body.member.into_list()? {
@@ -62,18 +61,14 @@ pub async fn add(allowed: Allowed, JsonBody(body): JsonBody<Added>) -> Result<Js
     if places.is_empty() {
         return Err(already_in(&there));
     }
-    if body.max_budget_in_team.is_some() || body.budget_duration.is_some() {
-        for place in &mut places {
-            let budget = BudgetChanges {
-                max_budget: Change::Set(body.max_budget_in_team),
-                budget_duration: Change::Set(body.budget_duration.clone()),
-                budget_reset_at: Change::Set(reset),
-                ..BudgetChanges::default()
-            };
-            let budget = made_of(terms::new_id(), budget);
-            place.budget_id = Some(allowed.store.create_budget(&allowed.actor, budget).await?.budget_id);
-        }
-    }
+    let bounds = Bounds {
+        max_budget: body.max_budget_in_team.map(Some).into(),
+        budget_duration: body.budget_duration.map(Some).into(),
+        ..Bounds::default()
+    };
+    let bounds = if bounds.is_sent() { Some(bounds.changes()?) } else { None };
+    let own = || bounds.clone().map(|changes| OwnBudget { new_id: terms::new_id(), changes });
+    let places = places.into_iter().map(|place| (place, own())).collect();
     let added = match allowed.store.add_team_members(&allowed.actor, &team.team_id, places).await {
         Err(StoreError::Conflict { .. }) => return Err(already_in(&there)),
         added => added?,
@@ -104,23 +99,16 @@ pub struct Updated {
 
 impl Updated {
     /// What changes in the member's budget; `None` when nothing does.
-    fn budget(&self) -> Result<Option<BudgetChanges>, AdminError> {
+    fn budget(&self) -> Result<Option<OwnBudget>, AdminError> {
         terms::check_amount("max_budget_in_team", value(&self.max_budget_in_team))?;
-        terms::check_limit("tpm_limit", value(&self.tpm_limit))?;
-        terms::check_limit("rpm_limit", value(&self.rpm_limit))?;
-        let is_sent = self.max_budget_in_team != Change::Keep
-            || self.tpm_limit != Change::Keep
-            || self.rpm_limit != Change::Keep
-            || self.budget_duration != Change::Keep;
-        let changes = BudgetChanges {
+        let bounds = Bounds {
             max_budget: self.max_budget_in_team,
             tpm_limit: self.tpm_limit,
             rpm_limit: self.rpm_limit,
-            budget_reset_at: terms::changed_reset(&self.budget_duration)?,
             budget_duration: self.budget_duration.clone(),
-            ..BudgetChanges::default()
+            ..Bounds::default()
         };
-        Ok(is_sent.then_some(changes))
+        bounds.own()
     }
 }
 
@@ -132,24 +120,18 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<Updated>) -> Resu
     if let Some(name) = &body.role {
         changes.role = Change::Set(role(name)?.as_str().to_owned());
     }
-    if let Some(budget) = body.budget()? {
+    let own = body.budget()?;
+    if own.is_some() {
         // Nobody raises what they themselves may spend, and nobody's role covers it.
         if !allowed.is_admin() && allowed.user_id() == Some(&member.user_id) {
             let text = "Cannot change your own budget in a team. Ask a proxy admin.";
             return Err(AdminError::Forbidden(text.to_owned()));
         }
-        match &member.budget_id {
-            Some(id) if !is_shared(&team, id) => {
-                allowed.store.update_budget(&allowed.actor, id, budget).await?;
-            }
-            Some(_) | None => {
-                let budget = made_of(terms::new_id(), budget);
-                let made = allowed.store.create_budget(&allowed.actor, budget).await?;
-                changes.budget_id = Change::Set(Some(made.budget_id));
-            }
+        if member.budget_id.as_ref().is_some_and(|id| is_shared(&team, id)) {
+            changes.budget_id = Change::Set(None);
         }
     }
-    allowed.store.update_team_member(&allowed.actor, &team.team_id, &member.user_id, changes).await?;
+    allowed.store.update_team_member(&allowed.actor, &team.team_id, &member.user_id, changes, own).await?;
     Ok(Json(json!({
         "team_id": team.team_id, "user_id": member.user_id, "user_email": member.user_email,
         "max_budget_in_team": value(&body.max_budget_in_team), "tpm_limit": value(&body.tpm_limit),

@@ -8,12 +8,12 @@ use tokio::time::Duration;
 use toolgate_access::grant::Grant;
 use toolgate_mcp::jsonrpc;
 
-use super::{Live, Lives, Standalone};
+use super::{Forgotten, Live, Lives, Standalone};
 use crate::catalog::Scope;
 use crate::config::Settings;
 use crate::config::settings::DisabledCapabilities;
 use crate::gateway::{Gateway, Snapshot};
-use crate::upstream::{Changed, Upstreams};
+use crate::upstream::{Changed, Upstream, Upstreams};
 
 /// Tells clients of what servers have changed, and lets go of what is over, until the gateway stops; then ends the
 /// streams that no request of a client's keeps open.
@@ -48,11 +48,14 @@ impl Lives {
     }
 
     /// Another configuration is in place: whoever sees other servers than before, or under other names, is told.
-    pub fn reloaded(&self, old: &Snapshot, new: &Snapshot) {
+    pub fn reloaded(&self, gateway: &Gateway, old: &Snapshot, new: &Arc<Snapshot>) {
         let messages = messages(&Changed::ALL, new.settings.general.disabled);
         let all_are_renamed = is_renamed(&old.settings, &new.settings);
+        let is_gone = |upstream: &&Arc<Upstream>| !new.upstreams.all().iter().any(|kept| Arc::ptr_eq(kept, *upstream));
+        let gone: Vec<&Arc<Upstream>> = old.upstreams.all().iter().filter(is_gone).collect();
         for live in self.all() {
-            live.reloaded(old, new, all_are_renamed, &messages);
+            live.lost(live.subscribed(gone.iter().copied()));
+            live.reloaded(gateway, old, new, all_are_renamed, &messages);
         }
     }
 
@@ -64,7 +67,7 @@ impl Lives {
         for live in self.all() {
             let Some(standalone) = live.lock().standalone.clone() else { continue };
             match gateway.granted_anew(&standalone.caller).await {
-                Some(grant) => live.regranted(&standalone, grant, &snapshot, &messages),
+                Some(grant) => live.regranted(gateway, &standalone, grant, &snapshot, &messages),
                 None => self.end(&live.session.key),
             }
         }
@@ -85,8 +88,8 @@ impl Lives {
         }
     }
 
-    /// Forgets a session that nobody uses. Its token stays good, and brings it back with its log level and nothing else:
-    /// to keep its subscriptions would be to keep its sessions at servers, for a client that is most likely gone.
+    /// Forgets a session that nobody uses, and ends its subscriptions at servers: its client is most likely gone. Its token
+    /// stays good, and brings it back with its log level and its subscriptions.
     fn forget_if_idle(&self, live: &Arc<Live>, idle: Duration, upstreams: &Upstreams) {
         {
             let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
@@ -95,8 +98,14 @@ impl Lives {
                 return;
             }
             by_key.remove(&live.session.key.0);
-            if let Some(level) = live.lock().log_level {
-                self.levels.insert(live.session.key.0, level);
+            let mut resources = live.subscribed(upstreams.all().iter());
+            let log_level = {
+                let mut state = live.lock();
+                resources.append(&mut state.lost);
+                state.log_level
+            };
+            if log_level.is_some() || !resources.is_empty() {
+                self.forgotten.insert(live.session.key.0, Forgotten { log_level, resources: resources.into() });
             }
         }
         let client = live.client();
@@ -146,7 +155,14 @@ impl Live {
         }
     }
 
-    fn regranted(self: &Arc<Self>, standalone: &Standalone, grant: Arc<Grant>, now: &Snapshot, messages: &[Bytes]) {
+    fn regranted(
+        self: &Arc<Self>,
+        gateway: &Gateway,
+        standalone: &Standalone,
+        grant: Arc<Grant>,
+        now: &Arc<Snapshot>,
+        messages: &[Bytes],
+    ) {
         if grant.fingerprint() == standalone.caller.grant.fingerprint() {
             return;
         }
@@ -154,11 +170,13 @@ impl Live {
         regranted.caller.grant = grant;
         let scope = scope_of(&regranted, now);
         // Whatever is not in the scope any more is not heard any more.
+        self.lost(self.subscribed(now.upstreams.all().iter()));
         let client = self.client();
         for upstream in now.upstreams.all() {
             upstream.leave(&client);
         }
         self.hear(&regranted.caller, &scope);
+        self.subscribe_again(gateway, now, &regranted.caller, &scope);
         let mut state = self.lock();
         let current = state.standalone.as_mut().filter(|current| Arc::ptr_eq(&current.outlet, &standalone.outlet));
         let Some(current) = current else { return };
@@ -169,12 +187,20 @@ impl Live {
         }
     }
 
-    fn reloaded(self: &Arc<Self>, old: &Snapshot, new: &Snapshot, renamed: bool, messages: &[Bytes]) {
+    fn reloaded(
+        self: &Arc<Self>,
+        gateway: &Gateway,
+        old: &Snapshot,
+        new: &Arc<Snapshot>,
+        renamed: bool,
+        messages: &[Bytes],
+    ) {
         let Some(standalone) = self.lock().standalone.clone() else { return };
         let (before, now) = (scope_of(&standalone, old), scope_of(&standalone, new));
         let is_other = is_other(&before, &now);
         if is_other {
             self.hear(&standalone.caller, &now);
+            self.subscribe_again(gateway, new, &standalone.caller, &now);
         }
         let mut state = self.lock();
         let current = state.standalone.as_mut().filter(|current| Arc::ptr_eq(&current.outlet, &standalone.outlet));

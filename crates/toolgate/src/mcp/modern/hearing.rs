@@ -15,7 +15,7 @@ use toolgate_mcp::jsonrpc::{ErrorObject, code};
 use toolgate_mcp::method;
 use toolgate_mcp::session::ClientCapabilities;
 use toolgate_mcp::translate::log_level::{self, LogLevel};
-use toolgate_mcp::translate::{tokens, url_elicitation};
+use toolgate_mcp::translate::tokens;
 use toolgate_mcp::views::Cancelled;
 
 use crate::mcp::outlet::Outlet;
@@ -87,21 +87,6 @@ impl Hearing {
         std::mem::take(&mut self.lock().waiting)
     }
 
-    /// Whether the client can answer this. A server that was told what the client can do may ask all the same.
-    fn can_answer(&self, question: &Question) -> bool {
-        let params = question.params().unwrap_or("{}");
-        match question.method() {
-            method::ROOTS_LIST => self.can.roots,
-            method::SAMPLING_CREATE_MESSAGE => {
-                self.can.sampling
-                    && (self.can.sampling_tools || edit::get_at(params, &["tools"]).is_ok_and(|tools| tools.is_none()))
-            }
-            method::ELICITATION_CREATE if url_elicitation::is_url(params) => self.can.elicitation_url,
-            method::ELICITATION_CREATE => self.can.elicitation_form,
-            _ => false,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, so a poisoned one still holds a whole state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,8 +124,9 @@ impl Events for Hearing {
     }
 
     fn question(&self, question: Question) {
-        // Dropping a question refuses it, in words of the client library.
-        if !self.can_answer(&question) {
+        // A server that was told what the client can do may ask for other things all the same. Dropping a question
+        // refuses it, in words of the client library.
+        if !self.can.can_answer(question.method(), question.params().unwrap_or("{}")) {
             return;
         }
         let mut state = self.lock();
