@@ -65,8 +65,8 @@ pub use rekey::{Rekeyed, SealedPlace};
 pub use revision::{Changes, Revision, Touched};
 pub use secret::{KeyRing, Secret};
 pub use servers::{
-    Health, Server, ServerChanges, ServerOauthClient, ServerOauthClientChanges, UserCredential, UserCredentialChanges,
-    UserEnvVars, UserEnvVarsChanges,
+    DamagedServer, Health, Server, ServerChanges, ServerOauthClient, ServerOauthClientChanges, UserCredential,
+    UserCredentialChanges, UserEnvVars, UserEnvVarsChanges,
 };
 pub use settings::{Setting, SettingChanges};
 pub use spend::{SpendBy, SpendFilter, SpendRow, SpendScope, SpendSum};

@@ -74,6 +74,15 @@ macro_rules! row {
             $(#[doc = concat!("Column `", stringify!($field), "`.")] pub $field: $crate::Change<$type>,)*
         }
 
+        impl $changes {
+            #[doc = concat!("The [`", stringify!($row), "`] that this makes of `row`.")]
+            pub fn applied(self, row: &$row) -> $row {
+                let mut row = row.clone();
+                $crate::row::ChangesOf::apply(self, &mut row);
+                row
+            }
+        }
+
         impl $crate::row::ChangesOf<$row> for $changes {
             fn apply(self, row: &mut $row) {
                 $(self.$field.apply(&mut row.$field);)*

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use toolgate_access::permission::ToolPermissions;
 
-use crate::cell::args;
+use crate::cell::{Cell, Kind, args};
 use crate::row::{ChangesOf as _, row};
 use crate::{Actor, Noun, Secret, Store, StoreError};
 
@@ -105,6 +105,15 @@ row! {
     }
 }
 
+/// A server's row that this release cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedServer {
+    /// Its id.
+    pub server_id: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// What a health check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -141,6 +150,31 @@ impl Store {
     /// All servers of every approval status, the oldest first.
     pub async fn servers(&self) -> Result<Vec<Server>, StoreError> {
         self.db().read().await?.select(self.sealer(), "ORDER BY created_at, server_id", vec![]).await
+    }
+
+    /// The same; a row that cannot be read is there as what is wrong with it, and keeps no other from being read.
+    pub async fn servers_each(&self) -> Result<Vec<Result<Server, DamagedServer>>, StoreError> {
+        match self.servers().await {
+            Ok(servers) => Ok(servers.into_iter().map(Ok).collect()),
+            Err(error) if error.is_retryable() => Err(error),
+            Err(_) => self.servers_one_by_one().await,
+        }
+    }
+
+    async fn servers_one_by_one(&self) -> Result<Vec<Result<Server, DamagedServer>>, StoreError> {
+        let mut session = self.db().read().await?;
+        let sql = "SELECT server_id FROM servers ORDER BY created_at, server_id";
+        let ids = session.rows(sql, args![], vec![Kind::Text]).await?;
+        let mut servers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(Cell::Text(server_id)) = id.into_iter().next() else { continue };
+            match session.by_id::<Server>(self.sealer(), &[&server_id]).await {
+                Ok(server) => servers.extend(server.map(Ok)),
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => servers.push(Err(DamagedServer { server_id, why: error.to_string() })),
+            }
+        }
+        Ok(servers)
     }
 
     /// Changes a server.
@@ -181,7 +215,13 @@ impl Store {
     pub async fn delete_server(&self, actor: &Actor, server_id: &str) -> Result<Option<Server>, StoreError> {
         Box::pin(async move {
             let mut edit = self.edit(actor).await?;
-            let Some(server) = edit.find::<Server>(&[server_id]).await? else { return Ok(None) };
+            let server = match edit.find::<Server>(&[server_id]).await {
+                Ok(Some(server)) => server,
+                Ok(None) => return Ok(None),
+                // To delete it is the way out.
+                Err(StoreError::Corrupt { .. }) => Server { server_id: server_id.to_owned(), ..Server::default() },
+                Err(error) => return Err(error),
+            };
             let its = "WHERE server_id = $1";
             edit.delete_where::<UserCredential>(its, args![server_id]).await?;
             edit.delete_where::<UserEnvVars>(its, args![server_id]).await?;
@@ -212,6 +252,18 @@ impl Store {
 
     /// A user's credentials for all servers, by server id.
     pub async fn user_credentials(&self, user_id: &str) -> Result<Vec<UserCredential>, StoreError> {
+        let mut session = self.db().read().await?;
+        session.select(self.sealer(), "WHERE user_id = $1 ORDER BY server_id", args![user_id]).await
+    }
+
+    /// Who keeps a credential for a server, by user id.
+    pub async fn user_credentials_for(&self, server_id: &str) -> Result<Vec<UserCredential>, StoreError> {
+        let mut session = self.db().read().await?;
+        session.select(self.sealer(), "WHERE server_id = $1 ORDER BY user_id", args![server_id]).await
+    }
+
+    /// A user's environment values for all servers, by server id.
+    pub async fn all_user_env_vars(&self, user_id: &str) -> Result<Vec<UserEnvVars>, StoreError> {
         let mut session = self.db().read().await?;
         session.select(self.sealer(), "WHERE user_id = $1 ORDER BY server_id", args![user_id]).await
     }

@@ -9,17 +9,19 @@ pub mod audit;
 pub mod body;
 pub mod budgets;
 pub mod customers;
-mod error;
+pub mod error;
 pub mod explain;
 pub mod keys;
 pub mod organizations;
 mod people;
 pub mod projects;
+pub mod servers;
 pub mod teams;
 mod tenant;
 mod terms;
 pub mod toolsets;
 pub mod users;
+pub mod vault;
 
 use std::sync::Arc;
 
@@ -34,14 +36,12 @@ use toolgate_store::{Actor, Store};
 use crate::auth::Caller;
 use crate::faces::admission::Admitted;
 use crate::gateway::{Gateway, Snapshot};
+use crate::identity::vaults::MASTER_USER_ID;
 use crate::server::routes::Access;
 use crate::telemetry::request_id;
 
 pub use error::AdminError;
 pub use tenant::Tenant;
-
-/// LiteLLM's name for whoever has the master key.
-const MASTER_USER_ID: &str = "default_user_id";
 
 /// Who an admin's script acts for, as LiteLLM's audit log has it.
 const CHANGED_BY: HeaderName = HeaderName::from_static("litellm-changed-by");

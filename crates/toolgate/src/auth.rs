@@ -11,6 +11,7 @@ mod gatekeeper;
 pub mod mask;
 pub mod origin;
 pub(crate) mod passing;
+pub mod vault;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use toolgate_access::rules::{ClientPlace, Rules};
 use toolgate_access::world::World;
 
 pub use gatekeeper::{AuthError, Gatekeeper, Shown};
+pub use vault::Vault;
 
 /// Somebody whom the gateway has let in.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub struct Caller {
     pub toolset: Option<ToolsetId>,
     /// Where the request came from.
     pub from: Option<IpAddr>,
+    /// What the user behind the key keeps for servers.
+    pub vault: Arc<Vault>,
 }
 
 /// Somebody who is known, and what they reach.
@@ -77,6 +81,7 @@ impl Caller {
             grant: Arc::new(grant),
             toolset: None,
             from: None,
+            vault: Arc::default(),
         }
     }
 }

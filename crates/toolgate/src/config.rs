@@ -30,6 +30,8 @@ pub use finding::{Finding, Paint, Place, Severity};
 pub use settings::Settings;
 pub use watch::Watcher;
 
+pub(crate) use check::names::Taken;
+pub(crate) use check::stored::{Described, check as check_stored};
 use report::{At, Report, Source};
 
 /// What came of reading a configuration.

@@ -3,7 +3,7 @@
 //! What a configuration decides hangs on one [`Snapshot`], swapped whole by a reload: a request takes it once and never
 //! sees a mixture of two. What outlives configurations (sessions, metrics, running tasks) hangs on [`Gateway`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use toolgate_access::grant::Grant;
 use toolgate_access::principal::Credential;
-use toolgate_store::Store;
+use toolgate_store::{Store, StoreError};
 
 use crate::auth::origin::FrontDoor;
 use crate::auth::{Caller, Gatekeeper};
@@ -24,6 +24,7 @@ use crate::mcp::modern::parking::Parking;
 use crate::mcp::modern::slots::Slots;
 use crate::mcp::session::{self, Sessions};
 use crate::places::Places;
+use crate::stored::{self, Kept, StoredServers};
 use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
 
@@ -34,6 +35,10 @@ pub struct Gateway(Arc<Parts>);
 /// What all configurations share.
 pub struct Parts {
     snapshot: ArcSwap<Snapshot>,
+    /// What the snapshot is put together from. Held while a new one is, so that changes come one after the other.
+    composition: Mutex<Composition>,
+    /// Held while the servers of the database are read and put in place, so that an older reading never comes last.
+    reading: tokio::sync::Mutex<()>,
     /// Whose keys are.
     pub identity: Identity,
     /// Client sessions.
@@ -62,10 +67,18 @@ pub struct Parts {
     pub bind: Bind,
 }
 
+/// What a configuration is put together from.
+struct Composition {
+    file: Arc<Settings>,
+    kept: Kept,
+}
+
 /// Everything that one configuration decides.
 pub struct Snapshot {
-    /// The checked configuration.
+    /// The checked configuration, servers of the database included.
     pub settings: Arc<Settings>,
+    /// The servers of the database, those that cannot be used as well.
+    pub stored: Arc<StoredServers>,
     /// Under which names, and from which pages, the gateway is reached.
     pub front_door: FrontDoor,
     /// Who is let in.
@@ -74,6 +87,8 @@ pub struct Snapshot {
     pub upstreams: Arc<Upstreams>,
     /// Their lists.
     pub catalog: Catalog,
+    /// Some server wants something of each user's own.
+    pub wants_vaults: bool,
     /// Cancelled when the last request that this configuration serves has let go of it.
     released: CancellationToken,
     _release: DropGuard,
@@ -87,9 +102,13 @@ impl Gateway {
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
         let parking = Parking::new(settings.clients.question_timeout);
+        let catalog = Catalog::new(&settings);
+        let composition = Composition { file: Arc::clone(&settings), kept: Kept::default() };
         Self(Arc::new(Parts {
             identity: Identity::new(&settings, store),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(Catalog::new(&settings), settings, upstreams)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(catalog, settings, Arc::default(), upstreams)),
+            composition: Mutex::new(composition),
+            reading: tokio::sync::Mutex::default(),
             sessions,
             lives: Lives::new(&metrics),
             connections: Places::default(),
@@ -111,19 +130,57 @@ impl Gateway {
         self.0.snapshot.load_full()
     }
 
-    /// Puts `settings` in place of the current ones.
+    /// Puts `settings`, what the file says now, in place of the current ones.
     ///
     /// Servers whose entry did not change keep their connections and children. The others are closed once the calls
     /// that run on them have ended, by a task that the gateway waits for.
     pub fn reload(&self, settings: Settings) {
+        let mut composition = self.0.composition.lock().unwrap_or_else(PoisonError::into_inner);
+        composition.file = Arc::new(settings);
+        self.put(&composition);
+    }
+
+    /// Takes in the servers that the database has now, in the same way.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was known stays.
+    pub async fn read_servers(&self, store: &Store) -> Result<(), StoreError> {
+        let _reading = self.0.reading.lock().await;
+        let kept = Kept::read(store).await?;
+        let mut composition = self.0.composition.lock().unwrap_or_else(PoisonError::into_inner);
+        if composition.kept != kept {
+            composition.kept = kept;
+            self.put(&composition);
+        }
+        Ok(())
+    }
+
+    /// Reads them before the first request comes. A database that does not answer holds nothing up.
+    pub async fn begin_servers(&self) {
+        if let Some(store) = self.0.identity.store()
+            && let Err(error) = self.read_servers(store).await
+        {
+            tracing::error!(%error, "the servers of the database cannot be read yet");
+        }
+    }
+
+    /// The file's settings, without the servers of the database.
+    #[must_use]
+    pub fn file_settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.composition.lock().unwrap_or_else(PoisonError::into_inner).file)
+    }
+
+    fn put(&self, composition: &Composition) {
+        let (settings, stored) = stored::compose(&composition.file, &composition.kept);
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
         self.0.identity.reloaded(&settings);
         let current = self.snapshot();
         let upstreams = Arc::new(current.upstreams.reloaded(&settings));
         let catalog = current.catalog.reloaded(&settings);
+        stored.log(&current.stored);
         drop(current);
-        let new = Arc::new(Snapshot::new(catalog, settings, Arc::clone(&upstreams)));
+        let new = Arc::new(Snapshot::new(catalog, settings, Arc::new(stored), Arc::clone(&upstreams)));
         let old = self.0.snapshot.swap(Arc::clone(&new));
         self.0.lives.reloaded(self, &old, &new);
         drop(new);
@@ -173,14 +230,16 @@ impl std::ops::Deref for Gateway {
 }
 
 impl Snapshot {
-    fn new(catalog: Catalog, settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
+    fn new(catalog: Catalog, settings: Arc<Settings>, stored: Arc<StoredServers>, upstreams: Arc<Upstreams>) -> Self {
         let released = CancellationToken::new();
         Self {
             front_door: FrontDoor::default(),
             gatekeeper: Gatekeeper::new(&settings.general),
             catalog,
             upstreams,
+            wants_vaults: settings.servers.iter().any(|server| !server.own.is_empty()),
             settings,
+            stored,
             _release: released.clone().drop_guard(),
             released,
         }

@@ -11,6 +11,7 @@ mod feed;
 mod known;
 mod refusals;
 mod toolsets;
+pub mod vaults;
 mod world;
 
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ use customers::Customers;
 use known::KnownKeys;
 use refusals::Refusals;
 use toolsets::ToolsetGrants;
+use vaults::Vaults;
 use world::Reach;
 
 pub use explaining::CalledAt;
@@ -91,6 +93,7 @@ pub struct Identity {
     customers: Customers,
     reach: ArcSwap<Reach>,
     toolset_grants: ToolsetGrants,
+    vaults: Vaults,
 }
 
 impl Identity {
@@ -105,6 +108,7 @@ impl Identity {
             store,
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
             toolset_grants: ToolsetGrants::none(),
+            vaults: Vaults::none(),
         }
     }
 

@@ -66,6 +66,7 @@ pub async fn start_with(
     let bind = Bind { port: address.port(), ..bind };
     let gateway = Gateway::new(settings, bind, metrics, traces, store);
     gateway.identity.begin().await;
+    gateway.begin_servers().await;
     let connections = TaskTracker::new();
     let ended = CancellationToken::new();
     let server = Server::new(gateway.clone());

@@ -40,6 +40,7 @@ mod standing;
 mod status;
 mod tasks;
 mod tries;
+mod vault;
 mod wishes;
 
 #[cfg(test)]
@@ -172,6 +173,20 @@ impl Upstream {
         let deadline = Deadline::after(timeout);
         let _entered = self.enter(deadline)?;
         Ok(self.pool.lease(lane, deadline).await?.connection().facts())
+    }
+
+    /// Whether the server answers on this lane, connecting first if need be: MCP's handshake, or a ping on a connection
+    /// that is there.
+    ///
+    /// # Errors
+    /// When it gave no sign of life within `timeout`.
+    pub async fn probe(&self, lane: &Lane, timeout: Duration) -> Result<(), UpstreamError> {
+        self.check_active()?;
+        let _running = self.pool.requests.token();
+        let deadline = Deadline::after(timeout);
+        let _entered = self.enter(deadline)?;
+        let probing = self.pool.sign_of_life(lane, deadline);
+        deadline.wait(&self.settings.name, Wait::Answer, probing).await?
     }
 
     /// Grows whenever the server's lists may have changed: it said so, it was restarted or came back after being down,

@@ -102,3 +102,22 @@ async fn groups_and_toolsets_have_names_of_their_own() {
         assert_eq!((store.toolsets().await.unwrap().len(), store.access_groups().await.unwrap().len()), (0, 0));
     }
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_no_other_from_being_read_and_can_be_deleted() {
+    for (database, store) in stores().await {
+        for (id, alias) in [("a", "first"), ("b", "second"), ("c", "third")] {
+            store.create_server(&actor(), server(id, alias)).await.unwrap();
+        }
+        database.sabotage("UPDATE servers SET mcp_access_groups = '5' WHERE server_id = 'b'").await;
+        assert!(matches!(store.servers().await, Err(StoreError::Corrupt { .. })));
+        let each = store.servers_each().await.unwrap();
+        let read: Vec<_> =
+            each.iter().map(|server| server.as_ref().map_or(None, |server| server.alias.as_deref())).collect();
+        assert_eq!(read, [Some("first"), None, Some("third")]);
+        let damaged = each[1].as_ref().unwrap_err();
+        assert!(damaged.server_id == "b" && damaged.why.contains("mcp_access_groups"), "{damaged:?}");
+        assert!(store.delete_server(&actor(), "b").await.unwrap().is_some());
+        assert_eq!(store.servers().await.unwrap().len(), 2);
+    }
+}

@@ -8,6 +8,38 @@ use super::body::FieldError;
 use crate::faces::admission::NotAdmitted;
 use crate::server::body::BodyError;
 
+/// What a rule has to say about one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldFinding {
+    /// The field, with dots between names.
+    pub param: String,
+    /// What is wrong there.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// What kind of refusal a [`AdminError::Detail`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The request makes no sense, whoever sends it.
+    Invalid,
+    /// The caller may not do this, or nobody may here.
+    Forbidden,
+    /// It is not there, or not the caller's to know of.
+    NotFound,
+    /// A server did not do its part.
+    Upstream,
+}
+
+fn fields(findings: &[FieldFinding]) -> String {
+    let one = |finding: &FieldFinding| match &finding.hint {
+        Some(hint) => format!("`{}`: {}; {hint}", finding.param, finding.message),
+        None => format!("`{}`: {}", finding.param, finding.message),
+    };
+    findings.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
 /// Why a management request was not carried out. The texts are LiteLLM's where its clients may look at them.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -68,6 +100,12 @@ pub enum AdminError {
     /// The same, where LiteLLM answers 409.
     #[error("{0}")]
     Conflict(String),
+    /// Fields that break rules: 422, each by its name.
+    #[error("{}", fields(.0))]
+    Fields(Vec<FieldFinding>),
+    /// The same kinds of refusal in the form that LiteLLM's MCP routes have: `{"detail": {"error": ...}}`.
+    #[error("{1}")]
+    Detail(Detail, String),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,6 +5,7 @@
 //! `Ocp-Apim-Subscription-Key`. So a caller who sends `x-litellm-api-key` keeps `Authorization` for the upstream.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -192,6 +193,7 @@ impl Gatekeeper {
             grant: who.grant,
             toolset: None,
             from,
+            vault: Arc::default(),
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) fn general(master_key: &str) -> General {
         allowed_hosts: Vec::new(),
         allowed_origins: AllowedOrigins::Listed(Vec::new()),
         database: Default::default(),
+        stores_servers: true,
+        required_fields: Vec::new(),
         trusted_proxies: None,
         mcp_registry: false,
         shutdown_grace: Duration::from_secs(1),

@@ -9,12 +9,14 @@ mod environment;
 mod general;
 mod headers;
 mod ids;
-mod names;
+pub(crate) mod names;
 mod sections;
 mod server;
 mod stdio;
+pub(crate) mod stored;
 mod tls;
 mod tools;
+mod variables;
 
 use std::sync::Arc;
 
@@ -72,6 +74,8 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
         limits,
         clients,
         identity,
+        hub_is_strict: litellm.public_mcp_hub_strict_whitelist.unwrap_or(true),
+        environment: Arc::new(environment.clone()),
     })
 }
 
@@ -107,7 +111,7 @@ fn servers(at: &At<'_>, common: &Common<'_>, report: &mut Report) -> Vec<Arc<sup
             checked.push(server);
         }
     }
-    ids::assign_short_prefixes(&mut checked, common.environment);
+    ids::assign_short_prefixes(&mut checked, &names::Taken::default(), common.environment);
     names::check_collisions(&checked, at, common.separator, report);
     checked.into_iter().map(Arc::new).collect()
 }

@@ -3,6 +3,8 @@
 //! The check makes these from the file, the environment and the command line; everything else in the gateway
 //! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
 
+mod own;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,16 +20,18 @@ use toolgate_mcp::method;
 use toolgate_mcp::version::Revision;
 use url::Url;
 
+use super::environment::Environment;
 use crate::auth::client_ip::TrustedProxies;
 
+pub use own::{Origin, OwnVariable, Piece, Template, UsersOwn};
 pub use toolgate_access::id::ServerId;
 
 /// Everything that the gateway was told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `general_settings`.
     pub general: General,
-    /// `mcp_servers`, in the file's order.
+    /// `mcp_servers`, in the file's order; behind them those of the database, once they are put there.
     pub servers: Vec<Arc<ServerSettings>>,
     /// The general settings that bear on who reaches what.
     pub access: Rules,
@@ -43,10 +47,14 @@ pub struct Settings {
     pub clients: Clients,
     /// How the gateway presents itself in `initialize`.
     pub identity: Identity,
+    /// `public_mcp_hub_strict_whitelist`: the public hub shows nothing but what was made public.
+    pub hub_is_strict: bool,
+    /// What the gateway was started with, for servers that are checked later.
+    pub environment: Arc<Environment>,
 }
 
 /// `general_settings`, as far as this gateway acts on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct General {
     /// The key that may do everything. Always there: where nobody gave one it is random and known to nobody, until
     /// [`super::master_key::settle`] puts the one from the data directory in its place.
@@ -78,6 +86,10 @@ pub struct General {
     pub mcp_registry: bool,
     /// Where keys, teams and all else that is managed are kept.
     pub database: DatabaseSettings,
+    /// `store_model_in_db` and `supported_db_objects`: servers are kept in the database beside those of the file.
+    pub stores_servers: bool,
+    /// `mcp_required_fields`: what a submitted server must have.
+    pub required_fields: Vec<String>,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -287,6 +299,10 @@ pub struct ServerSettings {
     pub max_concurrent_requests: Option<std::num::NonZeroUsize>,
     /// `ssl_verify` of the entry, or the general one.
     pub tls: TlsSettings,
+    /// What users bring of their own.
+    pub own: UsersOwn,
+    /// Where the entry stands.
+    pub origin: Origin,
     /// SHA-256 over the entry as it was read, environment filled in. Equal fingerprints mean: the same server.
     pub fingerprint: [u8; 32],
 }
@@ -366,6 +382,8 @@ pub enum EnvValue {
         /// What to use when it is missing or empty; without it the server is not started for that caller.
         default: Option<SecretString>,
     },
+    /// With values of the user's own in it.
+    Own(Template),
 }
 
 /// Who shares a child process.
@@ -398,7 +416,7 @@ pub enum UpstreamAuth {
     },
     /// One of LiteLLM's types whose part is not active yet: such a server is listed as unavailable, saying so.
     NotActiveYet {
-        /// What is not active: the `auth_type` as written, or `env_vars with scope user`.
+        /// What is not active: the `auth_type` as written.
         auth_type: String,
     },
 }

@@ -166,6 +166,28 @@ impl Node {
     }
 }
 
+impl From<&serde_json::Value> for Node {
+    /// A value that stands nowhere.
+    fn from(json: &serde_json::Value) -> Self {
+        let value = match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(number) => Value::Number(number.clone()),
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(items) => Value::List(items.iter().map(Self::from).collect()),
+            serde_json::Value::Object(map) => {
+                let entry = |(key, value): (&String, &serde_json::Value)| Entry {
+                    key: key.clone(),
+                    key_span: Span::default(),
+                    node: Self::from(value),
+                };
+                Value::Map(map.iter().map(entry).collect())
+            }
+        };
+        Self { value, span: Span::default() }
+    }
+}
+
 impl Value {
     /// What it is, for a person: "the number 5". Text is not repeated, since it may be a secret.
     pub(crate) fn describe(&self) -> String {

@@ -10,6 +10,7 @@ use toolgate_store::StoreError;
 use super::admission::{self, NotAdmitted};
 use crate::admin::AdminError;
 use crate::admin::body::FieldError;
+use crate::admin::error::{Detail, FieldFinding};
 use crate::auth::AuthError;
 use crate::identity::NotLetIn;
 use crate::telemetry::request_id;
@@ -47,9 +48,29 @@ impl IntoResponse for AdminError {
             Self::Invalid(why) | Self::Taken(why) => answer(StatusCode::BAD_REQUEST, "bad_request_error", why).made(),
             Self::Conflict(why) => answer(StatusCode::CONFLICT, "bad_request_error", why).made(),
             Self::NotFound(why) => answer(StatusCode::NOT_FOUND, "not_found_error", why).made(),
+            Self::Fields(findings) => of_fields(findings, &self.to_string()),
+            Self::Detail(kind, text) => {
+                let status = match kind {
+                    Detail::Invalid => StatusCode::BAD_REQUEST,
+                    Detail::Forbidden => StatusCode::FORBIDDEN,
+                    Detail::NotFound => StatusCode::NOT_FOUND,
+                    Detail::Upstream => StatusCode::BAD_GATEWAY,
+                };
+                (status, axum::Json(json!({ "detail": { "error": text } }))).into_response()
+            }
             Self::Store(why) => store(why),
         }
     }
+}
+
+/// All that is wrong with the fields, the first also where LiteLLM's clients look.
+fn of_fields(findings: &[FieldFinding], text: &str) -> Response {
+    let mut answer = answer(StatusCode::UNPROCESSABLE_ENTITY, "bad_request_error", text)
+        .about(findings.first().map(|finding| finding.param.as_str()));
+    let one =
+        |finding: &FieldFinding| json!({ "param": finding.param, "message": finding.message, "hint": finding.hint });
+    answer.error["errors"] = findings.iter().map(one).collect();
+    answer.made()
 }
 
 /// LiteLLM's words for a key that is not good, which are the same for all of them here.

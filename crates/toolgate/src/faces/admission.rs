@@ -75,7 +75,10 @@ impl Admitted {
             }
             None => who,
         };
-        let caller = gatekeeper.caller(&parts.headers, &shown, who, from);
+        let mut caller = gatekeeper.caller(&parts.headers, &shown, who, from);
+        if snapshot.wants_vaults {
+            caller.vault = Box::pin(gateway.identity.vault(&caller.principal)).await;
+        }
         Ok(Self { caller, snapshot })
     }
 }

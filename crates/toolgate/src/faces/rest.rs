@@ -1,15 +1,19 @@
 //! Errors as LiteLLM's REST bodies: `{"detail": {"error", "message"}}` with a status.
 
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use serde_json::json;
 
 use super::admission::detail;
-use crate::catalog::{CallError, FindError};
-use crate::upstream::{Reader, UpstreamError};
+use crate::catalog::{CallError, FetchError, FindError};
+use crate::upstream::{CredentialError, Reader, UpstreamError};
 
 /// A call that brought no answer of the upstream.
 #[must_use]
 pub fn call_error(error: &CallError) -> Response {
+    if let Some(response) = missing_values(error) {
+        return response;
+    }
     let (status, word) = match error {
         CallError::BadParams(_) | CallError::Arguments(_) => (StatusCode::BAD_REQUEST, "invalid_parameter"),
         CallError::Headers(_) => (StatusCode::BAD_REQUEST, "header_mismatch"),
@@ -31,6 +35,32 @@ pub fn call_error(error: &CallError) -> Response {
         other => other.to_string(),
     };
     detail(status, word, &text)
+}
+
+/// LiteLLM's answer to a call for which the user has not filled in the server's variables.
+fn missing_values(error: &CallError) -> Option<Response> {
+    let credential = match error {
+        CallError::Upstream(UpstreamError::Credential(credential)) => credential,
+        CallError::Called(failed) => match &failed.error {
+            UpstreamError::Credential(credential) => credential,
+            _ => return None,
+        },
+        CallError::Find(FindError::Server(fetch)) => match &**fetch {
+            FetchError::Upstream(UpstreamError::Credential(credential)) => credential,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let CredentialError::NoOwnValues { server, server_id, missing } = credential else { return None };
+    let body = json!({ "detail": {
+        "error": "missing_user_env_vars",
+        "message": credential.to_string(),
+        "server_id": server_id,
+        "server_name": server,
+        "missing": missing,
+        "setup_url": format!("/v1/mcp/server/{server_id}/user-env-vars"),
+    } });
+    Some((StatusCode::PRECONDITION_FAILED, axum::Json(body)).into_response())
 }
 
 fn of_upstream(error: &UpstreamError) -> (StatusCode, &'static str) {

@@ -34,7 +34,7 @@ pub async fn follow(gateway: Gateway) {
     let mut seen: Option<Revision> = None;
     loop {
         let before = seen;
-        let caught_up = gateway.identity.catch_up(&store, &mut seen).await;
+        let caught_up = gateway.identity.catch_up(&gateway, &store, &mut seen).await;
         let answered = gateway.identity.answers.swap(caught_up.is_ok(), Ordering::Relaxed);
         match caught_up {
             Ok(()) if !answered => tracing::info!("the database answers again"),
@@ -57,13 +57,15 @@ pub async fn follow(gateway: Gateway) {
 
 impl Identity {
     /// Takes in what has changed since `seen`; everything, the first time.
-    async fn catch_up(&self, store: &Store, seen: &mut Option<Revision>) -> Result<(), StoreError> {
+    async fn catch_up(&self, gateway: &Gateway, store: &Store, seen: &mut Option<Revision>) -> Result<(), StoreError> {
         let Some(since) = *seen else {
             let revision = *store.changes().borrow();
             self.read_world(store).await?;
+            gateway.read_servers(store).await?;
             self.customers.count(store).await?;
             self.keys.forget_older(revision);
             self.customers.forget_all();
+            self.vaults.forget_all();
             self.keys.confirm();
             *seen = Some(revision);
             return Ok(());
@@ -73,14 +75,20 @@ impl Identity {
             Touched::Everything => {
                 self.keys.forget_all();
                 self.customers.forget_all();
+                self.vaults.forget_all();
                 self.customers.count(store).await?;
                 self.read_world(store).await?;
+                gateway.read_servers(store).await?;
             }
             Touched::These(rows) => {
                 forget(&self.keys, &rows, changes.revision).await;
+                self.forget_vaults(&rows).await;
                 self.forget_customers(store, &rows).await?;
                 if rows.iter().any(|(noun, _)| matches!(noun, Noun::AccessGroup | Noun::Toolset)) {
                     self.read_world(store).await?;
+                }
+                if rows.iter().any(|(noun, _)| matches!(noun, Noun::Server | Noun::Setting)) {
+                    gateway.read_servers(store).await?;
                 }
             }
         }
@@ -102,6 +110,22 @@ impl Identity {
             }
         }
         if is_named { self.customers.count(store).await } else { Ok(()) }
+    }
+
+    /// Forgets the vaults in which something has changed.
+    async fn forget_vaults(&self, rows: &[(Noun, String)]) {
+        for (_, id) in rows.iter().filter(|(noun, _)| matches!(noun, Noun::UserCredential | Noun::UserEnvVars)) {
+            match id.rsplit_once('/') {
+                // Another slash may be the user's or the server's.
+                Some((user_id, _)) if !user_id.contains('/') => self.vaults.forget(user_id).await,
+                _ => self.vaults.forget_all(),
+            }
+        }
+    }
+
+    /// What a user keeps has changed here: it counts at once.
+    pub async fn vault_changed(&self, user_id: &str) {
+        self.vaults.forget(user_id).await;
     }
 
     /// Takes in access groups and toolsets as they are now.

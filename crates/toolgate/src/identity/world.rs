@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use toolgate_access::grant::{self, Grant, Place};
-use toolgate_access::id::{AccessGroupId, ServerId, TeamId, ToolsetId};
+use toolgate_access::id::{AccessGroupId, ServerId, TeamId, ToolsetId, UserId};
 use toolgate_access::issue::{self, Giver, IssueError};
 use toolgate_access::permission::ObjectPermission;
 use toolgate_access::principal::Principal;
@@ -14,7 +14,7 @@ use toolgate_access::world::{AccessGroupFacts, ServerFacts, ToolsetFacts, Toolse
 use toolgate_store::{AccessGroup, Store, StoreError, Toolset};
 
 use crate::config::Settings;
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{Origin, ServerSettings};
 
 /// One state of the world, with the rules that hold in it. A grant is worked out against one of these.
 pub(super) struct Reach {
@@ -128,6 +128,10 @@ fn facts(server: &ServerSettings) -> ServerFacts {
         access_groups: server.access_groups.clone(),
         allow_all_keys: server.allow_all_keys,
         available_on_public_internet: server.available_on_public_internet,
+        submitted_by: match &server.origin {
+            Origin::Database { submitted_by } => submitted_by.clone().map(UserId::from),
+            Origin::File => None,
+        },
         ..ServerFacts::new(server.id.clone(), server.name.clone())
     }
 }

@@ -212,7 +212,8 @@ impl Arrived {
         };
         let session = self.found.session().cloned();
         let outlet = self.streams.then_some(self.outlet);
-        let speaking = Speaking::of(&self.gateway, session.as_ref(), for_a_server(body), outlet.as_ref());
+        let of_caller = session.as_ref().map(|session| (session, &self.caller));
+        let speaking = Speaking::of(&self.gateway, of_caller, for_a_server(body), outlet.as_ref());
         Ok(Exchange {
             gateway: self.gateway,
             snapshot: self.snapshot,

@@ -66,7 +66,7 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri, 
     let key = SessionKey(key);
     let token = gateway.sessions.sealer().seal(Purpose::SseSession, caller.id.as_str(), &key.0);
     let endpoint = format!("{}/messages?session_id={token}", uri.path().trim_end_matches('/'));
-    let live = gateway.lives.of(&ClientSession::of_stream(key, SystemTime::now()));
+    let live = gateway.lives.of(&ClientSession::of_stream(key, SystemTime::now()), &caller);
     let listener =
         Listener { caller: &caller, selection, scope: &scope, sealer: None, tells_places: false, after: None };
     let reader = live.listen(listener).reader;
@@ -108,7 +108,7 @@ pub async fn message(
         Err(error) => return Refusal::Body(error).into_response(),
     };
     let session = ClientSession::of_stream(key, SystemTime::now());
-    let speaking = Speaking::of(&gateway, Some(&session), true, Some(&outlet));
+    let speaking = Speaking::of(&gateway, Some((&session, &admitted.caller)), true, Some(&outlet));
     let exchange = Exchange {
         trace_headers: trace_headers(&gateway, &parts.headers),
         gateway,

@@ -55,7 +55,7 @@ fn open(gateway: &Gateway, admitted: &mut Admitted, names: PathNames, headers: &
     let after = position(gateway, admitted, &session, headers)?;
     let place = gateway.streams.place(snapshot.settings.clients.streams).ok_or(Refusal::TooManyStreams)?;
     let held = (gateway.metrics.stream_opened(), place);
-    let live = gateway.lives.of(&session);
+    let live = gateway.lives.of(&session, caller);
     if let Some(Position { stream: StreamId::Response(number), number: read, behind }) = &after {
         let outlet = match live.response(*number) {
             Some(outlet) => outlet,

@@ -16,6 +16,7 @@ mod running;
 mod standalone;
 mod subscribed;
 mod tending;
+mod told;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
@@ -46,6 +47,7 @@ pub(super) use hearing::Hearing;
 pub(super) use running::Stopped;
 pub(super) use standalone::{Again, Heard, Listener};
 pub use tending::tend;
+pub use told::{SessionFacts, end};
 
 /// Servers of which a session remembers how far they were heard; an id has room for fewer.
 const MAX_PLACES: usize = 64;
@@ -70,6 +72,7 @@ pub struct Lives {
 /// One session that is in use.
 pub struct Live {
     pub(super) session: ClientSession,
+    owner: told::Owner,
     metrics: Metrics,
     /// Whether anything is in [`State::lost`], for those who need not know more.
     has_lost: AtomicBool,
@@ -133,15 +136,15 @@ impl Lives {
         Some(Arc::clone(live))
     }
 
-    /// What is kept of `session`, which is in use from now on.
+    /// What is kept of `session`, which is `caller`'s and in use from now on.
     #[must_use]
-    pub fn of(&self, session: &ClientSession) -> Arc<Live> {
+    pub fn of(&self, session: &ClientSession, caller: &Caller) -> Arc<Live> {
         if let Some(live) = self.find(&session.key) {
             return live;
         }
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         let live = by_key.entry(session.key.0).or_insert_with(|| {
-            let live = Live::new(session, &self.metrics);
+            let live = Live::new(session, caller, &self.metrics);
             if let Some(Forgotten { log_level, resources }) = self.forgotten.remove(&session.key.0) {
                 live.lock().log_level = log_level;
                 live.lost(resources.iter().cloned());
@@ -166,11 +169,12 @@ impl Lives {
 }
 
 impl Live {
-    fn new(session: &ClientSession, metrics: &Metrics) -> Self {
+    fn new(session: &ClientSession, caller: &Caller, metrics: &Metrics) -> Self {
         let mut start = [0u8; 8];
         aws_lc_rs::rand::fill(&mut start).expect("the system's random source works");
         Self {
             session: session.clone(),
+            owner: told::Owner::of(caller),
             metrics: metrics.clone(),
             has_lost: AtomicBool::new(false),
             state: Mutex::new(State {

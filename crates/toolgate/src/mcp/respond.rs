@@ -71,7 +71,9 @@ impl Respondee<'_> {
     /// A response that is a stream, whatever becomes of its client.
     fn stream(self, rest: Rest<Served>) -> Response {
         let Self { gateway, caller, session, outlet, .. } = self;
-        let live = session.filter(|session| session.revision.has_event_ids()).map(|session| gateway.lives.of(&session));
+        let live = session
+            .filter(|session| session.revision.has_event_ids())
+            .map(|session| gateway.lives.of(&session, &caller));
         let kept = live.and_then(|live| {
             let stream = gateway.lives.keep(&live, &outlet, gateway.sessions.sealer(), &caller)?;
             Some((live, stream))

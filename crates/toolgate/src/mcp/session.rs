@@ -135,6 +135,12 @@ impl ClientSession {
         Self { key, revision: Revision::V2024_11_05, opened_s: seconds(now), declared: Declared::Nothing }
     }
 
+    /// When it was opened, to the second.
+    #[must_use]
+    pub fn opened(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.opened_s)
+    }
+
     /// What the client can do for servers.
     #[must_use]
     pub fn capabilities(&self) -> Arc<Capabilities> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::live::{Hearing, Live};
 use super::outlet::Outlet;
 use super::session::ClientSession;
+use crate::auth::Caller;
 use crate::gateway::Gateway;
 use crate::upstream::{Capabilities, ClientSide, Hears};
 
@@ -23,11 +24,12 @@ impl Speaking {
     /// can go in response.
     pub(super) fn of(
         gateway: &Gateway,
-        session: Option<&ClientSession>,
+        session: Option<(&ClientSession, &Caller)>,
         for_a_server: bool,
         outlet: Option<&Arc<Outlet>>,
     ) -> Self {
-        let live = session.filter(|_| for_a_server).map(|session| gateway.lives.of(session));
+        let live = session.filter(|_| for_a_server).map(|(session, caller)| gateway.lives.of(session, caller));
+        let session = session.map(|(session, _)| session);
         let without_live = |session: Option<&ClientSession>| ClientSide {
             capabilities: session.map_or_else(Capabilities::none, ClientSession::capabilities),
             ..ClientSide::none()

@@ -1,17 +1,21 @@
 //! `/v1/mcp/server` and what else is told of servers: LiteLLM's routes for reading, with its fields.
 //!
 //! Nobody is told credentials, nor what may hold one: `static_headers`, `env`, `args`, and the query and user of URLs are
-//! left out for everybody. Admins are told where a server is; others only that it is there, and only of those that they
-//! reach. Servers come from the configuration (`is_config`); those that LiteLLM keeps in its database are not there yet,
-//! nor are the routes that would make, change or delete one.
+//! left out for everybody, or covered. Admins are told where a server is; others only that it is there, and only of those
+//! that they reach. Servers come from the configuration (`is_config`) or from the database; of the latter, admins are told
+//! also why one is left out. What makes, changes and deletes them is in [`crate::admin::servers`].
+
+mod row;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use http::request::Parts;
 use http::{Request, StatusCode, header};
 use serde::Deserialize;
@@ -19,18 +23,20 @@ use serde_json::{Value, json};
 use toolgate_access::grant::Grant;
 use toolgate_access::principal::{Credential, Link, Principal, TokenFacts};
 use toolgate_access::role::Role;
-use toolgate_store::{StoreError, team_facts};
-use url::Url;
+use toolgate_store::{Health, StoreError, team_facts};
 
+use self::row::row;
 use super::tools::visit;
 use crate::auth::{Caller, Peer};
 use crate::catalog::{Kind, ListError, Scope};
-use crate::config::settings::{AuthScheme, HttpKind, ServerSettings, Transport, UpstreamAuth};
+use crate::config::settings::{Origin, ServerId, ServerSettings, UpstreamAuth};
 use crate::faces::admission::{self, Admitted, detail};
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::NotLetIn;
+use crate::stored::view::{self, Sees};
+use crate::stored::{Fate, StoredServer};
 use crate::telemetry::OperationSpan;
-use crate::upstream::{ClientSide, State as Standing, Upstream};
+use crate::upstream::{ClientSide, State as Standing, Upstream, UpstreamError};
 
 /// LiteLLM's query of the list. What has no meaning here is accepted and not looked at.
 #[derive(Debug, Default, Deserialize)]
@@ -86,7 +92,40 @@ pub async fn list(
         admitted.snapshot.settings.servers.iter().map(|server| &**server).filter(|server| is_told(server)).collect();
     servers.sort_by_cached_key(|server| (server.name.to_lowercase(), server.id.clone()));
     let sees = Sees::of(&admitted.caller);
-    Json(servers.into_iter().map(|server| row(server, sees)).collect::<Vec<_>>()).into_response()
+    let mut told: Vec<Value> = servers.into_iter().map(|server| told(&admitted, server, sees)).collect();
+    if sees >= Sees::Everything && grants.is_none() {
+        told.extend(admitted.snapshot.stored.iter().filter_map(|stored| left_out(stored, sees)));
+    }
+    Json(told).into_response()
+}
+
+/// What is told of a server that is in use.
+fn told(admitted: &Admitted, server: &ServerSettings, sees: Sees) -> Value {
+    let stored = admitted.snapshot.stored.find(&server.id).and_then(|stored| stored.row.as_ref());
+    let mut told = match stored.filter(|_| server.origin != Origin::File) {
+        Some(stored) => view::row(stored, sees),
+        None => row(server, sees),
+    };
+    if admitted.snapshot.settings.access.public_mcp_servers.contains(&server.id) {
+        told["mcp_info"]["is_public"] = json!(true);
+    }
+    if server.own.credential {
+        let kept = admitted.caller.vault.of_server(&server.id).kept();
+        told["has_user_credential"] = json!(kept.is_some_and(|kept| kept.credential.is_some()));
+    }
+    told
+}
+
+/// What admins are told of a server of the database that cannot be used.
+fn left_out(stored: &StoredServer, sees: Sees) -> Option<Value> {
+    let Fate::LeftOut(why) = &stored.fate else { return None };
+    let mut told = match &stored.row {
+        Some(row) => view::row(row, sees),
+        None => json!({ "server_id": stored.id.as_str(), "is_config": false }),
+    };
+    told["status"] = json!("unhealthy");
+    told["health_check_error"] = json!(format!("the server is left out: {why}"));
+    Some(told)
 }
 
 /// What the team or the user of a query reaches; `None` when it asks for the caller's own.
@@ -146,23 +185,33 @@ pub async fn get(admitted: Admitted, Path(id): Path<String>) -> Response {
     let by_id = |upstream: &&std::sync::Arc<Upstream>| upstream.settings.id.as_str() == id;
     let by_name = |upstream: &&std::sync::Arc<Upstream>| upstream.settings.names().any(|name| name == id);
     let found = scope.servers().iter().find(by_id).or_else(|| scope.servers().iter().find(by_name));
+    let sees = Sees::of(&admitted.caller);
     let Some(upstream) = found else {
+        // Of one that is not in use, only admins are told.
+        let stored = admitted.snapshot.stored.find(&ServerId::from(id.as_str())).filter(|_| sees >= Sees::Everything);
+        let of_row = |stored: &StoredServer| stored.row.as_ref().map(|row| view::row(row, sees));
+        if let Some(told) = stored.and_then(|stored| left_out(stored, sees).or_else(|| of_row(stored))) {
+            return Json(told).into_response();
+        }
         let text = format!("MCP Server with id {id} not found");
         return (StatusCode::NOT_FOUND, Json(json!({ "detail": { "error": text } }))).into_response();
     };
-    let sees = Sees::of(&admitted.caller);
-    let mut row = row(&upstream.settings, sees);
+    let mut row = told(&admitted, &upstream.settings, sees);
     let status = upstream.status();
     row["status"] = word(status.state).into();
-    if sees == Sees::Everything {
+    if sees >= Sees::Everything {
         row["health_check_error"] =
             status.last_failure.filter(|_| status.state == Standing::Down).map(|it| it.message).into();
     }
     Json(row).into_response()
 }
 
-/// `GET /v1/mcp/server/health`: how servers do, as real requests have shown. Nobody is asked for it.
-pub async fn health(admitted: Admitted, request: Request<Body>) -> Response {
+/// Servers that one request has asked at the same time.
+const PROBES: usize = 16;
+
+/// `GET /v1/mcp/server/health`: how servers do. Each is asked, as the caller: by MCP's handshake, or by a ping where there
+/// is a connection already.
+pub async fn health(State(gateway): State<Gateway>, admitted: Admitted, request: Request<Body>) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let wanted: Vec<String> = url::form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == "server_ids")
@@ -170,10 +219,55 @@ pub async fn health(admitted: Admitted, request: Request<Body>) -> Response {
         .collect();
     let scope = Scope::all(&admitted.snapshot.upstreams, &admitted.caller.grant);
     let is_wanted = |id: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == id);
-    let servers = scope.servers().iter().filter(|upstream| is_wanted(upstream.settings.id.as_str()));
-    let told = servers
-        .map(|upstream| json!({ "server_id": upstream.settings.id.as_str(), "status": word(upstream.status().state) }));
-    Json(told.collect::<Vec<_>>()).into_response()
+    let mut probes = Vec::new();
+    for upstream in scope.servers() {
+        if is_wanted(upstream.settings.id.as_str()) {
+            probes.push(probe(&gateway, &admitted, upstream));
+        }
+    }
+    let told: Vec<Value> = futures_util::stream::iter(probes).buffered(PROBES).collect().await;
+    Json(told).into_response()
+}
+
+async fn probe(gateway: &Gateway, admitted: &Admitted, upstream: &Arc<Upstream>) -> Value {
+    let timeout = admitted.snapshot.settings.timeouts.health;
+    let outcome = match upstream.lane(&admitted.caller, &ClientSide::none()) {
+        Ok(lane) => upstream.probe(&lane, timeout).await,
+        Err(error) => Err(error.into()),
+    };
+    let server = &upstream.settings;
+    let status = match &outcome {
+        Ok(()) => "healthy",
+        Err(error) if is_no_verdict(server, error) => "unknown",
+        Err(_) => "unhealthy",
+    };
+    // What an admin's request shows is kept with the server; another caller's own credential says nothing about it.
+    if server.origin != Origin::File
+        && Sees::of(&admitted.caller) == Sees::ToChange
+        && let Some(store) = gateway.identity.store()
+    {
+        let error = outcome.err().map(|error| error.to_string());
+        let health = Health { status: status.to_owned(), error, at: chrono::Utc::now() };
+        if let Err(error) = store.record_server_health(server.id.as_str(), &health).await {
+            tracing::warn!(%error, "the health of a server could not be written down");
+        }
+    }
+    json!({ "server_id": server.id.as_str(), "status": status })
+}
+
+/// Whether the caller could not ask in a way that would show how the server is.
+fn is_no_verdict(server: &ServerSettings, error: &UpstreamError) -> bool {
+    let has_own_credential = matches!(&server.auth, UpstreamAuth::Static { value: Some(_), .. });
+    match error {
+        UpstreamError::NotActiveYet { .. } | UpstreamError::Credential(_) => true,
+        UpstreamError::AuthRequired { .. } => !has_own_credential,
+        UpstreamError::Unavailable { .. }
+        | UpstreamError::TimedOut { .. }
+        | UpstreamError::Busy { .. }
+        | UpstreamError::Closed { .. }
+        | UpstreamError::Unfulfilled { .. }
+        | UpstreamError::Failed { .. } => false,
+    }
 }
 
 /// LiteLLM's words.
@@ -280,130 +374,4 @@ fn base_url(parts: &Parts, snapshot: &Snapshot) -> String {
     let host = parts.uri.authority().map(|authority| authority.as_str());
     let host = host.or_else(|| parts.headers.get(header::HOST)?.to_str().ok()).unwrap_or("localhost");
     format!("{scheme}://{host}")
-}
-
-/// How much the caller is told of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sees {
-    /// Where it is and how it is configured.
-    Everything,
-    /// That it is there.
-    Presence,
-}
-
-impl Sees {
-    fn of(caller: &Caller) -> Self {
-        if caller.principal.role().is_some_and(Role::sees_everything) { Self::Everything } else { Self::Presence }
-    }
-}
-
-/// A server with LiteLLM's fields.
-fn row(server: &ServerSettings, sees: Sees) -> Value {
-    let admins = |value: Value| if sees == Sees::Everything { value } else { Value::Null };
-    let admins_list = |list: &[String]| if sees == Sees::Everything { json!(list) } else { json!([]) };
-    let (transport, url, spec_path, command) = match &server.transport {
-        Transport::Http { url, kind: HttpKind::Sse } => ("sse", Some(url), None, None),
-        Transport::Http { url, kind: HttpKind::Detect | HttpKind::Streamable } => ("http", Some(url), None, None),
-        Transport::Stdio(stdio) => ("stdio", None, None, Some(&stdio.command)),
-        Transport::OpenApi { spec, base_url } => ("http", base_url.as_ref(), Some(spec), None),
-    };
-    let mut info = match sees {
-        Sees::Everything => server.mcp_info.clone(),
-        Sees::Presence => {
-            let told = ["server_name", "description", "logo_url"];
-            told.iter().filter_map(|key| Some(((*key).to_owned(), server.mcp_info.get(*key)?.clone()))).collect()
-        }
-    };
-    info.entry("server_name").or_insert_with(|| json!(server.name));
-    let extra_headers: Vec<String> = server.extra_headers.iter().map(ToString::to_string).collect();
-    let mut row = json!({
-        "server_id": server.id.as_str(),
-        "is_config": true,
-        "server_name": server.name,
-        "alias": server.alias,
-        "description": server.description,
-        "url": admins(url.map_or(json!(""), |url| json!(without_secrets(url)))),
-        "spec_path": admins(spec_path.and_then(|spec| Url::parse(spec).ok()).map(|url| without_secrets(&url)).into()),
-        "transport": transport,
-        "auth_type": auth_type(&server.auth),
-        "credentials": null,
-        "instructions": server.instructions,
-        "created_at": null,
-        "created_by": null,
-        "updated_at": null,
-        "updated_by": null,
-        "teams": [],
-        "mcp_access_groups": admins_list(&server.access_groups),
-        "allowed_tools": admins_list(server.tools.allowed.as_deref().unwrap_or_default()),
-        "extra_headers": admins_list(&extra_headers),
-        "mcp_info": info,
-        "static_headers": null,
-        "env_vars": null,
-        "status": null,
-        "last_health_check": null,
-        "health_check_error": null,
-        "command": admins(json!(command.map_or("", String::as_str))),
-        "args": [],
-        "env": {},
-        "allow_all_keys": server.allow_all_keys,
-        "available_on_public_internet": server.available_on_public_internet,
-        "timeout": server.timeout.map(|timeout| timeout.as_secs_f64()),
-        "max_concurrent_requests": server.max_concurrent_requests,
-        "approval_status": "active",
-    });
-    for (name, value) in UNUSED {
-        row[*name] = value();
-    }
-    row
-}
-
-/// LiteLLM's fields that say nothing of a server in this gateway's configuration, with LiteLLM's values for that.
-const UNUSED: &[(&str, fn() -> Value)] = &[
-    ("tool_name_to_display_name", || Value::Null),
-    ("tool_name_to_description", || Value::Null),
-    ("pinned_tools", || Value::Null),
-    ("issuer", || Value::Null),
-    ("authorization_url", || Value::Null),
-    ("token_url", || Value::Null),
-    ("registration_url", || Value::Null),
-    ("oauth2_flow", || Value::Null),
-    ("token_exchange_endpoint", || Value::Null),
-    ("audience", || Value::Null),
-    ("subject_token_type", || Value::Null),
-    ("token_exchange_profile", || Value::Null),
-    ("delegate_auth_to_upstream", || json!(false)),
-    ("oauth_passthrough", || json!(false)),
-    ("dcr_bridge", || Value::Null),
-    ("per_server_oauth_discovery", || json!(false)),
-    ("is_byok", || json!(false)),
-    ("byok_description", || json!([])),
-    ("byok_api_key_help_url", || Value::Null),
-    ("has_user_credential", || Value::Null),
-    ("connected_app_reachable", || Value::Null),
-    ("source_url", || Value::Null),
-    ("rpm", || Value::Null),
-    ("submitted_by", || Value::Null),
-    ("submitted_at", || Value::Null),
-    ("reviewed_at", || Value::Null),
-    ("review_notes", || Value::Null),
-];
-
-/// Scheme, host, port and path: people put keys into the rest.
-fn without_secrets(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
-}
-
-fn auth_type(auth: &UpstreamAuth) -> Option<&str> {
-    match auth {
-        UpstreamAuth::None => None,
-        UpstreamAuth::Static { scheme, .. } => Some(match scheme {
-            AuthScheme::ApiKey => "api_key",
-            AuthScheme::BearerToken => "bearer_token",
-            AuthScheme::Basic => "basic",
-            AuthScheme::Authorization => "authorization",
-            AuthScheme::Token => "token",
-        }),
-        UpstreamAuth::NotActiveYet { auth_type } => Some(auth_type.split_whitespace().next().unwrap_or_default()),
-    }
 }

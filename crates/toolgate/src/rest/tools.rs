@@ -73,7 +73,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
 }
 
 /// A caller of REST hears nothing of what servers say meanwhile, and cannot be asked.
-pub(super) fn visit<'a>(
+pub(crate) fn visit<'a>(
     caller: &'a Caller,
     client: &'a ClientSide,
     scope: &'a Scope,

@@ -10,8 +10,10 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
+use crate::admin::servers::{self as made_servers, import, pin, preview, public, sessions, submissions};
 use crate::admin::{
     Least, access_groups, audit, budgets, customers, explain, keys, organizations, projects, teams, toolsets, users,
+    vault,
 };
 use crate::faces::admission;
 use crate::gateway::Gateway;
@@ -86,6 +88,39 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/mcp/server", Access::Key, || get(servers::list)),
     route("GET", "/v1/mcp/server/health", Access::Key, || get(servers::health)),
     route("GET", "/v1/mcp/server/{server_id}", Access::Key, || get(servers::get)),
+    route("POST", "/v1/mcp/server", Access::Role(Least::Admin), || post(made_servers::create)),
+    route("PUT", "/v1/mcp/server", Access::Role(Least::Admin), || put(made_servers::update)),
+    route("DELETE", "/v1/mcp/server/{server_id}", Access::Role(Least::Admin), || delete(made_servers::delete)),
+    route("POST", "/mcp-rest/test/connection", Access::Role(Least::Admin), || post(preview::connection)),
+    route("POST", "/mcp-rest/test/tools/list", Access::Role(Least::Admin), || post(preview::tools)),
+    route("POST", "/v1/mcp/server/register", Access::Role(Least::Holder), || post(submissions::register)),
+    route("POST", "/v1/mcp/server/{server_id}/pin", Access::Role(Least::Admin), || post(pin::pin)),
+    route("DELETE", "/v1/mcp/server/{server_id}/pin", Access::Role(Least::Admin), || delete(pin::unpin)),
+    route("POST", "/v1/mcp/server/import", Access::Role(Least::Admin), || post(import::import)),
+    route("POST", "/v1/mcp/make_public", Access::Role(Least::Admin), || post(public::make_public)),
+    route("GET", "/v1/mcp/discover", Access::Role(Least::AdminViewer), || get(public::discover)),
+    route("GET", "/public/mcp_hub", Access::Public, || get(public::hub)),
+    route("GET", "/v1/mcp/sessions", Access::Role(Least::AdminViewer), || get(sessions::list)),
+    route("DELETE", "/v1/mcp/sessions", Access::Role(Least::Admin), || delete(sessions::end)),
+    route("GET", "/v1/mcp/server/submissions", Access::Role(Least::AdminViewer), || get(submissions::list)),
+    route("PUT", "/v1/mcp/server/{server_id}/approve", Access::Role(Least::Admin), || put(submissions::approve)),
+    route("PUT", "/v1/mcp/server/{server_id}/reject", Access::Role(Least::Admin), || put(submissions::reject)),
+    route("POST", "/v1/mcp/server/{server_id}/user-credential", Access::Role(Least::Holder), || {
+        post(vault::keep_credential)
+    }),
+    route("DELETE", "/v1/mcp/server/{server_id}/user-credential", Access::Role(Least::Holder), || {
+        delete(vault::drop_credential)
+    }),
+    route("GET", "/v1/mcp/user-credentials", Access::Role(Least::Holder), || get(vault::credentials)),
+    route("GET", "/v1/mcp/server/{server_id}/user-credentials", Access::Role(Least::AdminViewer), || {
+        get(vault::credentials_for)
+    }),
+    route("GET", "/v1/mcp/server/{server_id}/user-env-vars", Access::Role(Least::Holder), || get(vault::values)),
+    route("POST", "/v1/mcp/server/{server_id}/user-env-vars", Access::Role(Least::Holder), || post(vault::keep_values)),
+    route("DELETE", "/v1/mcp/server/{server_id}/user-env-vars", Access::Role(Least::Holder), || {
+        delete(vault::drop_values)
+    }),
+    route("GET", "/v1/mcp/user-env-vars/status", Access::Role(Least::Holder), || get(vault::values_status)),
     route("GET", "/v1/mcp/tools", Access::Key, || get(servers::tools)),
     route("GET", "/v1/mcp/access_groups", Access::Key, || get(servers::access_groups)),
     route("GET", "/v1/mcp/network/client-ip", Access::Key, || get(servers::client_ip)),

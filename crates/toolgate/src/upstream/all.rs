@@ -45,6 +45,13 @@ impl Upstreams {
         Self::of(all, Arc::clone(&self.shared))
     }
 
+    /// Servers that are only looked at, beside these: nobody else finds them, and they are to be closed.
+    #[must_use]
+    pub fn preview(&self, servers: &[Arc<ServerSettings>]) -> Self {
+        let all = servers.iter().map(|server| Arc::new(Upstream::new(server, &self.shared))).collect();
+        Self::of(all, Arc::clone(&self.shared))
+    }
+
     fn of(all: Arc<[Arc<Upstream>]>, shared: Arc<Shared>) -> Self {
         let mut by_name = HashMap::new();
         // An alias goes before a name, and a name before an id, whichever server comes first in the file.

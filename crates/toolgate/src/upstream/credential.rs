@@ -60,6 +60,36 @@ pub enum CredentialError {
         /// The header that it would be in.
         header: HeaderName,
     },
+    /// `is_byok`, and the user keeps no credential for the server.
+    #[error(
+        "server `{server}` is used with a credential of your own, and you keep none for it; send it once to \
+         POST /v1/mcp/server/{server_id}/user-credential"
+    )]
+    NoOwnCredential {
+        /// The server.
+        server: String,
+        /// Its id.
+        server_id: String,
+    },
+    /// `env_vars` with scope `user` without a value of the user's.
+    #[error(
+        "server `{server}` needs values of your own for {}; send them once to POST /v1/mcp/server/{server_id}/user-env-vars",
+        missing.join(", ")
+    )]
+    NoOwnValues {
+        /// The server.
+        server: String,
+        /// Its id.
+        server_id: String,
+        /// The names of the variables.
+        missing: Vec<String>,
+    },
+    /// What the user keeps is in the database, which does not answer.
+    #[error("what you keep for server `{server}` cannot be read at the moment; send the request again")]
+    VaultClosed {
+        /// The server.
+        server: String,
+    },
 }
 
 impl CredentialError {
@@ -72,7 +102,10 @@ impl CredentialError {
             | Self::Duplicate { server, .. }
             | Self::Unclean { server, .. }
             | Self::TooLong { server, .. }
-            | Self::Configured { server, .. } => server,
+            | Self::Configured { server, .. }
+            | Self::NoOwnCredential { server, .. }
+            | Self::NoOwnValues { server, .. }
+            | Self::VaultClosed { server } => server,
         }
     }
 }

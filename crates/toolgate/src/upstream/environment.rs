@@ -8,16 +8,21 @@ use http::header::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 
 use super::credential::{CredentialError, LONGEST_VALUE_BYTES, single};
-use crate::config::settings::{EnvValue, StdioCommand};
+use super::vault;
+use crate::auth::vault::Own;
+use crate::config::settings::{EnvValue, ServerSettings, StdioCommand};
 
 /// The complete environment, sorted by name.
 pub(super) fn render(
     command: &StdioCommand,
-    server: &str,
+    settings: &ServerSettings,
     caller: &HeaderMap,
+    own: Own<'_>,
 ) -> Result<Vec<(String, String)>, CredentialError> {
+    let server = settings.name.as_str();
     let value = |value: &EnvValue| match value {
         EnvValue::Fixed(fixed) => Ok(fixed.expose_secret().to_owned()),
+        EnvValue::Own(template) => vault::fill(template, settings, own),
         EnvValue::Header { name, default } => match (from_header(name, server, caller)?, default) {
             (Some(sent), _) => Ok(sent),
             (None, Some(default)) => Ok(default.expose_secret().to_owned()),
@@ -32,7 +37,7 @@ pub(super) fn render(
 
 /// Whether any variable comes from a request, so that the environment differs between callers.
 pub(super) fn depends_on_caller(command: &StdioCommand) -> bool {
-    command.env.values().any(|value| matches!(value, EnvValue::Header { .. }))
+    command.env.values().any(|value| matches!(value, EnvValue::Header { .. } | EnvValue::Own(_)))
 }
 
 fn from_header(name: &HeaderName, server: &str, caller: &HeaderMap) -> Result<Option<String>, CredentialError> {
@@ -56,7 +61,9 @@ mod tests {
 
     use super::{CredentialError, render};
     use crate::auth::testing::caller;
+    use crate::auth::vault::Own;
     use crate::config::settings::{EnvValue, Isolation, StdioCommand};
+    use crate::upstream::testing::http_server;
 
     fn command(default: Option<&str>) -> StdioCommand {
         let header = EnvValue::Header {
@@ -107,7 +114,8 @@ mod tests {
                 std::sync::Arc::make_mut(&mut caller.headers)
                     .append("x-token", HeaderValue::from_bytes(value).unwrap());
             }
-            let got = render(&command(default), "gh", &caller.headers);
+            let server = http_server("gh", "http://127.0.0.1:9/");
+            let got = render(&command(default), &server, &caller.headers, Own::Known(None));
             let expected = expected
                 .map(|token| vec![("PATH".to_owned(), "/bin".to_owned()), ("TOKEN".to_owned(), token.to_owned())]);
             assert_eq!(got, expected, "{sent:?} {default:?}");

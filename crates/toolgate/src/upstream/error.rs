@@ -135,7 +135,8 @@ impl UpstreamError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Credential(CredentialError::Configured { .. }) | Self::NotActiveYet { .. } => Blame::Gateway,
+            Self::Credential(CredentialError::Configured { .. } | CredentialError::VaultClosed { .. })
+            | Self::NotActiveYet { .. } => Blame::Gateway,
             Self::Busy { .. } | Self::Closed { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
@@ -182,7 +183,7 @@ impl UpstreamError {
     pub fn outcome_label(&self) -> &'static str {
         match self {
             Self::NotActiveYet { .. } | Self::Closed { .. } => "internal",
-            Self::Credential(CredentialError::Configured { .. }) => "internal",
+            Self::Credential(CredentialError::Configured { .. } | CredentialError::VaultClosed { .. }) => "internal",
             Self::Credential(_) => "auth_required",
             Self::AuthRequired { status, .. } if *status == StatusCode::FORBIDDEN => "forbidden",
             Self::AuthRequired { .. } => "auth_required",

@@ -1,6 +1,7 @@
 //! What goes to an HTTP upstream in the name of one caller. Later wins:
 //!
-//! 1. the credential: the caller's own `x-mcp-{alias}-{header}`, or `x-mcp-auth`, or else the configured one;
+//! 1. the credential: the caller's own `x-mcp-{alias}-{header}`, or `x-mcp-auth`, or else what the user keeps for the
+//!    server (`is_byok`), or else the configured one;
 //! 2. the caller's headers that `extra_headers` names;
 //! 3. `static_headers`.
 //!
@@ -14,8 +15,10 @@ use secrecy::ExposeSecret;
 
 use super::addressing::{Addressing, Sent};
 use super::credential::{CredentialError, check_value};
+use super::vault;
 use crate::auth::passing;
-use crate::config::settings::{AuthScheme, ServerSettings, UpstreamAuth};
+use crate::auth::vault::Own;
+use crate::config::settings::{AuthScheme, ServerSettings, Template, UpstreamAuth};
 
 /// Where an upstream's credential came from; LiteLLM's words in `x-mcp-debug-auth-resolution`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum AuthResolution {
     StaticToken,
     /// The caller's own, from an `x-mcp-...` header.
     PerRequestHeader,
+    /// The one that the user keeps for the server.
+    UserCredential,
     /// `extra_headers` or `static_headers`.
     ExtraHeaders,
     /// A child process; it has an environment instead.
@@ -42,6 +47,7 @@ impl AuthResolution {
             Self::NoAuth => "no-auth",
             Self::StaticToken => "static-token",
             Self::PerRequestHeader => "per-request-header",
+            Self::UserCredential => "byok",
             Self::ExtraHeaders => "extra-headers",
             Self::NotApplicable => "not-applicable",
             Self::Unresolved => "unresolved",
@@ -66,11 +72,12 @@ pub(super) fn resolve(
     server: &ServerSettings,
     addressing: &Addressing,
     caller: &HeaderMap,
+    own: Own<'_>,
 ) -> Result<Resolved, CredentialError> {
     let mut headers = HeaderMap::new();
     let sent = addressing.sent(caller, server)?;
     let from_caller = sent != Sent::Nothing;
-    let slot = put_credential(&mut headers, server, sent)?;
+    let slot = put_credential(&mut headers, server, sent, own)?;
     let has_credential = !headers.is_empty();
 
     let mut extra = forwarded(server, caller)?;
@@ -79,12 +86,18 @@ pub(super) fn resolve(
             extra.insert(name, sensitive(value.clone()));
         }
     }
+    for (name, template) in &server.own.headers {
+        if !passing::is_wire(name) {
+            extra.insert(name, own_header(server, name, template, own)?);
+        }
+    }
     if let Some(slot) = &slot.kept {
         extra.remove(slot);
     }
     let resolution = match () {
         () if extra.contains_key(&slot.name) => AuthResolution::ExtraHeaders,
         () if from_caller && has_credential => AuthResolution::PerRequestHeader,
+        () if has_credential && server.own.credential => AuthResolution::UserCredential,
         () if has_credential => AuthResolution::StaticToken,
         () if !extra.is_empty() => AuthResolution::ExtraHeaders,
         () => AuthResolution::NoAuth,
@@ -96,6 +109,20 @@ pub(super) fn resolve(
     Ok(Resolved { headers, resolution })
 }
 
+/// A configured header with the user's values in it. What was written there by the administrator is checked with them.
+fn own_header(
+    server: &ServerSettings,
+    name: &HeaderName,
+    template: &Template,
+    own: Own<'_>,
+) -> Result<HeaderValue, CredentialError> {
+    let text = vault::fill(template, server, own)?;
+    let unclean = || CredentialError::Unclean { server: server.name.clone(), header: name.clone() };
+    let value = HeaderValue::from_str(&text).map_err(|_| unclean())?;
+    check_value(&value, name, &server.name)?;
+    Ok(sensitive(value))
+}
+
 /// Where the credential is.
 struct Slot {
     name: HeaderName,
@@ -103,7 +130,12 @@ struct Slot {
     kept: Option<HeaderName>,
 }
 
-fn put_credential(headers: &mut HeaderMap, server: &ServerSettings, sent: Sent) -> Result<Slot, CredentialError> {
+fn put_credential(
+    headers: &mut HeaderMap,
+    server: &ServerSettings,
+    sent: Sent,
+    own: Own<'_>,
+) -> Result<Slot, CredentialError> {
     let UpstreamAuth::Static { scheme, value, header } = &server.auth else {
         // Without a scheme, one value for all servers has no place; headers say their own.
         if let Sent::Headers(own) = sent {
@@ -120,7 +152,8 @@ fn put_credential(headers: &mut HeaderMap, server: &ServerSettings, sent: Sent) 
         Sent::Value(own) => (Some(own.as_bytes().to_vec()), Slot { name: own_slot(*scheme), kept: None }),
         Sent::Nothing => {
             let name = header.clone().unwrap_or_else(|| own_slot(*scheme));
-            let value = value.as_ref().map(|value| value.expose_secret().trim().as_bytes().to_vec());
+            let value = if server.own.credential { Some(vault::credential(server, own)?) } else { value.as_ref() };
+            let value = value.map(|value| value.expose_secret().trim().as_bytes().to_vec());
             let kept = header.clone().filter(|_| value.is_some());
             (value.filter(|value| !value.is_empty()), Slot { name, kept })
         }

@@ -11,6 +11,7 @@ use super::headers::AuthResolution;
 use super::lane::{Key, Lane, Outfit, Wear};
 use super::shared::Current;
 use super::{Upstream, environment, headers};
+use crate::auth::vault::Own;
 use crate::auth::{Caller, CallerId};
 use crate::config::settings::{Isolation, Transport, UpstreamAuth};
 
@@ -27,7 +28,7 @@ impl Upstream {
     /// # Errors
     /// When the request does not hold what the server needs, or holds something that may not be sent.
     pub fn lane(&self, caller: &Caller, client: &ClientSide) -> Result<Lane, CredentialError> {
-        let outfit = self.outfit(&caller.headers)?;
+        let outfit = self.outfit(caller)?;
         let (sampling, elicitation) = (self.settings.allow_sampling, self.settings.allow_elicitation);
         if !(sampling && elicitation) {
             let capabilities = client.capabilities.narrowed(sampling, elicitation);
@@ -78,30 +79,35 @@ impl Upstream {
         }
     }
 
-    fn outfit(&self, caller: &HeaderMap) -> Result<Arc<Outfit>, CredentialError> {
+    fn outfit(&self, caller: &Caller) -> Result<Arc<Outfit>, CredentialError> {
         let current = self.pool.shared.current();
-        let own = match &self.settings.transport {
-            Transport::Http { .. } => headers::depends_on(caller, &self.settings, &current.addressing),
+        let is_own = match &self.settings.transport {
+            Transport::Http { .. } => {
+                !self.settings.own.is_empty()
+                    || headers::depends_on(&caller.headers, &self.settings, &current.addressing)
+            }
             Transport::Stdio(command) => environment::depends_on_caller(command),
             Transport::OpenApi { .. } => false,
         };
-        if own {
-            return self.make_outfit(caller, &current).map(Arc::new);
+        if is_own {
+            let own = caller.vault.of_server(&self.settings.id);
+            return self.make_outfit(&caller.headers, own, &current).map(Arc::new);
         }
-        self.common.get_or_init(|| self.make_outfit(&HeaderMap::new(), &current).map(Arc::new)).clone()
+        let common = || self.make_outfit(&HeaderMap::new(), Own::Known(None), &current).map(Arc::new);
+        self.common.get_or_init(common).clone()
     }
 
-    fn make_outfit(&self, caller: &HeaderMap, current: &Current) -> Result<Outfit, CredentialError> {
+    fn make_outfit(&self, caller: &HeaderMap, own: Own<'_>, current: &Current) -> Result<Outfit, CredentialError> {
         if self.not_active_yet().is_some() {
             return Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved));
         }
         match &self.settings.transport {
             Transport::Http { .. } => {
-                let resolved = headers::resolve(&self.settings, &current.addressing, caller)?;
+                let resolved = headers::resolve(&self.settings, &current.addressing, caller, own)?;
                 Ok(Outfit::new(Wear::Headers(resolved.headers), resolved.resolution))
             }
             Transport::Stdio(command) => {
-                let environment = environment::render(command, &self.settings.name, caller)?;
+                let environment = environment::render(command, &self.settings, caller, own)?;
                 Ok(Outfit::new(Wear::Environment(environment), AuthResolution::NotApplicable))
             }
             Transport::OpenApi { .. } => Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved)),

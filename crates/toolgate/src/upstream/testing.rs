@@ -41,6 +41,8 @@ pub(crate) fn server(name: &str, transport: Transport) -> ServerSettings {
         allow_elicitation: true,
         max_concurrent_requests: None,
         tls: TlsSettings { verify: true, ca_file: None },
+        own: Default::default(),
+        origin: Default::default(),
         fingerprint,
     }
 }
@@ -92,5 +94,7 @@ pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
         },
         clients: Clients::default(),
         identity: Identity { name: "litellm-mcp-server".to_owned(), description: "test".to_owned() },
+        hub_is_strict: true,
+        environment: Arc::default(),
     })
 }

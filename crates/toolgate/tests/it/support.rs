@@ -15,6 +15,7 @@ mod obliging;
 mod peers;
 pub(crate) mod people;
 mod plan;
+pub(crate) mod postgres;
 mod process;
 mod resumable;
 mod rmcp_client;

@@ -16,12 +16,16 @@ pub(super) fn check(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, repor
     if let Some(value) = value {
         check_value(value.expose_secret(), &value_at, common, report);
     }
-    let Some(scheme) = entry.auth_type.and_then(scheme) else {
+    let is_byok = entry.is_byok.unwrap_or(false);
+    // A user's own credential has to be sent somehow.
+    let as_bearer = is_byok && matches!(entry.auth_type, None | Some(AuthType::None));
+    let scheme = if as_bearer { Some(AuthScheme::BearerToken) } else { entry.auth_type.and_then(scheme) };
+    let Some(scheme) = scheme else {
         return without_static_value(entry, at, &value_at, report);
     };
     let header_at = at.key("upstream_token_header");
     let header = entry.upstream_token_header.as_deref().and_then(|name| headers::name(name, &header_at, report));
-    if value.is_none() {
+    if value.is_none() && !is_byok {
         let kind = entry.auth_type.map_or("none", AuthType::as_str);
         let _ = report.note(
             "config.no_auth_value",

@@ -61,6 +61,8 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         trusted_proxies: access::trusted_proxies(&section, at, report),
         mcp_registry: section.enable_mcp_registry.unwrap_or(false),
         database: database(&section, at, environment, report),
+        stores_servers: stores_servers(&section, environment),
+        required_fields: section.mcp_required_fields.clone().unwrap_or_default(),
         shutdown_grace: shutdown_grace(&section, at, report),
     };
     let prefix = match section.mcp_tool_prefix {
@@ -119,6 +121,14 @@ fn database(section: &GeneralSection, at: &At<'_>, environment: &Environment, re
         salt_key: environment.get("LITELLM_SALT_KEY").filter(|key| !key.is_empty()).map(SecretString::from),
         old_salt_keys: old_keys.split_whitespace().map(SecretString::from).collect(),
     }
+}
+
+/// LiteLLM keeps servers in its database only when told to; here there is always a database, so it is on.
+fn stores_servers(section: &GeneralSection, environment: &Environment) -> bool {
+    let by_variable = environment.get("STORE_MODEL_IN_DB").map(|_| environment.is_on("STORE_MODEL_IN_DB"));
+    let stores = section.store_model_in_db.or(by_variable).unwrap_or(true);
+    let kinds = section.supported_db_objects.as_deref();
+    stores && kinds.is_none_or(|kinds| kinds.iter().any(|kind| kind == "mcp"))
 }
 
 fn key_header(section: &GeneralSection, at: &At<'_>, report: &mut Report) -> Option<HeaderName> {

@@ -10,6 +10,7 @@ use super::super::environment::Environment;
 use super::super::file::ServerEntry;
 use super::super::report::{At, Report};
 use super::super::settings::{ServerId, ServerSettings};
+use super::names::Taken;
 
 /// The server's id and the other ids that lead to it.
 pub(super) fn of(
@@ -53,15 +54,16 @@ fn derived(name: &str, url: &str, transport: &str, auth_type: &str, alias: &str)
     ServerId::from(hex)
 }
 
-/// Replaces the prefixes by three-character ones when `LITELLM_USE_SHORT_MCP_TOOL_PREFIX` is on.
-pub(super) fn assign_short_prefixes(servers: &mut [ServerSettings], environment: &Environment) {
+/// Replaces the prefixes by three-character ones that nobody has when `LITELLM_USE_SHORT_MCP_TOOL_PREFIX` is on.
+pub(super) fn assign_short_prefixes(servers: &mut [ServerSettings], taken: &Taken, environment: &Environment) {
     if !environment.is_on("LITELLM_USE_SHORT_MCP_TOOL_PREFIX") {
         return;
     }
     let mut used = HashSet::new();
     for server in servers {
-        let free = (0..).map(|attempt| short_prefix(server.id.as_str(), attempt)).find(|prefix| !used.contains(prefix));
+        let is_free = |prefix: &String| !used.contains(prefix) && !taken.has(prefix);
         // There are 199,888 short prefixes and fewer servers: the search ends.
+        let free = (0..).map(|attempt| short_prefix(server.id.as_str(), attempt)).find(is_free);
         server.prefix = free.unwrap_or_default();
         used.insert(server.prefix.clone());
     }

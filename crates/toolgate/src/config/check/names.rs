@@ -1,12 +1,13 @@
 //! Names of servers: what they may look like, and that no two servers answer to the same one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::super::file::LitellmSection;
 use super::super::report::{At, Report};
-use super::super::settings::ServerSettings;
+use super::super::settings::{Origin, ServerSettings};
 use super::super::suggest::nearest;
 use super::super::tree::{Entry, Node};
 
@@ -103,6 +104,51 @@ pub(super) fn check_collisions(servers: &[ServerSettings], at: &At<'_>, separato
                 )
                 .help("calls are routed by the list, so both work; but a different alias is clearer");
         }
+    }
+}
+
+/// The names that servers have already, with whose they are.
+#[derive(Default)]
+pub(crate) struct Taken(HashMap<String, Arc<ServerSettings>>);
+
+impl Taken {
+    /// Those of these servers.
+    pub(crate) fn by<'s>(servers: impl IntoIterator<Item = &'s Arc<ServerSettings>>) -> Self {
+        let mut taken = Self::default();
+        servers.into_iter().for_each(|server| taken.add(server));
+        taken
+    }
+
+    /// And those of `server`.
+    pub(crate) fn add(&mut self, server: &Arc<ServerSettings>) {
+        for name in server.names() {
+            self.0.entry(name.to_owned()).or_insert_with(|| Arc::clone(server));
+        }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+/// A server of the database may have no name that is taken.
+pub(super) fn check_beside(server: &ServerSettings, taken: &Taken, at: &At<'_>, report: &mut Report) {
+    let mut told = Vec::new();
+    for name in server.names() {
+        let Some(other) = taken.0.get(name).filter(|other| !told.contains(&other.id)) else { continue };
+        told.push(other.id.clone());
+        let place = match () {
+            () if server.alias.as_deref() == Some(name) && at.key("alias").is_set() => at.key("alias"),
+            () if server.id.as_str() == name => at.key("server_id"),
+            () => at.clone(),
+        };
+        let (of, what) = match other.origin {
+            Origin::File => (" of the configuration file", "the file goes before the database: choose another name"),
+            Origin::Database { .. } => ("", "names, aliases and ids share one space; choose another name"),
+        };
+        report
+            .error("config.name_taken", &place, format!("`{name}` is also a name of the server `{}`{of}", other.name))
+            .help(what);
     }
 }
 

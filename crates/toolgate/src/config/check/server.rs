@@ -11,9 +11,10 @@ use url::Url;
 use super::super::file::ServerEntry;
 use super::super::file::server::TransportName;
 use super::super::report::{At, Report};
-use super::super::settings::{HttpKind, ServerSettings, TlsSettings, Transport, UpstreamAuth};
+use super::super::settings::{HttpKind, Origin, ServerSettings, TlsSettings, Transport, UsersOwn};
 use super::super::tree::Node;
 use super::environment::{MAX_SECONDS, in_range};
+use super::variables::Variables;
 use super::{Common, auth, headers, ids, names, stdio, tls, tools};
 
 /// Checks one entry. `None` when it has no way to be reached.
@@ -33,15 +34,15 @@ pub(super) fn check(
     let alias = names::alias(name, entry.alias.as_deref(), common.litellm);
     names::check(name, alias.as_deref(), common.separator, at, at, report);
     let (id, other_ids) = ids::of(name, alias.as_deref(), entry, at, report);
-    let transport = transport(entry, at, common, report);
-    let mut auth = auth::check(entry, at, common, report);
-    let (static_headers, needs_user) = headers::fixed(entry, at, common, report);
-    if needs_user {
-        auth = UpstreamAuth::NotActiveYet { auth_type: "env_vars with scope user".to_owned() };
-        report
-            .note("config.not_active_yet", &at.key("env_vars"), "values of users' own are not active yet")
-            .help("the server is listed as unavailable; have callers send `x-mcp-{alias}-{header}` instead");
-    }
+    let auth = auth::check(entry, at, common, report);
+    let variables = Variables::read(entry, at, report);
+    let transport = transport(entry, &variables, at, common, report);
+    let (static_headers, own_headers) = headers::fixed(entry, &variables, at, common, report);
+    let own = UsersOwn {
+        credential: own_credential(entry, at, report),
+        variables: variables.of_users(),
+        headers: own_headers,
+    };
     let tls = tls::apply(entry.ssl_verify.as_ref(), common.tls, &at.key("ssl_verify"), report);
     let prefix = alias.as_deref().unwrap_or(name).replace(' ', "_");
     let fingerprint = fingerprint(name, alias.as_deref(), at.node, &tls);
@@ -68,11 +69,31 @@ pub(super) fn check(
         allow_elicitation: entry.allow_elicitation.unwrap_or(true),
         max_concurrent_requests: max_concurrent(entry),
         tls,
+        own,
+        origin: Origin::File,
         fingerprint,
     })
 }
 
-fn transport(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut Report) -> Option<Transport> {
+/// `is_byok`. A child has no credential but its environment.
+fn own_credential(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> bool {
+    let wanted = entry.is_byok.unwrap_or(false);
+    if wanted && entry.transport == Some(TransportName::Stdio) {
+        report
+            .warning("config.unused_key", &at.key("is_byok"), "a stdio server is sent no credential; it has no effect")
+            .help("name a variable with `scope: user` in `env_vars`, and `${NAME}` in `env`");
+        return false;
+    }
+    wanted
+}
+
+fn transport(
+    entry: &ServerEntry,
+    variables: &Variables<'_>,
+    at: &At<'_>,
+    common: &Common<'_>,
+    report: &mut Report,
+) -> Option<Transport> {
     if let Some(spec) = entry.spec_path.as_ref().filter(|spec| !spec.is_empty()) {
         let given = entry.url.as_deref().filter(|url| !url.is_empty());
         let base_url = given.and_then(|url| http_url(url, &at.key("url"), report));
@@ -85,7 +106,7 @@ fn transport(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut
                 let _ =
                     report.warning("config.unused_key", &at.key("url"), "a stdio server has no URL; it has no effect");
             }
-            Some(Transport::Stdio(stdio::check(entry, at, common, report)?))
+            Some(Transport::Stdio(stdio::check(entry, variables, at, common, report)?))
         }
         None if !has_url && entry.command.is_some() => {
             report
@@ -95,7 +116,7 @@ fn transport(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut
                     "`transport: stdio` is assumed, as there is a `command` and no `url`",
                 )
                 .help("write `transport: stdio`; LiteLLM would take the entry for an HTTP server");
-            Some(Transport::Stdio(stdio::check(entry, at, common, report)?))
+            Some(Transport::Stdio(stdio::check(entry, variables, at, common, report)?))
         }
         transport => {
             warn_of_stdio_keys(entry, at, report);

@@ -1,7 +1,7 @@
 //! stdio servers: the command, and the environment of the child.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +12,7 @@ use super::super::file::server::IsolationName;
 use super::super::report::{At, Report};
 use super::super::settings::{EnvValue, Isolation, StdioCommand};
 use super::Common;
+use super::variables::{Filled, Variables};
 
 /// What every child gets from the gateway's own environment. Nothing else is inherited, least of all secrets.
 const BASE: [&str; 14] = [
@@ -68,6 +69,7 @@ const SENSITIVE: [&str; 30] = [
 /// Checks a stdio entry. `None` when there is no command to start.
 pub(super) fn check(
     entry: &ServerEntry,
+    variables: &Variables<'_>,
     at: &At<'_>,
     common: &Common<'_>,
     report: &mut Report,
@@ -85,18 +87,14 @@ pub(super) fn check(
         Some(IsolationName::Session) => Isolation::Session,
         Some(IsolationName::User) => Isolation::User,
     };
-    let env = environment(entry, at, common, report);
+    let env = environment(entry, variables, at, common, report);
     Some(StdioCommand { command, args: entry.args.clone().unwrap_or_default(), env, isolation })
 }
 
 /// Finds the program. One that is missing is a warning only: it may be installed before the first call.
 fn resolve(command: &str, at: &At<'_>, environment: &Environment, report: &mut Report) -> String {
-    let found = if command.contains('/') {
-        is_program(Path::new(command))
-    } else {
-        let path = environment.get("PATH").unwrap_or_default();
-        std::env::split_paths(path).any(|directory| is_program(&directory.join(command)))
-    };
+    let found =
+        if command.contains('/') { is_program(Path::new(command)) } else { program(command, environment).is_some() };
     if found {
         return command.to_owned();
     }
@@ -116,6 +114,81 @@ fn resolve(command: &str, at: &At<'_>, environment: &Environment, report: &mut R
     command.to_owned()
 }
 
+/// The program that `command` names, as the gateway's own search path has it.
+fn program(command: &str, environment: &Environment) -> Option<PathBuf> {
+    if command.contains('/') {
+        return Some(PathBuf::from(command)).filter(|path| path.is_absolute() && is_program(path));
+    }
+    let path = environment.get("PATH").unwrap_or_default();
+    std::env::split_paths(path).map(|directory| directory.join(command)).find(|path| is_program(path))
+}
+
+/// Programs that servers of the database may be, by name, as in LiteLLM.
+const ALLOWED: [&str; 7] = ["npx", "uvx", "python", "python3", "node", "docker", "deno"];
+
+/// Variables with which an allowed program would be another one.
+const NOT_STORED: [&str; 7] = ["LD_*", "DYLD_*", "PATH", "IFS", "BASH_ENV", "ENV", "SHELLOPTS"];
+
+/// What holds beside the usual rules for a server on stdio that was made through the API: whoever makes one starts
+/// programs on this machine. Its command becomes the whole path of the program, so that nothing can put another one in
+/// its place.
+pub(super) fn check_stored(
+    command: &mut StdioCommand,
+    entry: &ServerEntry,
+    at: &At<'_>,
+    environment: &Environment,
+    report: &mut Report,
+) {
+    if !environment.is_on("LITELLM_ENABLE_MCP_STDIO") {
+        report
+            .error("config.stdio_disabled", &at.key("transport"), "servers on stdio cannot be made through the API")
+            .help(
+                "declare it under `mcp_servers` in the configuration file, or start the gateway with \
+                 LITELLM_ENABLE_MCP_STDIO=true",
+            );
+        return;
+    }
+    for name in entry.env.iter().flatten().map(|(name, _)| name) {
+        if matches_any(name, &NOT_STORED) {
+            report
+                .error(
+                    "config.variable_not_stored",
+                    &at.key("env").key(name),
+                    format!("`{name}` could put another program in the place of the allowed one"),
+                )
+                .help("remove it, or declare the server in the configuration file");
+        }
+    }
+    match allowed(&command.command, environment) {
+        Some(program) => command.command = program,
+        None => report
+            .error(
+                "config.command_not_allowed",
+                &at.key("command"),
+                format!("`{}` is not a program that servers of the database may be", command.command),
+            )
+            .help(format!(
+                "allowed are {} where the search path has them; LITELLM_MCP_STDIO_EXTRA_COMMANDS adds others, or declare \
+                 the server in the configuration file",
+                ALLOWED.join(", ")
+            )),
+    }
+}
+
+/// The path to start `command` by, if it is one of the allowed programs: it is the file that counts, not its name.
+fn allowed(command: &str, environment: &Environment) -> Option<String> {
+    let found = program(command, environment)?;
+    let file = std::fs::canonicalize(&found).ok()?;
+    let extra = environment.get("LITELLM_MCP_STDIO_EXTRA_COMMANDS").unwrap_or_default();
+    let extra = extra.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut names = ALLOWED.into_iter().chain(extra);
+    let is_it = |name: &str| {
+        let known = program(name, environment).and_then(|path| std::fs::canonicalize(path).ok());
+        known.is_some_and(|known| known == file)
+    };
+    names.any(is_it).then(|| found.to_string_lossy().into_owned())
+}
+
 fn is_program(path: &Path) -> bool {
     let Ok(metadata) = std::fs::metadata(path) else { return false };
     #[cfg(unix)]
@@ -127,6 +200,7 @@ fn is_program(path: &Path) -> bool {
 
 fn environment(
     entry: &ServerEntry,
+    known: &Variables<'_>,
     at: &At<'_>,
     common: &Common<'_>,
     report: &mut Report,
@@ -145,7 +219,7 @@ fn environment(
                 .help("the master key is for this gateway alone; give the server a key of its own");
             continue;
         }
-        if let Some(value) = value_of(name, value, &at, report) {
+        if let Some(value) = value_of(name, value, known, &at, report) {
             variables.insert(name.clone(), value);
         }
     }
@@ -167,8 +241,17 @@ fn base(environment: &Environment) -> BTreeMap<String, EnvValue> {
     base
 }
 
-fn value_of(name: &str, value: &SecretString, at: &At<'_>, report: &mut Report) -> Option<EnvValue> {
+fn value_of(
+    name: &str,
+    value: &SecretString,
+    known: &Variables<'_>,
+    at: &At<'_>,
+    report: &mut Report,
+) -> Option<EnvValue> {
     let text = value.expose_secret();
+    if names_one(text, known) {
+        return own_value(name, known.fill(text, at, report), at, report);
+    }
     let Some(reference) = text.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
         if text.contains("${X-") {
             report
@@ -195,6 +278,31 @@ fn value_of(name: &str, value: &SecretString, at: &At<'_>, report: &mut Report) 
         return Some(EnvValue::Fixed(value.clone()));
     }
     header_value(name, header, default, at, report)
+}
+
+/// Whether `text` has `${NAME}` in it for one of `env_vars`.
+fn names_one(text: &str, known: &Variables<'_>) -> bool {
+    text.split("${").skip(1).any(|rest| rest.split_once('}').is_some_and(|(name, _)| known.is_defined(name)))
+}
+
+fn own_value(name: &str, filled: Filled, at: &At<'_>, report: &mut Report) -> Option<EnvValue> {
+    match filled {
+        Filled::Fixed(value) => {
+            note_sensitive(name, at, report);
+            Some(EnvValue::Fixed(value.into()))
+        }
+        Filled::Own(_) if is_sensitive(name) => {
+            report
+                .error(
+                    "config.variable_not_for_callers",
+                    at,
+                    format!("`{name}` changes what the program runs; users may not set it"),
+                )
+                .help("give it a fixed value, or remove it");
+            None
+        }
+        Filled::Own(template) => Some(EnvValue::Own(template)),
+    }
 }
 
 fn header_value(
@@ -239,8 +347,12 @@ fn note_sensitive(name: &str, at: &At<'_>, report: &mut Report) {
 }
 
 fn is_sensitive(name: &str) -> bool {
+    matches_any(name, &SENSITIVE)
+}
+
+fn matches_any(name: &str, patterns: &[&str]) -> bool {
     let name = name.to_ascii_uppercase();
-    SENSITIVE.iter().any(|pattern| {
+    patterns.iter().any(|pattern| {
         if let Some(start) = pattern.strip_suffix('*') {
             name.starts_with(start)
         } else if let Some(end) = pattern.strip_prefix('*') {

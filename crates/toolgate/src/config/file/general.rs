@@ -55,11 +55,10 @@ pub struct GeneralSection {
     /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.
     #[schemars(with = "Option<String>")]
     pub database_url: Option<SecretString>,
-    /// Whether servers, keys and teams may be kept in the database.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// Whether servers may be made through the API and are kept in the database, beside those of this file. Default: the
+    /// variable `STORE_MODEL_IN_DB`, then true. Keys and teams are kept there in any case.
     pub store_model_in_db: Option<bool>,
-    /// Which kinds of things are read from the database; absent: all.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// Which kinds of things are read from the database; absent: all. Without `mcp` in the list, servers are not.
     pub supported_db_objects: Option<Vec<String>>,
     /// Callers may sign in with JWTs.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
@@ -98,8 +97,8 @@ pub struct GeneralSection {
     /// OAuth: a client id metadata document is preferred to registration.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
     pub mcp_prefer_client_id_metadata_document: Option<bool>,
-    /// What a submitted server must have.
-    #[schemars(extend("default" = [], "x-status" = "not active yet"))]
+    /// The fields that a server must have to be submitted by somebody who is no admin.
+    #[schemars(extend("default" = []))]
     pub mcp_required_fields: Option<Vec<String>>,
     /// Offers `/v1/mcp/registry.json`, a list of servers for everybody, without a key.
     #[schemars(extend("default" = false))]

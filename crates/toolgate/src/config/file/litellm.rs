@@ -28,13 +28,14 @@ pub struct LitellmSection {
     /// As `callbacks`, after a failure.
     pub failure_callback: Option<OneOrMany>,
 
-    // What follows is read but not acted on yet.
-    /// Ids of the servers that the public hub shows.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// Ids of the servers that the public hub (`/public/mcp_hub`) shows, and that are seen from the internet in any case.
+    /// `POST /v1/mcp/make_public` goes before it.
     pub public_mcp_servers: Option<Vec<String>>,
-    /// Whether the public hub shows nothing else.
-    #[schemars(extend("default" = true, "x-status" = "not active yet"))]
+    /// `false`: the public hub shows all servers that are available on the public internet.
+    #[schemars(extend("default" = true))]
     pub public_mcp_hub_strict_whitelist: Option<bool>,
+
+    // What follows is read but not acted on yet.
     /// Clients search for tools instead of listing them.
     #[schemars(extend("x-status" = "not active yet"))]
     pub mcp_tool_search: Option<ToolSearch>,

@@ -60,7 +60,7 @@ pub struct ServerEntry {
     pub static_headers: Option<IndexMap<String, SecretString>>,
     /// Names of headers that are forwarded from the caller's request.
     pub extra_headers: Option<Vec<String>>,
-    /// Values for `${NAME}` in `static_headers`.
+    /// Values for `${NAME}` in `static_headers` and `env`.
     pub env_vars: Option<Vec<EnvVarEntry>>,
     /// Only these tools are listed and may be called. Empty means all, unless `mcp_info` has
     /// `tool_allowlist_enforced: true`.
@@ -220,17 +220,15 @@ pub struct ServerEntry {
     /// AWS SigV4: that session's name.
     #[schemars(extend("x-status" = "not active yet"))]
     pub aws_session_name: Option<String>,
-    /// Each user brings an own key for the server.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    /// Each user keeps an own credential for the server at the gateway, which is sent in place of `auth_value` when that
+    /// user calls; without `auth_type` as a bearer token.
+    #[schemars(extend("default" = false))]
     pub is_byok: Option<bool>,
-    /// What users are told about that key.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// What users are told about that credential.
     pub byok_description: Option<OneOrMany>,
-    /// Where users find help about that key.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// Where users find help about that credential.
     pub byok_api_key_help_url: Option<String>,
     /// Where the server's source is found.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub source_url: Option<String>,
 }
 
@@ -413,7 +411,7 @@ pub struct EnvVarEntry {
 pub enum EnvVarScope {
     /// The same for all callers.
     Global,
-    /// Each user's own. Not active yet.
+    /// Each user's own, kept at the gateway.
     User,
 }
 

@@ -2,6 +2,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{Addressing, CredentialError, resolve};
 use crate::auth::testing::caller;
+use crate::auth::vault::Own;
 use crate::config::settings::{AuthScheme, ServerSettings, UpstreamAuth};
 use crate::upstream::testing::{http_server, settings};
 
@@ -22,7 +23,7 @@ type Case<'a> = (ServerSettings, &'a [(&'a str, &'a str)], &'a [&'a str], &'a st
 
 fn lines(server: ServerSettings, sent: &[(&str, &str)]) -> Result<(Vec<String>, &'static str), CredentialError> {
     let settings = settings(vec![server]);
-    let resolved = resolve(&settings.servers[0], &Addressing::new(&settings), &caller(sent).headers)?;
+    let resolved = resolve(&settings.servers[0], &Addressing::new(&settings), &caller(sent).headers, Own::Known(None))?;
     assert!(resolved.headers.values().all(HeaderValue::is_sensitive));
     let mut lines: Vec<_> =
         resolved.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

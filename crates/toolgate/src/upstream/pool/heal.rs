@@ -11,6 +11,7 @@ use crate::config::settings::Transport;
 use crate::upstream::circuit::CircuitState;
 use crate::upstream::connection::Connection;
 use crate::upstream::deadline::Deadline;
+use crate::upstream::error::UpstreamError;
 use crate::upstream::lane::Lane;
 use crate::upstream::status::{Stage, State, Status};
 
@@ -113,6 +114,32 @@ impl Pool {
                 } else {
                     self.connect_failed(lane, &cause);
                 }
+            }
+        }
+    }
+
+    /// Has the server give a sign of life on `lane`, over a connection that is opened if there is none. A connection that
+    /// turns out to be lost is opened once more: the server may have been restarted.
+    pub(in crate::upstream) async fn sign_of_life(
+        self: &Arc<Self>,
+        lane: &Lane,
+        deadline: Deadline,
+    ) -> Result<(), UpstreamError> {
+        loop {
+            let was_open = self.ready(&lane.key).is_some();
+            let lease = self.lease(lane, deadline).await?;
+            if !was_open {
+                return Ok(());
+            }
+            let Err(cause) = lease.connection().sign_of_life(deadline.remaining()).await else {
+                self.note_up();
+                return Ok(());
+            };
+            if cause.session_lost() {
+                self.lost(&lane.key, lease.connection(), Some(&cause), Stage::Idle);
+            } else {
+                self.connect_failed(lane, &cause);
+                return Err(UpstreamError::asking(&self.settings.name, cause, deadline.limit()));
             }
         }
     }
