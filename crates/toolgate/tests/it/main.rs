@@ -26,6 +26,7 @@ mod faults;
 mod floods;
 mod granted;
 mod healing;
+mod importing;
 mod keeping;
 mod key_rights;
 mod keys;
