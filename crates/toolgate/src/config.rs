@@ -30,6 +30,7 @@ pub use finding::{Finding, Paint, Place, Severity};
 pub use settings::Settings;
 pub use watch::Watcher;
 
+pub(crate) use check::jwt_url_is_safe;
 use report::{At, Report, Source};
 
 /// What came of reading a configuration.

@@ -9,12 +9,15 @@ mod environment;
 mod general;
 mod headers;
 mod ids;
+mod jwt;
 mod names;
 mod sections;
 mod server;
 mod stdio;
 mod tls;
 mod tools;
+
+pub(crate) use jwt::is_safe as jwt_url_is_safe;
 
 use std::sync::Arc;
 

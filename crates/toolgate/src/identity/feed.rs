@@ -63,6 +63,7 @@ impl Identity {
             self.read_world(store).await?;
             self.customers.count(store).await?;
             self.keys.forget_all();
+            self.tokens.forget_rows();
             self.customers.forget_all();
             self.keys.confirm();
             *seen = Some(revision);
@@ -72,12 +73,15 @@ impl Identity {
         match changes.touched {
             Touched::Everything => {
                 self.keys.forget_all();
+                self.tokens.forget_rows();
                 self.customers.forget_all();
                 self.customers.count(store).await?;
                 self.read_world(store).await?;
             }
             Touched::These(rows) => {
-                forget(&self.keys, &rows).await;
+                if forget(&self.keys, &rows).await {
+                    self.tokens.forget_rows();
+                }
                 self.forget_customers(store, &rows).await?;
                 if rows.iter().any(|(noun, _)| matches!(noun, Noun::AccessGroup | Noun::Toolset)) {
                     self.read_world(store).await?;
@@ -116,7 +120,8 @@ impl Identity {
 }
 
 /// Keys are told by their hash. What many keys hang on is changed seldom, and then all of them are read anew.
-async fn forget(keys: &KnownKeys, rows: &[(Noun, String)]) {
+/// Whether that happened.
+async fn forget(keys: &KnownKeys, rows: &[(Noun, String)]) -> bool {
     for (noun, id) in rows {
         match noun {
             Noun::Key | Noun::DeprecatedKey => match id.parse::<KeyHash>() {
@@ -129,8 +134,12 @@ async fn forget(keys: &KnownKeys, rows: &[(Noun, String)]) {
             | Noun::OrganizationMembership
             | Noun::User
             | Noun::Project
-            | Noun::Budget => return keys.forget_all(),
+            | Noun::Budget => {
+                keys.forget_all();
+                return true;
+            }
             _ => {}
         }
     }
+    false
 }

@@ -27,6 +27,7 @@ mod floods;
 mod granted;
 mod healing;
 mod importing;
+mod jwt;
 mod keeping;
 mod key_rights;
 mod keys;
