@@ -7,7 +7,7 @@ use toolgate_access::key::KeyHash;
 use toolgate_access::permission::ObjectPermission;
 use toolgate_access::principal::{
     AgentFacts, Credential, CustomerFacts, KeyFacts, LimitFacts, Link, MemberFacts, OrganizationFacts, Permission,
-    Principal, ProjectFacts, TeamFacts, UserFacts,
+    Principal, ProjectFacts, TeamFacts, TokenFacts, UserFacts,
 };
 use toolgate_access::role::{OrganizationRole, Role, TeamRole};
 
@@ -140,7 +140,97 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The rows that a token names, as far as they are there.
+    pub async fn authorization_of(
+        &self,
+        user_id: Option<&str>,
+        team_id: Option<&str>,
+        organization_id: Option<&str>,
+    ) -> Result<Box<Authorization>, StoreError> {
+        Box::pin(async move {
+            let mut session = self.db().read().await?;
+            let mut rows = Rows { session: &mut session, sealer: self.sealer(), user_id };
+            let team: Option<Team> = rows.named(team_id).await?;
+            let team_membership: Option<TeamMembership> = rows.place(team_id).await?;
+            let budget = team_membership.as_ref().and_then(|place| place.budget_id.clone());
+            let team_membership_budget = rows.named(budget.as_deref()).await?;
+            let above = team.as_ref().and_then(|team| team.organization_id.clone());
+            let (team_organization, team_organization_budget, team_organization_membership) =
+                rows.organization(above.as_deref()).await?;
+            let (organization, organization_budget, organization_membership) =
+                rows.organization(organization_id).await?;
+            let owned = |id: Option<&str>| id.map(str::to_owned);
+            Ok(Box::new(Authorization {
+                key: Key {
+                    token: KeyHash::from([0; 32]).to_hex(),
+                    user_id: owned(user_id),
+                    team_id: owned(team_id),
+                    organization_id: owned(organization_id),
+                    ..Key::default()
+                },
+                key_budget: None,
+                team,
+                team_membership,
+                team_membership_budget,
+                organization,
+                organization_budget,
+                organization_membership,
+                team_organization,
+                team_organization_budget,
+                team_organization_membership,
+                user: rows.named(user_id).await?,
+                project: None,
+                project_budget: None,
+            }))
+        })
+        .await
+    }
+}
+
+/// Reads rows one by one.
+struct Rows<'a> {
+    session: &'a mut crate::db::Session,
+    sealer: &'a Sealer,
+    user_id: Option<&'a str>,
+}
+
+impl Rows<'_> {
+    async fn named<R: Row>(&mut self, id: Option<&str>) -> Result<Option<R>, StoreError> {
+        match id {
+            Some(id) => self.session.by_id(self.sealer, &[id]).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The user's place in something.
+    async fn place<R: Row>(&mut self, id: Option<&str>) -> Result<Option<R>, StoreError> {
+        match (id, self.user_id) {
+            (Some(id), Some(user_id)) => self.session.by_id(self.sealer, &[id, user_id]).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn organization(
+        &mut self,
+        id: Option<&str>,
+    ) -> Result<(Option<Organization>, Option<Budget>, Option<OrganizationMembership>), StoreError> {
+        let organization: Option<Organization> = self.named(id).await?;
+        let budget = organization.as_ref().and_then(|organization| organization.budget_id.clone());
+        Ok((organization, self.named(budget.as_deref()).await?, self.place(id).await?))
+    }
+}
+
 impl Authorization {
+    /// The facts of a token that names these rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] as for [`Authorization::principal`].
+    pub fn token_principal(&self) -> Result<Principal, StoreError> {
+        let user_id = self.key.user_id.clone().map(Into::into);
+        Ok(Principal { credential: Credential::Token(TokenFacts { user_id }), ..self.principal()? })
+    }
+
     /// The facts that access is decided by. The customer, whom a request names, is added by whoever knows the request.
     ///
     /// # Errors

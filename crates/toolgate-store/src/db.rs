@@ -153,6 +153,12 @@ impl Session {
         self.deadline = Instant::now() + limit;
     }
 
+    /// What is read from here on is as it was at one moment, and nothing can be written. PostgreSQL only.
+    pub(crate) async fn snapshot(&mut self) -> Result<(), StoreError> {
+        self.in_transaction = true;
+        self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into()).await
+    }
+
     /// Carries a statement out and says how many rows it touched.
     pub(crate) fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Arg>) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.execute_text(sql.into(), args)

@@ -143,8 +143,13 @@ impl Edit<'_> {
     }
 
     pub(crate) fn insert<R: Row>(&mut self, mut row: R) -> BoxFuture<'_, Result<R, StoreError>> {
+        row.stamp_created(self.now, &self.actor.changed_by);
+        self.adopt(row)
+    }
+
+    /// Inserts a row from elsewhere, which keeps its stamps.
+    pub(crate) fn adopt<R: Row>(&mut self, row: R) -> BoxFuture<'_, Result<R, StoreError>> {
         Box::pin(async move {
-            row.stamp_created(self.now, &self.actor.changed_by);
             let args = sealed_args(&row, self.store.sealer())?;
             let places: Vec<String> = (1..=args.len()).map(|at| format!("${at}")).collect();
             let sql =
@@ -266,7 +271,7 @@ fn changed_args<R: Row>(row: &R, differs: &[bool], sealer: &Sealer) -> Result<Ve
     crate::row::sealed_args_where(row, sealer, |at| differs.get(at).copied().unwrap_or(false))
 }
 
-fn text_of(cell: &crate::cell::Cell) -> &str {
+pub(crate) fn text_of(cell: &crate::cell::Cell) -> &str {
     match cell {
         crate::cell::Cell::Text(text) => text,
         _ => "",

@@ -30,6 +30,7 @@ mod resets;
 
 mod backup;
 mod canary;
+mod litellm;
 mod migrate;
 mod rekey;
 
@@ -54,6 +55,7 @@ pub use edit::Actor;
 pub use error::StoreError;
 pub use groups::{AccessGroup, AccessGroupChanges, Toolset, ToolsetChanges, ToolsetTool};
 pub use keys::{DeprecatedKey, DeprecatedKeyChanges, Key, KeyChanges, KeyFilter, KeyOrder, KeyScope, Regenerated};
+pub use litellm::{Import, ImportError, ImportOptions, ImportedTable, LitellmDatabase, Skipped};
 pub use noun::Noun;
 pub use organizations::{
     Organization, OrganizationChanges, OrganizationFilter, OrganizationMembership, OrganizationMembershipChanges,

@@ -7,7 +7,9 @@
 //! LiteLLM's rules for where a key may be: `auth/user_api_key_auth.py` and `mcp_server/auth/user_api_key_auth_mcp.py`.
 
 pub mod client_ip;
+pub mod clients;
 mod gatekeeper;
+pub mod jwt;
 pub mod mask;
 pub mod origin;
 pub(crate) mod passing;
@@ -116,6 +118,17 @@ impl CallerId {
     /// The holder of a virtual key.
     pub(crate) fn of_key(hash: &KeyHash) -> Self {
         Self(format!("key:{}", hash.to_hex()).into())
+    }
+
+    /// Whom a token names. Whoever is named otherwise is somebody else.
+    pub(crate) fn of_token(parts: &[&str]) -> Self {
+        use std::fmt::Write as _;
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, parts.join("\0").as_bytes());
+        let hex = hash.as_ref().iter().fold(String::from("token:"), |mut hex, byte| {
+            let _infallible = write!(hex, "{byte:02x}");
+            hex
+        });
+        Self(hex.into())
     }
 
     /// The id as text.

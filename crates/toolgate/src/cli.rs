@@ -13,6 +13,7 @@ pub mod database;
 pub mod demo_server;
 pub mod explain;
 pub mod failure;
+pub mod import;
 pub mod output;
 pub mod rekey;
 pub mod runtime;
@@ -51,6 +52,8 @@ enum Command {
     Tools(tools::ToolsArgs),
     /// Ask a running gateway why a key may or may not use a server or a tool
     Explain(explain::ExplainArgs),
+    /// Take over what another gateway's database holds
+    Import(import::ImportArgs),
     /// Seal all secrets in the database anew with the sealing key of now, while the gateway runs
     Rekey(rekey::RekeyArgs),
     /// Copy the SQLite database into a file, while the gateway runs
@@ -76,6 +79,7 @@ impl Command {
             Self::Check(args) => args.wants_json(),
             Self::Tools(args) => args.wants_json(),
             Self::Explain(args) => args.wants_json(),
+            Self::Import(args) => args.wants_json(),
             Self::Rekey(args) => args.wants_json(),
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.wants_json(),
@@ -138,6 +142,7 @@ where
         Command::Check(args) => check::run(&args, &environment, output).map(ExitCode::from),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::Explain(args) => explain::run(&args, &environment, output).map(ExitCode::from),
+        Command::Import(args) => import::run(&args, &environment, output).map(ExitCode::from),
         Command::Rekey(args) => rekey::run(&args, &environment, output).map(ExitCode::from),
         Command::Backup(args) => backup::backup(&args, &environment, output).map(ExitCode::from),
         Command::Restore(args) => backup::restore(&args, &environment, output).map(ExitCode::from),

@@ -203,7 +203,8 @@ impl Gateway {
         let mut who = match &caller.principal.credential {
             Credential::Master => identity.master(from),
             Credential::Key(key) => identity.again(key.hash, from, chrono::Utc::now()).await?,
-            Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => return None,
+            Credential::Token(_) => identity.bearer_again(&caller.id, from, chrono::Utc::now()).await?,
+            Credential::Session(_) | Credential::Anonymous => return None,
         };
         if let Some(customer) = &caller.principal.customer {
             who = identity.for_customer(who, customer.user_id.as_str(), from).await.ok()?;

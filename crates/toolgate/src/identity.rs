@@ -8,8 +8,10 @@
 mod customers;
 mod explaining;
 mod feed;
+mod jwks;
 mod known;
 mod refusals;
+mod tokens;
 mod toolsets;
 pub mod vaults;
 mod world;
@@ -33,6 +35,7 @@ use crate::config::Settings;
 use customers::Customers;
 use known::KnownKeys;
 use refusals::Refusals;
+use tokens::Tokens;
 use toolsets::ToolsetGrants;
 use vaults::Vaults;
 use world::Reach;
@@ -40,6 +43,7 @@ use world::Reach;
 pub use explaining::CalledAt;
 pub use feed::follow;
 pub use refusals::tell as tell_of_refusals;
+pub use tokens::Bearer;
 
 /// Why nobody is let in with a key.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +93,7 @@ pub struct Identity {
     /// Whether the database answered when it was last asked.
     answers: AtomicBool,
     keys: KnownKeys,
+    tokens: Tokens,
     refusals: Refusals,
     customers: Customers,
     reach: ArcSwap<Reach>,
@@ -103,6 +108,7 @@ impl Identity {
         Self {
             answers: AtomicBool::new(true),
             keys: KnownKeys::none(),
+            tokens: Tokens::none(),
             refusals: Refusals::none(),
             customers: Customers::none(store.is_some()),
             store,

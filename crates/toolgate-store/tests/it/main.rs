@@ -9,6 +9,7 @@ mod accounts;
 mod audit;
 mod faults;
 mod keys;
+mod litellm;
 mod opening;
 mod replicas;
 mod sealing;

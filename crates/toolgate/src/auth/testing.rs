@@ -21,6 +21,8 @@ pub(crate) fn general(master_key: &str) -> General {
         require_explicit_scope: false,
         allowed_hosts: Vec::new(),
         allowed_origins: AllowedOrigins::Listed(Vec::new()),
+        jwt: None,
+        allowed_clients: None,
         database: Default::default(),
         stores_servers: true,
         required_fields: Vec::new(),

@@ -128,6 +128,36 @@ impl DatabaseArgs {
         place.open().await
     }
 
+    /// The same, made where it is not there. What is only to be looked at is in memory then.
+    pub(super) async fn open_or_make(&self, environment: &Environment, only_to_look: bool) -> Result<Store, Failure> {
+        let settings = self.settings(environment)?;
+        if settings.general.database.url.is_some() {
+            return self.open(environment).await;
+        }
+        if self.directory(environment)?.join(FILE_NAME).is_file() {
+            return self.open(environment).await;
+        }
+        if only_to_look {
+            let keys = KeyRing::new(master_key::generate(), Vec::new());
+            return Place { database: Database::Memory, keys }.open().await;
+        }
+        let made = made(&settings.general.database, self.data_dir.as_deref(), environment)?;
+        let missing = || Failure::new(Exit::ConfigMissing, "data-directory", "there is no place for a database");
+        made.ok_or_else(missing)?.open().await
+    }
+
+    /// What LiteLLM seals with where it is started with the same configuration.
+    pub(super) fn litellm_salt_key(&self, environment: &Environment) -> Result<SecretString, Failure> {
+        let settings = self.settings(environment)?;
+        let given = settings.general.master_key_origin != MasterKeyOrigin::NotGiven;
+        let master = || given.then(|| settings.general.master_key.clone());
+        let missing = || {
+            let message = "LiteLLM's secrets need its LITELLM_SALT_KEY, or its master key where it had none";
+            Failure::new(Exit::ConfigMissing, "no-salt-key", message).hint("set LITELLM_SALT_KEY or LITELLM_MASTER_KEY")
+        };
+        settings.general.database.salt_key.clone().or_else(master).ok_or_else(missing)
+    }
+
     /// Where a database file is to be put, and what it must be sealed with.
     pub(super) fn place_for_file(&self, environment: &Environment) -> Result<(PathBuf, KeyRing), Failure> {
         let settings = self.settings(environment)?;
@@ -152,7 +182,7 @@ impl DatabaseArgs {
             .hint(format!("use PostgreSQL's own {instead}; keep LITELLM_SALT_KEY beside, it is not in the database")))
     }
 
-    fn settings(&self, environment: &Environment) -> Result<Box<Settings>, Failure> {
+    pub(super) fn settings(&self, environment: &Environment) -> Result<Box<Settings>, Failure> {
         let loaded = match &self.config {
             Some(file) => config::load(file, environment),
             None => config::parse("", "the environment", environment),

@@ -9,6 +9,7 @@ mod environment;
 mod general;
 mod headers;
 mod ids;
+mod jwt;
 pub(crate) mod names;
 mod sections;
 mod server;
@@ -17,6 +18,8 @@ pub(crate) mod stored;
 mod tls;
 mod tools;
 mod variables;
+
+pub(crate) use jwt::is_safe as jwt_url_is_safe;
 
 use std::sync::Arc;
 

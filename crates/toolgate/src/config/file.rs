@@ -5,6 +5,7 @@
 //! acts on and this gateway so far only reads; the check reports it, so a user is never left to guess.
 
 pub mod general;
+pub mod jwt;
 pub mod litellm;
 pub mod server;
 pub mod server_later;

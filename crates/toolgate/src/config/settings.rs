@@ -3,6 +3,7 @@
 //! The check makes these from the file, the environment and the command line; everything else in the gateway
 //! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
 
+pub mod jwt;
 mod own;
 
 use std::collections::BTreeMap;
@@ -84,6 +85,10 @@ pub struct General {
     pub trusted_proxies: Option<TrustedProxies>,
     /// `enable_mcp_registry`: `/v1/mcp/registry.json` is served, to everybody.
     pub mcp_registry: bool,
+    /// `enable_jwt_auth` and `litellm_jwtauth`; `None`: tokens are no credentials.
+    pub jwt: Option<Arc<jwt::JwtSettings>>,
+    /// `mcp_allowed_clients`; `None`: all.
+    pub allowed_clients: Option<jwt::AllowedClients>,
     /// Where keys, teams and all else that is managed are kept.
     pub database: DatabaseSettings,
     /// `store_model_in_db` and `supported_db_objects`: servers are kept in the database beside those of the file.

@@ -94,6 +94,9 @@ fn not_admitted(why: &NotAdmitted) -> Response {
         NotAdmitted::Key(NotLetIn::Customer(refusal)) => {
             return answer(StatusCode::FORBIDDEN, "auth_error", &refusal.to_string()).made();
         }
+        NotAdmitted::Client(why) => {
+            return answer(StatusCode::FORBIDDEN, "auth_error", &why.to_string()).made();
+        }
         NotAdmitted::Key(NotLetIn::Unavailable(_)) => return unavailable(),
     };
     let mut response = answer(StatusCode::UNAUTHORIZED, "auth_error", text)

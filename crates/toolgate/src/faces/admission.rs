@@ -8,10 +8,12 @@ use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::auth::clients::{self, ClientRefused, Vouched};
 use crate::auth::origin::Refused;
-use crate::auth::{AuthError, Caller, Gatekeeper, Peer, Shown};
+use crate::auth::{AuthError, Caller, Gatekeeper, Peer, Shown, jwt};
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::{Destination, NotLetIn};
+use crate::server::routes;
 
 /// A caller who was let in, with the configuration that let it in. A handler that takes this is guarded.
 pub struct Admitted {
@@ -28,6 +30,8 @@ pub enum NotAdmitted {
     Auth(AuthError),
     /// By what is known of the key.
     Key(NotLetIn),
+    /// By the program that it came from.
+    Client(ClientRefused),
 }
 
 /// How the key is found in a request.
@@ -55,21 +59,38 @@ impl Admitted {
         let from = from(parts, &snapshot);
         let gatekeeper = &snapshot.gatekeeper;
         let shown = look(gatekeeper, &parts.headers, parts.uri.query()).map_err(NotAdmitted::Auth)?;
+        let general = &snapshot.settings.general;
+        let mut vouched = Vouched::Nothing;
+        let mut bearer = None;
         let who = if shown.is_master {
             gateway.identity.master(from)
         } else {
-            // In a box, since the master key's requests would carry its size.
-            Box::pin(gateway.identity.holder(shown.key, from, destination(parts), chrono::Utc::now())).await.map_err(
-                |why| match why {
-                    NotLetIn::Unknown => NotAdmitted::Auth(shown.unknown()),
-                    why @ (NotLetIn::TooMany
-                    | NotLetIn::Route(_)
-                    | NotLetIn::Customer(_)
-                    | NotLetIn::Unavailable(_)) => NotAdmitted::Key(why),
-                },
-            )?
+            let token = std::str::from_utf8(shown.key).ok().filter(|text| jwt::is_token(text));
+            match (&general.jwt, token) {
+                (Some(settings), Some(token)) => {
+                    let coming = gateway.identity.bearer(settings, token, from, chrono::Utc::now());
+                    let found = Box::pin(coming).await.map_err(|why| not_let_in(why, &shown))?;
+                    let who = found.who.clone();
+                    let found = bearer.insert(found);
+                    if let Some(field) = &settings.client_id {
+                        vouched = Vouched::Claim { field, value: found.client.as_deref() };
+                    }
+                    who
+                }
+                _ => {
+                    let coming = gateway.identity.holder(shown.key, from, destination(parts), chrono::Utc::now());
+                    // In a box, since the master key's requests would carry its size.
+                    Box::pin(coming).await.map_err(|why| not_let_in(why, &shown))?
+                }
+            }
         };
-        let who = match customer(gatekeeper, parts, gateway)? {
+        if let Some(allowed) = &general.allowed_clients
+            && routes::is_mcp(destination(parts).template)
+        {
+            clients::check(allowed, vouched, &parts.headers).map_err(NotAdmitted::Client)?;
+        }
+        let named = bearer.as_ref().and_then(|bearer| bearer.customer.as_deref());
+        let who = match customer(named, gatekeeper, parts, gateway)? {
             Some(customer) => {
                 Box::pin(gateway.identity.for_customer(who, customer, from)).await.map_err(NotAdmitted::Key)?
             }
@@ -83,16 +104,35 @@ impl Admitted {
     }
 }
 
-/// The customer that the request names, where there are any or may be some before what the request opens has ended.
-fn customer<'h>(gatekeeper: &Gatekeeper, parts: &'h Parts, gateway: &Gateway) -> Result<Option<&'h str>, NotAdmitted> {
+/// The customer that the token or else the request names, where there are any or may be some before what the request
+/// opens has ended.
+fn customer<'h>(
+    named: Option<&'h str>,
+    gatekeeper: &Gatekeeper,
+    parts: &'h Parts,
+    gateway: &Gateway,
+) -> Result<Option<&'h str>, NotAdmitted> {
     if !gateway.identity.may_have_customers() {
         return Ok(None);
+    }
+    if named.is_some() {
+        return Ok(named);
     }
     match gatekeeper.customer(&parts.headers) {
         Err(why) if gateway.identity.asks_for_customers() => Err(NotAdmitted::Auth(why)),
         // There is nobody whom it could name.
         Err(_) => Ok(None),
         Ok(named) => Ok(named),
+    }
+}
+
+/// What the caller is told of what was shown.
+fn not_let_in(why: NotLetIn, shown: &Shown<'_>) -> NotAdmitted {
+    match why {
+        NotLetIn::Unknown => NotAdmitted::Auth(shown.unknown()),
+        why @ (NotLetIn::TooMany | NotLetIn::Route(_) | NotLetIn::Customer(_) | NotLetIn::Unavailable(_)) => {
+            NotAdmitted::Key(why)
+        }
     }
 }
 
@@ -114,6 +154,11 @@ impl IntoResponse for NotAdmitted {
                 detail(StatusCode::FORBIDDEN, "customer_blocked", &refusal.to_string())
             }
             Self::Key(NotLetIn::Unavailable(_)) => unavailable(),
+            // LiteLLM's body for this one.
+            Self::Client(why) => {
+                let body = json!({ "error": "Forbidden", "details": why.to_string() });
+                (StatusCode::FORBIDDEN, axum::Json(body)).into_response()
+            }
         }
     }
 }

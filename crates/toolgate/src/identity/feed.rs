@@ -64,6 +64,7 @@ impl Identity {
             gateway.read_servers(store).await?;
             self.customers.count(store).await?;
             self.keys.forget_older(revision);
+            self.tokens.forget_rows();
             self.customers.forget_all();
             self.vaults.forget_all();
             self.keys.confirm();
@@ -74,6 +75,7 @@ impl Identity {
         match changes.touched {
             Touched::Everything => {
                 self.keys.forget_all();
+                self.tokens.forget_rows();
                 self.customers.forget_all();
                 self.vaults.forget_all();
                 self.customers.count(store).await?;
@@ -81,7 +83,9 @@ impl Identity {
                 gateway.read_servers(store).await?;
             }
             Touched::These(rows) => {
-                forget(&self.keys, &rows, changes.revision).await;
+                if forget(&self.keys, &rows, changes.revision).await {
+                    self.tokens.forget_rows();
+                }
                 self.forget_vaults(&rows).await;
                 self.forget_customers(store, &rows).await?;
                 if rows.iter().any(|(noun, _)| matches!(noun, Noun::AccessGroup | Noun::Toolset)) {
@@ -140,7 +144,8 @@ impl Identity {
 }
 
 /// Keys are told by their hash. What many keys hang on is changed seldom, and then all of them are read anew.
-async fn forget(keys: &KnownKeys, rows: &[(Noun, String)], revision: Revision) {
+/// Whether that happened.
+async fn forget(keys: &KnownKeys, rows: &[(Noun, String)], revision: Revision) -> bool {
     for (noun, id) in rows {
         match noun {
             Noun::Key | Noun::DeprecatedKey => match id.parse::<KeyHash>() {
@@ -153,8 +158,12 @@ async fn forget(keys: &KnownKeys, rows: &[(Noun, String)], revision: Revision) {
             | Noun::OrganizationMembership
             | Noun::User
             | Noun::Project
-            | Noun::Budget => return keys.forget_older(revision),
+            | Noun::Budget => {
+                keys.forget_older(revision);
+                return true;
+            }
             _ => {}
         }
     }
+    false
 }

@@ -17,7 +17,7 @@ use toolgate_access::key::KeyHash;
 use toolgate_store::{Action, Actor, Noun, Occurrence, Store, StoreError};
 
 use crate::gateway::Gateway;
-use crate::telemetry::request_id;
+use crate::telemetry::request_id as ids;
 
 /// Addresses and keys remembered at once.
 const MAX_SUBJECTS: u64 = 20_000;
@@ -129,8 +129,7 @@ impl Refusals {
             if tally.why != why {
                 why.clone_into(&mut tally.why);
             }
-            tally.request_id =
-                request_id::current().and_then(|id| Some(id.to_str().ok()?.to_owned())).unwrap_or_default();
+            tally.request_id = request_id();
             tally.told.is_none() && tally.untold == 1
         };
         if is_new {
@@ -196,6 +195,11 @@ impl Tally {
     fn spend(&mut self, now: Instant) {
         self.left = (self.refilled(now) - 1.0).max(0.0);
     }
+}
+
+/// The id of the request that is being served.
+pub(super) fn request_id() -> String {
+    ids::current().and_then(|id| Some(id.to_str().ok()?.to_owned())).unwrap_or_default()
 }
 
 fn locked(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {

@@ -18,7 +18,7 @@ use super::super::report::{At, Report};
 use super::super::settings::{
     AllowedOrigins, Clients, DatabaseSettings, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode,
 };
-use super::{access, headers};
+use super::{access, headers, jwt};
 
 /// The section's settings, and the one that belongs to the naming of tools.
 pub(super) struct Checked {
@@ -60,6 +60,8 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         allowed_origins: allowed_origins(&section, at, report),
         trusted_proxies: access::trusted_proxies(&section, at, report),
         mcp_registry: section.enable_mcp_registry.unwrap_or(false),
+        jwt: jwt::check(&section, at, environment, report).map(std::sync::Arc::new),
+        allowed_clients: jwt::clients(&section, at, report),
         database: database(&section, at, environment, report),
         stores_servers: stores_servers(&section, environment),
         required_fields: section.mcp_required_fields.clone().unwrap_or_default(),
@@ -184,7 +186,7 @@ fn advertised_versions(section: &GeneralSection, at: &At<'_>, report: &mut Repor
     listed
 }
 
-fn many(value: Option<&OneOrMany>) -> Vec<(Option<usize>, &str)> {
+pub(super) fn many(value: Option<&OneOrMany>) -> Vec<(Option<usize>, &str)> {
     match value {
         None => Vec::new(),
         Some(OneOrMany::One(text)) => vec![(None, text)],

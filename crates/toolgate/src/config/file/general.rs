@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::jwt::JwtAuthSection;
 use super::server_later::OneOrMany;
 
 /// `general_settings`.
@@ -60,17 +61,15 @@ pub struct GeneralSection {
     pub store_model_in_db: Option<bool>,
     /// Which kinds of things are read from the database; absent: all. Without `mcp` in the list, servers are not.
     pub supported_db_objects: Option<Vec<String>>,
-    /// Callers may sign in with JWTs.
-    #[schemars(extend("default" = false, "x-status" = "not active yet"))]
+    /// Callers may come with JWTs of the issuer whose keys `JWT_PUBLIC_KEY_URL` names.
+    #[schemars(extend("default" = false))]
     pub enable_jwt_auth: Option<bool>,
     /// How JWTs are read.
-    #[schemars(extend("x-status" = "not active yet"))]
+    #[schemars(with = "Option<JwtAuthSection>")]
     pub litellm_jwtauth: Option<Map<String, Value>>,
     /// The only MCP clients that may connect.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub mcp_allowed_clients: Option<Vec<AllowedClient>>,
-    /// The header by which clients name themselves for `mcp_allowed_clients`.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// The header by which clients without a JWT name themselves for `mcp_allowed_clients`.
     pub mcp_client_id_header: Option<String>,
     /// A key without grants of its own does not inherit its team's.
     #[schemars(extend("default" = false))]
