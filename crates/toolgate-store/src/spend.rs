@@ -173,14 +173,48 @@ pub struct SpendSum {
     pub total_tokens: i64,
 }
 
+/// A kind of row that pays for calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is a table")]
+pub enum PayerKind {
+    Key,
+    User,
+    Team,
+    TeamMember,
+    Organization,
+    OrganizationMember,
+    Project,
+    Customer,
+}
+
+/// What somebody has spent, as the database has it once a batch is written: also what others wrote is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spent {
+    /// The kind of row.
+    pub kind: PayerKind,
+    /// Its id: one text, or two for memberships.
+    pub id: Vec<String>,
+    /// In USD, in the current period.
+    pub spend: f64,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Recorded {
+    /// How many of the calls were new.
+    pub new: usize,
+    /// What those who paid for new calls have spent.
+    pub spent: Vec<Spent>,
+}
+
 impl Store {
     /// Writes calls into the log and adds what they cost to keys, users, teams, memberships, organizations, projects and
-    /// customers. Calls whose request id is known already are left out, also within the batch. Returns how many were new.
+    /// customers. Calls whose request id is known already are left out, also within the batch.
     ///
     /// Who is named and does not exist pays nothing. After [`StoreError::Unavailable`], write the same batch again.
-    pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<usize, StoreError> {
+    pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<Recorded, StoreError> {
         if batch.is_empty() {
-            return Ok(0);
+            return Ok(Recorded::default());
         }
         let mut session = self.db().write().await?;
         session.exclude_writers().await?;
@@ -201,9 +235,9 @@ impl Store {
                 }
             }
         }
-        add_up(&mut session, &new).await?;
+        let spent = add_up(&mut session, &new).await?;
         session.commit().await?;
-        Ok(new.len())
+        Ok(Recorded { new: new.len(), spent })
     }
 
     /// A page of the log, by when calls began.
@@ -283,9 +317,29 @@ async fn insert(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Cell>, 
 
 /// A table whose rows pay, and how its rows are found by what a sum is taken by.
 struct Payer {
-    /// `v.column1` and, for memberships, `v.column2` are the id; the last column of `v` is the sum.
-    sql: fn(values: &str) -> String,
+    kind: PayerKind,
+    table: &'static str,
+    /// The columns of its id; `v.column1` and, for memberships, `v.column2` hold the values.
+    id: &'static [&'static str],
+    /// It has a sum over all periods too.
+    has_total: bool,
     ids: fn(&SpendRow) -> Option<Vec<&str>>,
+}
+
+impl Payer {
+    /// Adds sums, and gives what is spent then; the sum is the last column of `v`.
+    fn sql(&self, values: &str) -> String {
+        let sum = self.id.len() + 1;
+        let total = if self.has_total { format!(", total_spend = total_spend + v.column{sum}") } else { String::new() };
+        let found: Vec<String> =
+            self.id.iter().enumerate().map(|(at, column)| format!("{column} = v.column{}", at + 1)).collect();
+        format!(
+            "UPDATE {} SET spend = spend + v.column{sum}{total} FROM ({values}) AS v WHERE {} RETURNING {}, spend",
+            self.table,
+            found.join(" AND "),
+            self.id.join(", "),
+        )
+    }
 }
 
 fn one(id: Option<&String>) -> Option<Vec<&str>> {
@@ -298,69 +352,66 @@ fn two<'a>(first: Option<&'a String>, second: Option<&'a String>) -> Option<Vec<
 
 const PAYERS: [Payer; 8] = [
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE keys SET spend = spend + v.column2, total_spend = total_spend + v.column2 \
-                 FROM ({values}) AS v WHERE token = v.column1"
-            )
-        },
+        kind: PayerKind::Key,
+        table: "keys",
+        id: &["token"],
+        has_total: true,
         ids: |row| (!row.api_key.is_empty()).then(|| vec![row.api_key.as_str()]),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE users SET spend = spend + v.column2 FROM ({values}) AS v WHERE user_id = v.column1")
-        },
+        kind: PayerKind::User,
+        table: "users",
+        id: &["user_id"],
+        has_total: false,
         ids: |row| one(row.user_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE teams SET spend = spend + v.column2 FROM ({values}) AS v WHERE team_id = v.column1")
-        },
+        kind: PayerKind::Team,
+        table: "teams",
+        id: &["team_id"],
+        has_total: false,
         ids: |row| one(row.team_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE team_memberships SET spend = spend + v.column3, total_spend = total_spend + v.column3 \
-                 FROM ({values}) AS v WHERE team_id = v.column1 AND user_id = v.column2"
-            )
-        },
+        kind: PayerKind::TeamMember,
+        table: "team_memberships",
+        id: &["team_id", "user_id"],
+        has_total: true,
         ids: |row| two(row.team_id.as_ref(), row.user_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE organizations SET spend = spend + v.column2 FROM ({values}) AS v \
-                 WHERE organization_id = v.column1"
-            )
-        },
+        kind: PayerKind::Organization,
+        table: "organizations",
+        id: &["organization_id"],
+        has_total: false,
         ids: |row| one(row.organization_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE organization_memberships SET spend = spend + v.column3 FROM ({values}) AS v \
-                 WHERE organization_id = v.column1 AND user_id = v.column2"
-            )
-        },
+        kind: PayerKind::OrganizationMember,
+        table: "organization_memberships",
+        id: &["organization_id", "user_id"],
+        has_total: false,
         ids: |row| two(row.organization_id.as_ref(), row.user_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE projects SET spend = spend + v.column2 FROM ({values}) AS v WHERE project_id = v.column1")
-        },
+        kind: PayerKind::Project,
+        table: "projects",
+        id: &["project_id"],
+        has_total: false,
         ids: |row| one(row.project_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE customers SET spend = spend + v.column2 FROM ({values}) AS v WHERE user_id = v.column1")
-        },
+        kind: PayerKind::Customer,
+        table: "customers",
+        id: &["user_id"],
+        has_total: false,
         ids: |row| one(row.end_user.as_ref()),
     },
 ];
 
 /// Adds what the rows cost to those who pay.
-async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreError> {
+async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Spent>, StoreError> {
+    let mut spent = Vec::new();
     for payer in &PAYERS {
         let mut sums: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.spend != 0.0) {
@@ -371,10 +422,24 @@ async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreEr
         let sums: Vec<_> = sums.into_iter().collect();
         for chunk in sums.chunks(SUMS_AT_ONCE) {
             let (values, args) = values_of(chunk);
-            session.execute((payer.sql)(&values), args).await?;
+            let mut kinds = vec![Kind::Text; payer.id.len()];
+            kinds.push(Kind::Real);
+            for cells in session.rows(payer.sql(&values), args, kinds).await? {
+                spent.extend(spent_of(payer.kind, cells));
+            }
         }
     }
-    used(session, rows).await
+    used(session, rows).await?;
+    Ok(spent)
+}
+
+fn spent_of(kind: PayerKind, mut cells: Vec<Cell>) -> Option<Spent> {
+    let Some(Cell::Real(spend)) = cells.pop() else { return None };
+    let text = |cell| match cell {
+        Cell::Text(text) => Some(text),
+        _ => None,
+    };
+    Some(Spent { kind, id: cells.into_iter().map(text).collect::<Option<_>>()?, spend })
 }
 
 /// `VALUES` of ids and a sum. The casts tell PostgreSQL what it cannot know here.
