@@ -240,6 +240,20 @@ impl Store {
         Ok(Recorded { new: new.len(), spent })
     }
 
+    /// Deletes these calls from the log; what they cost stays where it was added.
+    pub async fn forget_calls(&self, request_ids: &[String]) -> Result<u64, StoreError> {
+        let mut session = self.db().write().await?;
+        let mut deleted = 0;
+        for some in request_ids.chunks(SUMS_AT_ONCE) {
+            let mut conditions = Where::new(&session);
+            conditions.one_of("request_id", Some(some));
+            let (condition, args) = conditions.into_sql();
+            deleted += session.execute(format!("DELETE FROM spend_logs {condition}"), args).await?;
+        }
+        session.commit().await?;
+        Ok(deleted)
+    }
+
     /// A page of the log, by when calls began.
     pub async fn spend_logs(
         &self,

@@ -13,6 +13,7 @@ use toolgate_access::grant::Grant;
 use toolgate_access::principal::Credential;
 use toolgate_store::Store;
 
+use crate::accounting::Accounting;
 use crate::auth::origin::FrontDoor;
 use crate::auth::{Caller, Gatekeeper};
 use crate::catalog::Catalog;
@@ -36,6 +37,8 @@ pub struct Parts {
     snapshot: ArcSwap<Snapshot>,
     /// Whose keys are.
     pub identity: Identity,
+    /// What they may use and spend, and the log of calls.
+    pub accounting: Accounting,
     /// Client sessions.
     pub sessions: Sessions,
     /// The sessions that are in use.
@@ -86,9 +89,11 @@ impl Gateway {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
+        let accounting = Accounting::new(&settings, store.clone(), &metrics);
         let parking = Parking::new(settings.clients.question_timeout);
         Self(Arc::new(Parts {
-            identity: Identity::new(&settings, store),
+            identity: Identity::new(&settings, store, &accounting),
+            accounting,
             snapshot: ArcSwap::from_pointee(Snapshot::new(Catalog::new(&settings), settings, upstreams)),
             sessions,
             lives: Lives::new(&metrics),
@@ -119,6 +124,7 @@ impl Gateway {
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
         self.0.identity.reloaded(&settings);
+        self.0.accounting.reloaded(&settings);
         let current = self.snapshot();
         let upstreams = Arc::new(current.upstreams.reloaded(&settings));
         let catalog = current.catalog.reloaded(&settings);

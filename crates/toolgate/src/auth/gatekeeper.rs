@@ -190,6 +190,7 @@ impl Gatekeeper {
             debug,
             principal: who.principal,
             grant: who.grant,
+            payers: who.payers,
             toolset: None,
             from,
         }

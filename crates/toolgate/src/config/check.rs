@@ -12,6 +12,7 @@ mod ids;
 mod names;
 mod sections;
 mod server;
+mod spend;
 mod stdio;
 mod tls;
 mod tools;

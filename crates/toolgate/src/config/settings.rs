@@ -3,8 +3,11 @@
 //! The check makes these from the file, the environment and the command line; everything else in the gateway
 //! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
 
+mod spend;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,7 @@ use url::Url;
 
 use crate::auth::client_ip::TrustedProxies;
 
+pub use spend::{CallCosts, SpendSettings};
 pub use toolgate_access::id::ServerId;
 
 /// Everything that the gateway was told.
@@ -78,6 +82,8 @@ pub struct General {
     pub mcp_registry: bool,
     /// Where keys, teams and all else that is managed are kept.
     pub database: DatabaseSettings,
+    /// What is written down of calls.
+    pub spend: SpendSettings,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -285,6 +291,10 @@ pub struct ServerSettings {
     pub allow_elicitation: bool,
     /// `max_concurrent_requests`.
     pub max_concurrent_requests: Option<std::num::NonZeroUsize>,
+    /// `rpm`: requests to the server in a minute.
+    pub rpm: Option<NonZeroU64>,
+    /// `mcp_info.mcp_server_cost_info`.
+    pub costs: CallCosts,
     /// `ssl_verify` of the entry, or the general one.
     pub tls: TlsSettings,
     /// SHA-256 over the entry as it was read, environment filled in. Equal fingerprints mean: the same server.

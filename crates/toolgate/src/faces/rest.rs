@@ -1,7 +1,9 @@
 //! Errors as LiteLLM's REST bodies: `{"detail": {"error", "message"}}` with a status.
 
+use std::time::Duration;
+
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use super::admission::detail;
 use crate::catalog::{CallError, FindError};
@@ -20,6 +22,7 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Find(FindError::Server(fetch)) if fetch.is_malformed_header() => {
             (StatusCode::BAD_REQUEST, "invalid_header")
         }
+        CallError::Refused(refused) => (StatusCode::TOO_MANY_REQUESTS, refused.code()),
         CallError::Find(FindError::Server(fetch)) => (upstream_status(fetch.outcome_label()), fetch.outcome_label()),
         CallError::Upstream(upstream) => of_upstream(upstream),
         CallError::Called(failed) => of_upstream(&failed.error),
@@ -30,7 +33,17 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Called(failed) => failed.error.told_to(Reader::Administrator),
         other => other.to_string(),
     };
-    detail(status, word, &text)
+    let mut response = detail(status, word, &text);
+    if let Some(after) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds(after));
+    }
+    response
+}
+
+/// The value of `Retry-After`.
+#[must_use]
+pub fn seconds(after: Duration) -> HeaderValue {
+    HeaderValue::from(after.as_secs().max(1))
 }
 
 fn of_upstream(error: &UpstreamError) -> (StatusCode, &'static str) {

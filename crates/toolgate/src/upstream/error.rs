@@ -62,6 +62,16 @@ pub enum UpstreamError {
         /// Which limit.
         limit: String,
     },
+    /// As many requests were sent to the server in this minute as its `rpm` allows. The request was not sent.
+    #[error("server `{server}` takes {limit} requests a minute (`rpm`); try again in {} s", retry_after.as_secs())]
+    RateLimited {
+        /// The server.
+        server: String,
+        /// How many there may be.
+        limit: u64,
+        /// When there may be more.
+        retry_after: Duration,
+    },
     /// The client's session was closed, the server was taken out of the configuration, or the gateway is stopping. The
     /// request was not sent.
     #[error(
@@ -136,7 +146,7 @@ impl UpstreamError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Credential(CredentialError::Configured { .. }) | Self::NotActiveYet { .. } => Blame::Gateway,
-            Self::Busy { .. } | Self::Closed { .. } => Blame::Gateway,
+            Self::Busy { .. } | Self::RateLimited { .. } | Self::Closed { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
         }
@@ -151,6 +161,7 @@ impl UpstreamError {
             | Self::Unavailable { .. }
             | Self::AuthRequired { .. }
             | Self::Busy { .. }
+            | Self::RateLimited { .. }
             | Self::Closed { .. } => false,
             // What it did before it asked, it has done.
             Self::Unfulfilled { .. } => true,
@@ -168,7 +179,11 @@ impl UpstreamError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Busy { .. } | Self::Failed { .. } => true,
+            Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::RateLimited { .. }
+            | Self::Failed { .. } => true,
             Self::NotActiveYet { .. }
             | Self::Credential(_)
             | Self::AuthRequired { .. }
@@ -187,7 +202,7 @@ impl UpstreamError {
             Self::AuthRequired { status, .. } if *status == StatusCode::FORBIDDEN => "forbidden",
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
-            Self::Busy { .. } => "rate_limited",
+            Self::Busy { .. } | Self::RateLimited { .. } => "rate_limited",
             Self::Unfulfilled { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
@@ -212,6 +227,23 @@ impl UpstreamError {
         }
     }
 
+    /// When to come again, where the server's `rpm` is used up.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::NotActiveYet { .. }
+            | Self::Credential(_)
+            | Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::AuthRequired { .. }
+            | Self::Busy { .. }
+            | Self::Closed { .. }
+            | Self::Unfulfilled { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
     /// The server's name.
     #[must_use]
     pub fn server(&self) -> &str {
@@ -221,6 +253,7 @@ impl UpstreamError {
             | Self::TimedOut { server, .. }
             | Self::AuthRequired { server, .. }
             | Self::Busy { server, .. }
+            | Self::RateLimited { server, .. }
             | Self::Closed { server }
             | Self::Unfulfilled { server, .. }
             | Self::Failed { server, .. } => server,
@@ -238,6 +271,7 @@ impl UpstreamError {
             | Self::Credential(_)
             | Self::TimedOut { .. }
             | Self::Busy { .. }
+            | Self::RateLimited { .. }
             | Self::Unfulfilled { .. }
             | Self::Closed { .. } => None,
         }

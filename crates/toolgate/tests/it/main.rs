@@ -30,6 +30,7 @@ mod keys;
 mod large;
 mod last_good;
 mod legacy_tasks;
+mod limits;
 mod lists;
 mod mcp_servers;
 mod modern;

@@ -18,7 +18,7 @@ use super::super::report::{At, Report};
 use super::super::settings::{
     AllowedOrigins, Clients, DatabaseSettings, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode,
 };
-use super::{access, headers};
+use super::{access, headers, spend};
 
 /// The section's settings, and the one that belongs to the naming of tools.
 pub(super) struct Checked {
@@ -61,6 +61,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         trusted_proxies: access::trusted_proxies(&section, at, report),
         mcp_registry: section.enable_mcp_registry.unwrap_or(false),
         database: database(&section, at, environment, report),
+        spend: spend::check(&section, at, report),
         shutdown_grace: shutdown_grace(&section, at, report),
     };
     let prefix = match section.mcp_tool_prefix {

@@ -19,7 +19,7 @@ use super::super::hearing::{Hearing, Open};
 use super::super::parking::Parking;
 use super::super::tasks;
 use super::{Modern, not_found};
-use crate::catalog::{Alone, CallError, Called, Visit, is_tool_error};
+use crate::catalog::{Alone, CallError, Called, Visit};
 use crate::faces::jsonrpc as face;
 use crate::mcp::dispatch::Exchange;
 use crate::mcp::ended::{Ended, ErrorType};
@@ -117,11 +117,7 @@ impl Modern {
     fn of_tool(&self, answer: Result<(Answer, Called), CallError>) -> Done {
         let (answer, called) = match answer {
             Ok(answered) => answered,
-            Err(error) => {
-                let mut done = Done::refused(&face::call_error(&error));
-                done.called = error.called().cloned();
-                return done;
-            }
+            Err(error) => return Done::failed(&error),
         };
         let Exchange { gateway, caller, .. } = &self.exchange;
         let listed = |own: &str| Some(tasks::listed(gateway.sessions.sealer(), &caller.id, &called.server, own));
@@ -129,7 +125,7 @@ impl Modern {
         if self.knows_tasks {
             done = done.about_task(listed);
         }
-        if is_tool_error(&answer) {
+        if called.is_tool_error {
             done.error = Some(ErrorType::Tool);
         }
         done.called = Some(called);
@@ -143,7 +139,7 @@ impl Modern {
         };
         match answer {
             Ok(answer) => Done::answered(self.request(located.as_ref().map(|located| &*located.uri)), &answer),
-            Err(error) => Done::refused(&face::call_error(&error)),
+            Err(error) => Done::failed(&error),
         }
     }
 
