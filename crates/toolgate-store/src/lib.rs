@@ -69,7 +69,7 @@ pub use servers::{
     UserEnvVars, UserEnvVarsChanges,
 };
 pub use settings::{Setting, SettingChanges};
-pub use spend::{PayerKind, Recorded, SpendBy, SpendFilter, SpendRow, SpendScope, SpendSum, Spent};
+pub use spend::{DaySpend, PayerKind, Recorded, SpendBy, SpendFilter, SpendRow, SpendScope, SpendSum, Spent};
 pub use store::{Clock, Database, Store, StoreSettings};
 pub use teams::{Team, TeamChanges, TeamFilter, TeamMembership, TeamMembershipChanges, TeamOrder, TeamScope};
 pub use users::{User, UserChanges, UserFilter, UserOrder};

@@ -106,6 +106,8 @@ pub struct SpendFilter {
     pub call_type: Option<String>,
     /// `success` or `failure`.
     pub status: Option<String>,
+    /// That ended so, in the gateway's words: `outcome` in their metadata.
+    pub outcome: Option<String>,
     /// Of one model.
     pub model: Option<String>,
     /// Of one MCP server.
@@ -123,6 +125,8 @@ pub struct SpendFilter {
 /// Calls of any of these.
 #[derive(Debug, Clone, Default)]
 pub struct SpendScope {
+    /// These keys, by their hashes in hex.
+    pub api_keys: Vec<String>,
     /// These users.
     pub user_ids: Vec<String>,
     /// These teams.
@@ -171,6 +175,21 @@ pub struct SpendSum {
     pub calls: i64,
     /// How many tokens.
     pub total_tokens: i64,
+}
+
+/// A sum of spend of one day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DaySpend {
+    /// Which day since 1970, in UTC.
+    pub day: i64,
+    /// The key's hash in hex.
+    pub api_key: String,
+    /// The user; empty where the calls name none.
+    pub user_id: String,
+    /// `MCP: {tool}` for tools.
+    pub model: String,
+    /// In USD.
+    pub spend: f64,
 }
 
 /// A kind of row that pays for calls.
@@ -268,6 +287,51 @@ impl Store {
         let (rows, total) = conditions.page(&mut session, "spend_logs", &columns, &kinds, &order, page).await?;
         let read = |cells| SpendRow::read(&mut Cells::new("spend_logs", cells));
         Ok(Page { items: rows.into_iter().map(read).collect::<Result<_, _>>()?, total, page })
+    }
+
+    /// The latest calls, at most `limit`; those before the one that began then and has this id, if there is one.
+    pub async fn calls_before(
+        &self,
+        filter: &SpendFilter,
+        before: Option<&(DateTime<Utc>, String)>,
+        limit: u32,
+    ) -> Result<Vec<SpendRow>, StoreError> {
+        let mut session = self.db().read().await?;
+        let mut conditions = filter.conditions(Where::new(&session));
+        conditions.before(["start_time", "request_id"], before);
+        let (condition, mut args) = conditions.into_sql();
+        args.push(Arg::of(&i64::from(limit)));
+        let (columns, kinds) = columns_and_kinds();
+        let order = order_by("start_time", Direction::Descending, "request_id");
+        let sql = format!("SELECT {columns} FROM spend_logs {condition} ORDER BY {order} LIMIT ${}", args.len());
+        let rows = session.rows(sql, args, kinds).await?;
+        rows.into_iter().map(|cells| SpendRow::read(&mut Cells::new("spend_logs", cells))).collect()
+    }
+
+    /// What was spent on each day, by key, user and model; at most `limit` sums, the earliest days first.
+    pub async fn spend_by_day(&self, filter: &SpendFilter, limit: u32) -> Result<Vec<DaySpend>, StoreError> {
+        let mut session = self.db().read().await?;
+        let day = session
+            .dialect("start_time / 86400000000", "CAST(FLOOR(EXTRACT(EPOCH FROM start_time) / 86400) AS BIGINT)");
+        let (condition, mut args) = filter.conditions(Where::new(&session)).into_sql();
+        args.push(Arg::of(&i64::from(limit)));
+        let sql = format!(
+            "SELECT {day}, api_key, COALESCE(user_id, ''), model, SUM(spend) FROM spend_logs {condition} \
+             GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT ${}",
+            args.len()
+        );
+        let rows = session.rows(sql, args, vec![Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Real]).await?;
+        let sum = |cells| {
+            let mut cells = Cells::new("spend_logs", cells);
+            Ok(DaySpend {
+                day: cells.take("day")?,
+                api_key: cells.take("api_key")?,
+                user_id: cells.take("user_id")?,
+                model: cells.take("model")?,
+                spend: cells.take("spend")?,
+            })
+        };
+        rows.into_iter().map(sum).collect()
     }
 
     /// What was spent, by one column of the log, the largest sum first; at most `limit` sums.
@@ -506,6 +570,7 @@ impl SpendFilter {
         conditions.equals("session_id", self.session_id.as_ref());
         conditions.equals("call_type", self.call_type.as_ref());
         conditions.equals("status", self.status.as_ref());
+        conditions.json_equals("metadata", "outcome", self.outcome.as_ref());
         conditions.equals("model", self.model.as_ref());
         conditions.equals("mcp_server_id", self.mcp_server_id.as_ref());
         conditions.equals("mcp_namespaced_tool_name", self.mcp_namespaced_tool_name.as_ref());
@@ -513,6 +578,7 @@ impl SpendFilter {
         conditions.less_than("start_time", self.until.as_ref());
         if let Some(scope) = &self.visible {
             conditions.any_of(&[
+                ("api_key", &scope.api_keys),
                 ("user_id", &scope.user_ids),
                 ("team_id", &scope.team_ids),
                 ("organization_id", &scope.organization_ids),

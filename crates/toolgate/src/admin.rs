@@ -7,12 +7,14 @@
 pub mod access_groups;
 pub mod body;
 pub mod budgets;
+pub mod calls;
 pub mod customers;
 mod error;
 pub mod explain;
 pub mod keys;
 pub mod organizations;
 mod people;
+pub mod spend;
 pub mod teams;
 mod tenant;
 mod terms;

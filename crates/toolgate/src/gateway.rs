@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use toolgate_access::grant::Grant;
-use toolgate_access::principal::Credential;
+use toolgate_access::principal::{Credential, Principal};
 use toolgate_store::Store;
 
 use crate::accounting::Accounting;
 use crate::auth::origin::FrontDoor;
-use crate::auth::{Caller, Gatekeeper};
+use crate::auth::{Caller, Gatekeeper, Who};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
@@ -146,14 +146,24 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// The rows behind `caller` as they are now; `None` when the key is not in force any more.
+    pub async fn principal_anew(&self, caller: &Caller) -> Option<Arc<Principal>> {
+        Some(self.again(caller).await?.principal)
+    }
+
+    async fn again(&self, caller: &Caller) -> Option<Who> {
+        let (identity, from) = (&self.0.identity, caller.from);
+        match &caller.principal.credential {
+            Credential::Master => Some(identity.master(from)),
+            Credential::Key(key) => identity.again(key.hash, from, chrono::Utc::now()).await,
+            Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => None,
+        }
+    }
+
     /// What `caller` reaches now, for what goes on longer than a request; `None` when the key is not in force any more.
     pub async fn granted_anew(&self, caller: &Caller) -> Option<Arc<Grant>> {
         let (identity, from) = (&self.0.identity, caller.from);
-        let mut who = match &caller.principal.credential {
-            Credential::Master => identity.master(from),
-            Credential::Key(key) => identity.again(key.hash, from, chrono::Utc::now()).await?,
-            Credential::Token(_) | Credential::Session(_) | Credential::Anonymous => return None,
-        };
+        let mut who = self.again(caller).await?;
         if let Some(customer) = &caller.principal.customer {
             who = identity.for_customer(who, customer.user_id.as_str(), from).await.ok()?;
         }

@@ -134,30 +134,48 @@ async fn logs_are_filtered_summed_and_kept_for_a_time() {
         let batch: Vec<_> = (0..6)
             .map(|minute| SpendRow {
                 start_time: begun(minute),
+                metadata: Some(serde_json::json!({ "outcome": if minute % 2 == 0 { "even" } else { "odd" } })),
                 team_id: Some(if minute % 2 == 0 { "even" } else { "odd" }.into()),
                 total_tokens: 2,
                 ..call(&format!("r{minute}"), f64::from(i32::try_from(minute).unwrap()))
             })
             .collect();
         store.record_spend(&batch).await.unwrap();
-        let ids = async |filter: SpendFilter| {
+        let listed = async |filter: SpendFilter| {
             let page = store.spend_logs(&filter, Direction::Ascending, PageOf::new(1, 9)).await.unwrap();
             page.items.into_iter().map(|row| row.request_id).collect::<Vec<_>>()
         };
         let even = SpendFilter { team_id: Some("even".into()), ..SpendFilter::default() };
-        assert_eq!(ids(even).await, ["r0", "r2", "r4"]);
+        assert_eq!(listed(even).await, ["r0", "r2", "r4"]);
         let between = SpendFilter { since: Some(begun(1)), until: Some(begun(3)), ..SpendFilter::default() };
-        assert_eq!(ids(between).await, ["r1", "r2"]);
+        assert_eq!(listed(between).await, ["r1", "r2"]);
         let nobody = SpendFilter { visible: Some(Default::default()), ..SpendFilter::default() };
-        assert_eq!(ids(nobody).await, [""; 0]);
+        assert_eq!(listed(nobody).await, [""; 0]);
 
         let sums = store.spend_sums(&SpendFilter::default(), SpendBy::TeamId, 10).await.unwrap();
         let sums: Vec<_> = sums.into_iter().map(|sum| (sum.of, sum.spend, sum.calls, sum.total_tokens)).collect();
         assert_eq!(sums, [("odd".to_owned(), 9.0, 3, 6), ("even".to_owned(), 6.0, 3, 6)]);
 
+        let first = store.calls_before(&SpendFilter::default(), None, 4).await.unwrap();
+        let last = first.last().unwrap();
+        let (all, place) = (SpendFilter::default(), (last.start_time, last.request_id.clone()));
+        let rest = store.calls_before(&all, Some(&place), 4).await.unwrap();
+        let ids: Vec<_> = first.iter().chain(&rest).map(|row| row.request_id.as_str()).collect();
+        assert_eq!(ids, ["r5", "r4", "r3", "r2", "r1", "r0"]);
+        let of_odd = SpendFilter { outcome: Some("odd".into()), ..SpendFilter::default() };
+        assert_eq!(store.calls_before(&of_odd, None, 9).await.unwrap().len(), 3);
+
+        let days = store.spend_by_day(&SpendFilter::default(), 9).await.unwrap();
+        let day = begun(0).timestamp() / 86_400;
+        let days: Vec<_> = days.into_iter().map(|sum| (sum.day, sum.user_id, sum.model, sum.spend)).collect();
+        assert_eq!(days, [(day, "u".to_owned(), "MCP: read".to_owned(), 15.0)]);
+
+        assert_eq!(store.forget_calls(&["r0".into(), "r9".into()]).await.unwrap(), 1);
+        store.record_spend(&batch[..1]).await.unwrap();
+
         assert_eq!(store.delete_spend_logs(begun(4), 3).await.unwrap(), 3);
         assert_eq!(store.delete_spend_logs(begun(4), 3).await.unwrap(), 1);
-        assert_eq!(ids(SpendFilter::default()).await, ["r4", "r5"]);
+        assert_eq!(listed(SpendFilter::default()).await, ["r4", "r5"]);
     }
 }
 

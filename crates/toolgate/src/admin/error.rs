@@ -68,6 +68,9 @@ pub enum AdminError {
     /// The same, where LiteLLM answers 409.
     #[error("{0}")]
     Conflict(String),
+    /// There is no room for it now.
+    #[error("{0}")]
+    Unavailable(String),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -10,7 +10,9 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router};
 use http::{Method, Request};
 
-use crate::admin::{Least, access_groups, budgets, customers, explain, keys, organizations, teams, toolsets, users};
+use crate::admin::{
+    Least, access_groups, budgets, calls, customers, explain, keys, organizations, spend, teams, toolsets, users,
+};
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
@@ -95,6 +97,8 @@ pub const ROUTES: &[Route] = &[
     route("PUT", "/v1/mcp/toolset", Access::Role(Least::Admin), || put(toolsets::update)),
     route("GET", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Holder), || get(toolsets::get)),
     route("DELETE", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Admin), || delete(toolsets::delete)),
+    route("GET", "/v1/mcp/calls", Access::Role(Least::Holder), || get(calls::list)),
+    route("GET", "/spend/logs", Access::Role(Least::Holder), || get(spend::logs)),
     route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
     route("GET", "/health", Access::Key, || get(health::servers)),
     route("GET", "/health/liveliness", Access::Public, || get(health::liveliness)),

@@ -52,6 +52,7 @@ mod routes;
 mod secrets;
 mod server_rules;
 mod sessions;
+mod spend;
 mod stopping;
 mod streams;
 mod support;
