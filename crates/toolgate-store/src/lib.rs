@@ -71,7 +71,7 @@ pub use servers::{
     UserCredentialChanges, UserEnvVars, UserEnvVarsChanges,
 };
 pub use settings::{Setting, SettingChanges};
-pub use spend::{SpendBy, SpendFilter, SpendRow, SpendScope, SpendSum};
+pub use spend::{DaySpend, PayerKind, Recorded, SpendBy, SpendFilter, SpendRow, SpendScope, SpendSum, Spent};
 pub use store::{Clock, Database, Store, StoreSettings};
 pub use teams::{Team, TeamChanges, TeamFilter, TeamMembership, TeamMembershipChanges, TeamOrder, TeamScope};
 pub use users::{User, UserChanges, UserFilter, UserOrder};

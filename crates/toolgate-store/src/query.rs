@@ -115,6 +115,24 @@ impl Where {
         }
     }
 
+    /// The text under `key` in a JSON column is the value.
+    pub(crate) fn json_equals(&mut self, column: &'static str, key: &'static str, value: Option<&String>) {
+        let Some(value) = value else { return };
+        let place = self.place(Arg::of(value));
+        self.terms.push(if self.postgres {
+            format!("{column} ->> '{key}' = {place}")
+        } else {
+            format!("json_extract({column}, '$.{key}') = {place}")
+        });
+    }
+
+    /// Comes before a row with these values, in the order of the two columns.
+    pub(crate) fn before(&mut self, columns: [&'static str; 2], values: Option<&(DateTime<Utc>, String)>) {
+        let Some((time, id)) = values else { return };
+        let (time, id) = (self.place(Arg::of(time)), self.place(Arg::of(id)));
+        self.terms.push(format!("({}, {}) < ({time}, {id})", columns[0], columns[1]));
+    }
+
     /// Contains the text, whatever the case of ASCII letters.
     pub(crate) fn contains(&mut self, column: &'static str, text: Option<&String>) {
         let Some(text) = text else { return };

@@ -106,6 +106,8 @@ pub struct SpendFilter {
     pub call_type: Option<String>,
     /// `success` or `failure`.
     pub status: Option<String>,
+    /// That ended so, in the gateway's words: `outcome` in their metadata.
+    pub outcome: Option<String>,
     /// Of one model.
     pub model: Option<String>,
     /// Of one MCP server.
@@ -123,6 +125,8 @@ pub struct SpendFilter {
 /// Calls of any of these.
 #[derive(Debug, Clone, Default)]
 pub struct SpendScope {
+    /// These keys, by their hashes in hex.
+    pub api_keys: Vec<String>,
     /// These users.
     pub user_ids: Vec<String>,
     /// These teams.
@@ -173,14 +177,63 @@ pub struct SpendSum {
     pub total_tokens: i64,
 }
 
+/// A sum of spend of one day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DaySpend {
+    /// Which day since 1970, in UTC.
+    pub day: i64,
+    /// The key's hash in hex.
+    pub api_key: String,
+    /// The user; empty where the calls name none.
+    pub user_id: String,
+    /// `MCP: {tool}` for tools.
+    pub model: String,
+    /// In USD.
+    pub spend: f64,
+}
+
+/// A kind of row that pays for calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is a table")]
+pub enum PayerKind {
+    Key,
+    User,
+    Team,
+    TeamMember,
+    Organization,
+    OrganizationMember,
+    Project,
+    Customer,
+}
+
+/// What somebody has spent, as the database has it once a batch is written: also what others wrote is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spent {
+    /// The kind of row.
+    pub kind: PayerKind,
+    /// Its id: one text, or two for memberships.
+    pub id: Vec<String>,
+    /// In USD, in the current period.
+    pub spend: f64,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Recorded {
+    /// How many of the calls were new.
+    pub new: usize,
+    /// What those who paid for new calls have spent.
+    pub spent: Vec<Spent>,
+}
+
 impl Store {
     /// Writes calls into the log and adds what they cost to keys, users, teams, memberships, organizations, projects and
-    /// customers. Calls whose request id is known already are left out, also within the batch. Returns how many were new.
+    /// customers. Calls whose request id is known already are left out, also within the batch.
     ///
     /// Who is named and does not exist pays nothing. After [`StoreError::Unavailable`], write the same batch again.
-    pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<usize, StoreError> {
+    pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<Recorded, StoreError> {
         if batch.is_empty() {
-            return Ok(0);
+            return Ok(Recorded::default());
         }
         let mut session = self.db().write().await?;
         session.exclude_writers().await?;
@@ -201,9 +254,23 @@ impl Store {
                 }
             }
         }
-        add_up(&mut session, &new).await?;
+        let spent = add_up(&mut session, &new).await?;
         session.commit().await?;
-        Ok(new.len())
+        Ok(Recorded { new: new.len(), spent })
+    }
+
+    /// Deletes these calls from the log; what they cost stays where it was added.
+    pub async fn forget_calls(&self, request_ids: &[String]) -> Result<u64, StoreError> {
+        let mut session = self.db().write().await?;
+        let mut deleted = 0;
+        for some in request_ids.chunks(SUMS_AT_ONCE) {
+            let mut conditions = Where::new(&session);
+            conditions.one_of("request_id", Some(some));
+            let (condition, args) = conditions.into_sql();
+            deleted += session.execute(format!("DELETE FROM spend_logs {condition}"), args).await?;
+        }
+        session.commit().await?;
+        Ok(deleted)
     }
 
     /// A page of the log, by when calls began.
@@ -220,6 +287,51 @@ impl Store {
         let (rows, total) = conditions.page(&mut session, "spend_logs", &columns, &kinds, &order, page).await?;
         let read = |cells| SpendRow::read(&mut Cells::new("spend_logs", cells));
         Ok(Page { items: rows.into_iter().map(read).collect::<Result<_, _>>()?, total, page })
+    }
+
+    /// The latest calls, at most `limit`; those before the one that began then and has this id, if there is one.
+    pub async fn calls_before(
+        &self,
+        filter: &SpendFilter,
+        before: Option<&(DateTime<Utc>, String)>,
+        limit: u32,
+    ) -> Result<Vec<SpendRow>, StoreError> {
+        let mut session = self.db().read().await?;
+        let mut conditions = filter.conditions(Where::new(&session));
+        conditions.before(["start_time", "request_id"], before);
+        let (condition, mut args) = conditions.into_sql();
+        args.push(Arg::of(&i64::from(limit)));
+        let (columns, kinds) = columns_and_kinds();
+        let order = order_by("start_time", Direction::Descending, "request_id");
+        let sql = format!("SELECT {columns} FROM spend_logs {condition} ORDER BY {order} LIMIT ${}", args.len());
+        let rows = session.rows(sql, args, kinds).await?;
+        rows.into_iter().map(|cells| SpendRow::read(&mut Cells::new("spend_logs", cells))).collect()
+    }
+
+    /// What was spent on each day, by key, user and model; at most `limit` sums, the earliest days first.
+    pub async fn spend_by_day(&self, filter: &SpendFilter, limit: u32) -> Result<Vec<DaySpend>, StoreError> {
+        let mut session = self.db().read().await?;
+        let day = session
+            .dialect("start_time / 86400000000", "CAST(FLOOR(EXTRACT(EPOCH FROM start_time) / 86400) AS BIGINT)");
+        let (condition, mut args) = filter.conditions(Where::new(&session)).into_sql();
+        args.push(Arg::of(&i64::from(limit)));
+        let sql = format!(
+            "SELECT {day}, api_key, COALESCE(user_id, ''), model, SUM(spend) FROM spend_logs {condition} \
+             GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT ${}",
+            args.len()
+        );
+        let rows = session.rows(sql, args, vec![Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Real]).await?;
+        let sum = |cells| {
+            let mut cells = Cells::new("spend_logs", cells);
+            Ok(DaySpend {
+                day: cells.take("day")?,
+                api_key: cells.take("api_key")?,
+                user_id: cells.take("user_id")?,
+                model: cells.take("model")?,
+                spend: cells.take("spend")?,
+            })
+        };
+        rows.into_iter().map(sum).collect()
     }
 
     /// What was spent, by one column of the log, the largest sum first; at most `limit` sums.
@@ -283,9 +395,29 @@ async fn insert(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Cell>, 
 
 /// A table whose rows pay, and how its rows are found by what a sum is taken by.
 struct Payer {
-    /// `v.column1` and, for memberships, `v.column2` are the id; the last column of `v` is the sum.
-    sql: fn(values: &str) -> String,
+    kind: PayerKind,
+    table: &'static str,
+    /// The columns of its id; `v.column1` and, for memberships, `v.column2` hold the values.
+    id: &'static [&'static str],
+    /// It has a sum over all periods too.
+    has_total: bool,
     ids: fn(&SpendRow) -> Option<Vec<&str>>,
+}
+
+impl Payer {
+    /// Adds sums, and gives what is spent then; the sum is the last column of `v`.
+    fn sql(&self, values: &str) -> String {
+        let sum = self.id.len() + 1;
+        let total = if self.has_total { format!(", total_spend = total_spend + v.column{sum}") } else { String::new() };
+        let found: Vec<String> =
+            self.id.iter().enumerate().map(|(at, column)| format!("{column} = v.column{}", at + 1)).collect();
+        format!(
+            "UPDATE {} SET spend = spend + v.column{sum}{total} FROM ({values}) AS v WHERE {} RETURNING {}, spend",
+            self.table,
+            found.join(" AND "),
+            self.id.join(", "),
+        )
+    }
 }
 
 fn one(id: Option<&String>) -> Option<Vec<&str>> {
@@ -298,69 +430,66 @@ fn two<'a>(first: Option<&'a String>, second: Option<&'a String>) -> Option<Vec<
 
 const PAYERS: [Payer; 8] = [
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE keys SET spend = spend + v.column2, total_spend = total_spend + v.column2 \
-                 FROM ({values}) AS v WHERE token = v.column1"
-            )
-        },
+        kind: PayerKind::Key,
+        table: "keys",
+        id: &["token"],
+        has_total: true,
         ids: |row| (!row.api_key.is_empty()).then(|| vec![row.api_key.as_str()]),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE users SET spend = spend + v.column2 FROM ({values}) AS v WHERE user_id = v.column1")
-        },
+        kind: PayerKind::User,
+        table: "users",
+        id: &["user_id"],
+        has_total: false,
         ids: |row| one(row.user_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE teams SET spend = spend + v.column2 FROM ({values}) AS v WHERE team_id = v.column1")
-        },
+        kind: PayerKind::Team,
+        table: "teams",
+        id: &["team_id"],
+        has_total: false,
         ids: |row| one(row.team_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE team_memberships SET spend = spend + v.column3, total_spend = total_spend + v.column3 \
-                 FROM ({values}) AS v WHERE team_id = v.column1 AND user_id = v.column2"
-            )
-        },
+        kind: PayerKind::TeamMember,
+        table: "team_memberships",
+        id: &["team_id", "user_id"],
+        has_total: true,
         ids: |row| two(row.team_id.as_ref(), row.user_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE organizations SET spend = spend + v.column2 FROM ({values}) AS v \
-                 WHERE organization_id = v.column1"
-            )
-        },
+        kind: PayerKind::Organization,
+        table: "organizations",
+        id: &["organization_id"],
+        has_total: false,
         ids: |row| one(row.organization_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!(
-                "UPDATE organization_memberships SET spend = spend + v.column3 FROM ({values}) AS v \
-                 WHERE organization_id = v.column1 AND user_id = v.column2"
-            )
-        },
+        kind: PayerKind::OrganizationMember,
+        table: "organization_memberships",
+        id: &["organization_id", "user_id"],
+        has_total: false,
         ids: |row| two(row.organization_id.as_ref(), row.user_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE projects SET spend = spend + v.column2 FROM ({values}) AS v WHERE project_id = v.column1")
-        },
+        kind: PayerKind::Project,
+        table: "projects",
+        id: &["project_id"],
+        has_total: false,
         ids: |row| one(row.project_id.as_ref()),
     },
     Payer {
-        sql: |values| {
-            format!("UPDATE customers SET spend = spend + v.column2 FROM ({values}) AS v WHERE user_id = v.column1")
-        },
+        kind: PayerKind::Customer,
+        table: "customers",
+        id: &["user_id"],
+        has_total: false,
         ids: |row| one(row.end_user.as_ref()),
     },
 ];
 
 /// Adds what the rows cost to those who pay.
-async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreError> {
+async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Spent>, StoreError> {
+    let mut spent = Vec::new();
     for payer in &PAYERS {
         let mut sums: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.spend != 0.0) {
@@ -371,10 +500,24 @@ async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreEr
         let sums: Vec<_> = sums.into_iter().collect();
         for chunk in sums.chunks(SUMS_AT_ONCE) {
             let (values, args) = values_of(chunk);
-            session.execute((payer.sql)(&values), args).await?;
+            let mut kinds = vec![Kind::Text; payer.id.len()];
+            kinds.push(Kind::Real);
+            for cells in session.rows(payer.sql(&values), args, kinds).await? {
+                spent.extend(spent_of(payer.kind, cells));
+            }
         }
     }
-    used(session, rows).await
+    used(session, rows).await?;
+    Ok(spent)
+}
+
+fn spent_of(kind: PayerKind, mut cells: Vec<Cell>) -> Option<Spent> {
+    let Some(Cell::Real(spend)) = cells.pop() else { return None };
+    let text = |cell| match cell {
+        Cell::Text(text) => Some(text),
+        _ => None,
+    };
+    Some(Spent { kind, id: cells.into_iter().map(text).collect::<Option<_>>()?, spend })
 }
 
 /// `VALUES` of ids and a sum. The casts tell PostgreSQL what it cannot know here.
@@ -427,6 +570,7 @@ impl SpendFilter {
         conditions.equals("session_id", self.session_id.as_ref());
         conditions.equals("call_type", self.call_type.as_ref());
         conditions.equals("status", self.status.as_ref());
+        conditions.json_equals("metadata", "outcome", self.outcome.as_ref());
         conditions.equals("model", self.model.as_ref());
         conditions.equals("mcp_server_id", self.mcp_server_id.as_ref());
         conditions.equals("mcp_namespaced_tool_name", self.mcp_namespaced_tool_name.as_ref());
@@ -434,6 +578,7 @@ impl SpendFilter {
         conditions.less_than("start_time", self.until.as_ref());
         if let Some(scope) = &self.visible {
             conditions.any_of(&[
+                ("api_key", &scope.api_keys),
                 ("user_id", &scope.user_ids),
                 ("team_id", &scope.team_ids),
                 ("organization_id", &scope.organization_ids),

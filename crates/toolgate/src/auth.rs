@@ -27,6 +27,8 @@ use toolgate_access::principal::Principal;
 use toolgate_access::rules::{ClientPlace, Rules};
 use toolgate_access::world::World;
 
+use crate::accounting::Payers;
+
 pub use gatekeeper::{AuthError, Gatekeeper, Shown};
 pub use vault::Vault;
 
@@ -46,6 +48,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// What may be reached.
     pub grant: Arc<Grant>,
+    /// Who pays for what is called.
+    pub payers: Arc<Payers>,
     /// The toolset at whose endpoint the request came in; what may be reached is within it.
     pub toolset: Option<ToolsetId>,
     /// Where the request came from.
@@ -63,6 +67,8 @@ pub struct Who {
     pub principal: Arc<Principal>,
     /// What they reach.
     pub grant: Arc<Grant>,
+    /// Who pays for what they call.
+    pub payers: Arc<Payers>,
 }
 
 /// The address at the other end of a request's connection; an extension of the request.
@@ -81,6 +87,7 @@ impl Caller {
             debug: false,
             principal: Arc::new(principal),
             grant: Arc::new(grant),
+            payers: Payers::nobody(),
             toolset: None,
             from: None,
             vault: Arc::default(),

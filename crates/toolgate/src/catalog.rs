@@ -5,6 +5,7 @@
 //! looking it up in the same lists (`find`, and `owners` for URIs), never by splitting it. So listing and calling
 //! cannot disagree.
 
+mod charged;
 mod errors;
 mod fetch;
 mod find;
@@ -36,6 +37,7 @@ use http::HeaderMap;
 use toolgate_client::GivenUp;
 use toolgate_mcp::stream::Translation;
 
+use crate::accounting::Accounting;
 use crate::auth::Caller;
 use crate::config::Settings;
 use crate::config::settings::ServerSettings;
@@ -96,6 +98,8 @@ pub struct Visit<'a> {
     pub scope: &'a Scope,
     /// The trace of the operation that this is part of.
     pub span: &'a OperationSpan,
+    /// Where calls are accounted for.
+    pub accounting: &'a Accounting,
 }
 
 /// What only a request of a revision without sessions has.

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use toolgate_access::grant::Grant;
-use toolgate_access::principal::Credential;
+use toolgate_access::principal::{Credential, Principal};
 use toolgate_store::{Store, StoreError};
 
+use crate::accounting::Accounting;
 use crate::auth::origin::FrontDoor;
-use crate::auth::{Caller, Gatekeeper};
+use crate::auth::{Caller, Gatekeeper, Who};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::config::settings::Bind;
@@ -41,6 +42,8 @@ pub struct Parts {
     reading: tokio::sync::Mutex<()>,
     /// Whose keys are.
     pub identity: Identity,
+    /// What they may use and spend, and the log of calls.
+    pub accounting: Accounting,
     /// Client sessions.
     pub sessions: Sessions,
     /// The sessions that are in use.
@@ -101,11 +104,13 @@ impl Gateway {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
+        let accounting = Accounting::new(&settings, store.clone(), &metrics);
         let parking = Parking::new(settings.clients.question_timeout);
         let catalog = Catalog::new(&settings);
         let composition = Composition { file: Arc::clone(&settings), kept: Kept::default() };
         Self(Arc::new(Parts {
-            identity: Identity::new(&settings, store),
+            identity: Identity::new(&settings, store, &accounting),
+            accounting,
             snapshot: ArcSwap::from_pointee(Snapshot::new(catalog, settings, Arc::default(), upstreams)),
             composition: Mutex::new(composition),
             reading: tokio::sync::Mutex::default(),
@@ -175,6 +180,7 @@ impl Gateway {
         let settings = Arc::new(settings);
         let grace = settings.general.shutdown_grace;
         self.0.identity.reloaded(&settings);
+        self.0.accounting.reloaded(&settings);
         let current = self.snapshot();
         let upstreams = Arc::new(current.upstreams.reloaded(&settings));
         let catalog = current.catalog.reloaded(&settings);
@@ -197,15 +203,25 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// The rows behind `caller` as they are now; `None` when the key is not in force any more.
+    pub async fn principal_anew(&self, caller: &Caller) -> Option<Arc<Principal>> {
+        Some(self.again(caller).await?.principal)
+    }
+
+    async fn again(&self, caller: &Caller) -> Option<Who> {
+        let (identity, from) = (&self.0.identity, caller.from);
+        match &caller.principal.credential {
+            Credential::Master => Some(identity.master(from)),
+            Credential::Key(key) => identity.again(key.hash, from, chrono::Utc::now()).await,
+            Credential::Token(_) => identity.bearer_again(&caller.id, from, chrono::Utc::now()).await,
+            Credential::Session(_) | Credential::Anonymous => None,
+        }
+    }
+
     /// What `caller` reaches now, for what goes on longer than a request; `None` when the key is not in force any more.
     pub async fn granted_anew(&self, caller: &Caller) -> Option<Arc<Grant>> {
         let (identity, from) = (&self.0.identity, caller.from);
-        let mut who = match &caller.principal.credential {
-            Credential::Master => identity.master(from),
-            Credential::Key(key) => identity.again(key.hash, from, chrono::Utc::now()).await?,
-            Credential::Token(_) => identity.bearer_again(&caller.id, from, chrono::Utc::now()).await?,
-            Credential::Session(_) | Credential::Anonymous => return None,
-        };
+        let mut who = self.again(caller).await?;
         if let Some(customer) = &caller.principal.customer {
             who = identity.for_customer(who, customer.user_id.as_str(), from).await.ok()?;
         }

@@ -30,6 +30,7 @@ use toolgate_access::world::World;
 use toolgate_access::{routes, standing};
 use toolgate_store::{Store, StoreError};
 
+use crate::accounting::{Accounting, Payers};
 use crate::auth::{CallerId, Who};
 use crate::config::Settings;
 use customers::Customers;
@@ -99,22 +100,24 @@ pub struct Identity {
     reach: ArcSwap<Reach>,
     toolset_grants: ToolsetGrants,
     vaults: Vaults,
+    masters_payers: Arc<Payers>,
 }
 
 impl Identity {
     /// Without a database there is only the master key.
     #[must_use]
-    pub fn new(settings: &Settings, store: Option<Store>) -> Self {
+    pub fn new(settings: &Settings, store: Option<Store>, accounting: &Accounting) -> Self {
         Self {
             answers: AtomicBool::new(true),
-            keys: KnownKeys::none(),
-            tokens: Tokens::none(),
+            keys: KnownKeys::none(accounting),
+            tokens: Tokens::none(accounting),
             refusals: Refusals::none(),
-            customers: Customers::none(store.is_some()),
+            customers: Customers::none(store.is_some(), accounting),
             store,
             reach: ArcSwap::from_pointee(Reach::of_config(settings)),
             toolset_grants: ToolsetGrants::none(),
             vaults: Vaults::none(),
+            masters_payers: Payers::nobody(),
         }
     }
 
@@ -149,7 +152,8 @@ impl Identity {
     #[must_use]
     pub fn master(&self, from: Option<IpAddr>) -> Who {
         let reach = self.reach.load();
-        Who { id: CallerId::master(), principal: reach.master(), grant: reach.masters_grant(from) }
+        let (principal, grant) = (reach.master(), reach.masters_grant(from));
+        Who { id: CallerId::master(), principal, grant, payers: Arc::clone(&self.masters_payers) }
     }
 
     /// The holder of `key`, calling from `from` for `destination` at the time `now`.
@@ -179,9 +183,7 @@ impl Identity {
             return Err(if is_over { NotLetIn::TooMany } else { NotLetIn::Unknown });
         }
         routes::check(known.allowed_routes(), destination.method, destination.template)?;
-        let reach = self.reach.load();
-        let grant = known.grant(&reach, from);
-        Ok(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
+        Ok(known.who(&self.reach.load(), from))
     }
 
     /// The error for what is no key in force, which came from `from`.
@@ -225,14 +227,13 @@ impl Identity {
         }
         let found = self.customers.find(self.store.as_ref(), customer).await;
         let found = found.map_err(|why| NotLetIn::Unavailable(Some(why)))?;
-        if found.blocked {
-            let refusal = standing::Refusal::CustomerBlocked(found.user_id.clone());
+        if found.facts.blocked {
+            let refusal = standing::Refusal::CustomerBlocked(found.facts.user_id.clone());
             tracing::info!(key.id = %who.id, "a request was refused: {refusal}");
             return Err(NotLetIn::Customer(refusal));
         }
         let reach = self.reach.load();
-        let (principal, grant) = self.customers.join(who.id.as_str(), &who.principal, found, &reach, from).await;
-        Ok(Who { id: who.id, principal, grant })
+        Ok(self.customers.join(who, found, &reach, from).await)
     }
 
     /// The holder of a key and what they reach now, for what was begun with it and still goes on; `None` when it is not in
@@ -240,8 +241,7 @@ impl Identity {
     pub async fn again(&self, hash: KeyHash, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Who> {
         let known = self.keys.find(self.store.as_ref()?, hash).await.ok()??;
         standing::check(known.principal(), now).ok()?;
-        let grant = known.grant(&self.reach.load(), from);
-        Some(Who { id: CallerId::of_key(&known.hash()), principal: Arc::clone(known.principal()), grant })
+        Some(known.who(&self.reach.load(), from))
     }
 }
 

@@ -28,6 +28,9 @@ use crate::telemetry::{Metrics, Traces};
 /// How long closing upstream sessions and ending children may take after the last call.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the last calls may take to be written down.
+const LAST_CALLS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A gateway that serves.
 pub struct Running {
     gateway: Gateway,
@@ -73,6 +76,7 @@ pub async fn start_with(
     gateway.tasks.spawn(crate::mcp::live::tend(gateway.clone()));
     gateway.tasks.spawn(crate::identity::follow(gateway.clone()));
     gateway.tasks.spawn(crate::identity::tell_of_refusals(gateway.clone()));
+    gateway.accounting.start();
     let mut accepting = JoinSet::new();
     accepting.spawn(accept::run(listener, server, gateway.clone(), connections.clone(), ended.clone()));
     Ok(Running { gateway, address, accepting, connections, ended })
@@ -117,6 +121,7 @@ impl Running {
         if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
             tracing::warn!(timeout_s = CLOSE_TIMEOUT.as_secs(), "not every upstream could be closed in time");
         }
+        self.gateway.accounting.close(LAST_CALLS_TIMEOUT).await;
         if let Some(store) = self.gateway.identity.store() {
             store.close().await;
         }

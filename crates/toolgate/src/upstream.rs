@@ -49,11 +49,12 @@ pub(crate) mod testing;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use toolgate_access::limits::rate::Window;
 use toolgate_client::{Answer, AnswerOutcome, Era, ServerFacts};
 
 pub use all::Upstreams;
@@ -88,6 +89,8 @@ pub struct Upstream {
     pool: Arc<Pool>,
     /// `max_concurrent_requests`.
     turns: Option<Arc<Semaphore>>,
+    /// What was used of `rpm`; held for one computation.
+    minute: Mutex<Window>,
     /// What callers get who bring nothing of their own; most callers.
     common: OnceLock<Result<Arc<Outfit>, CredentialError>>,
 }
@@ -100,6 +103,7 @@ impl Upstream {
             turns: settings
                 .max_concurrent_requests
                 .map(|most| Arc::new(Semaphore::new(most.get().min(Semaphore::MAX_PERMITS)))),
+            minute: Mutex::default(),
             common: OnceLock::new(),
         }
     }

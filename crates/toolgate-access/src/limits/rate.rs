@@ -54,6 +54,12 @@ impl Window {
         Self { used: open.used.saturating_add(amount), ..open }
     }
 
+    /// Gives back what was taken for a request that another limit refused.
+    pub fn give_back(self, amount: u64, now: DateTime<Utc>) -> Self {
+        let open = self.at(now);
+        Self { used: open.used.saturating_sub(amount), ..open }
+    }
+
     /// Whether anything is left, for what is counted afterwards.
     ///
     /// # Errors
@@ -118,6 +124,15 @@ mod tests {
         assert_eq!(two.take(1, 2, at(120)), Ok(Window { minute: 2, used: 1 }));
         assert_eq!(Window::default().take(1, 0, at(120)).unwrap_err().retry_after, Duration::from_secs(60));
         assert!(Window::default().take(u64::MAX, u64::MAX, at(0)).unwrap().take(1, 5, at(0)).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_taken_again_in_its_minute_only() {
+        let used_up = Window::default().take(1, 1, at(100)).unwrap();
+
+        assert!(used_up.take(1, 1, at(100)).is_err());
+        assert!(used_up.give_back(1, at(100)).take(1, 1, at(100)).is_ok());
+        assert_eq!(used_up.give_back(5, at(130)), Window { minute: 2, used: 0 });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use toolgate_store::{
-    Budget, Change, Customer, Direction, Key, KeyChanges, Organization, PageOf, SpendBy, SpendFilter, SpendRow, Store,
-    Team, TeamChanges, TeamMembership, User,
+    Budget, Change, Customer, Direction, Key, KeyChanges, Organization, PageOf, PayerKind, SpendBy, SpendFilter,
+    SpendRow, Store, Team, TeamChanges, TeamMembership, User,
 };
 
 use crate::support::{TestClock, actor, databases, hash, key, stores, time};
@@ -56,10 +56,10 @@ async fn a_call_is_charged_once_to_everybody_however_often_it_is_written() {
     for (_database, store) in stores().await {
         payers(&store).await;
         let batch = [call("r1", 0.5), call("r2", 0.25), call("r1", 0.5)];
-        assert_eq!(store.record_spend(&batch).await.unwrap(), 2);
-        assert_eq!(store.record_spend(&batch).await.unwrap(), 0);
-        assert_eq!(store.record_spend(&[call("r2", 9.0), call("r3", 0.25)]).await.unwrap(), 1);
-        assert_eq!(store.record_spend(&[]).await.unwrap(), 0);
+        assert_eq!(store.record_spend(&batch).await.unwrap().new, 2);
+        assert_eq!(store.record_spend(&batch).await.unwrap().new, 0);
+        assert_eq!(store.record_spend(&[call("r2", 9.0), call("r3", 0.25)]).await.unwrap().new, 1);
+        assert_eq!(store.record_spend(&[]).await.unwrap().new, 0);
         assert_eq!(paid(&store).await, [1.0; 6]);
         let key = store.key(&hash(1)).await.unwrap().unwrap();
         assert_eq!(key.last_active, Some(time("2026-03-01T12:00:01Z")));
@@ -75,7 +75,7 @@ async fn replicas_that_write_the_same_calls_at_once_charge_them_once() {
             let store = if turn % 2 == 0 { one.clone() } else { other.clone() };
             // Each batch shares half of its calls with the next.
             let batch: Vec<_> = (turn * 10..turn * 10 + 20).map(|id| call(&format!("r{id}"), 1.0)).collect();
-            async move { store.record_spend(&batch).await.unwrap() }
+            async move { store.record_spend(&batch).await.unwrap().new }
         });
         let new: usize = futures_util::future::join_all(batches).await.into_iter().sum();
         assert_eq!(new, 90);
@@ -87,9 +87,33 @@ async fn replicas_that_write_the_same_calls_at_once_charge_them_once() {
 async fn who_does_not_exist_pays_nothing_and_the_call_is_logged() {
     for (_database, store) in stores().await {
         let stranger = SpendRow { api_key: String::new(), team_id: None, ..call("r1", 1.0) };
-        assert_eq!(store.record_spend(&[stranger]).await.unwrap(), 1);
+        assert_eq!(store.record_spend(&[stranger]).await.unwrap().new, 1);
         let page = store.spend_logs(&SpendFilter::default(), Direction::Descending, PageOf::new(1, 9)).await.unwrap();
         assert_eq!((page.total, page.items[0].spend), (1, 1.0));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_tells_what_those_who_paid_have_spent_with_what_others_wrote() {
+    for database in databases().await {
+        let (one, other) = (database.open().await, database.open().await);
+        payers(&one).await;
+        one.record_spend(&[call("r1", 1.0)]).await.unwrap();
+        let recorded = other.record_spend(&[call("r2", 0.5), call("r3", 0.0)]).await.unwrap();
+        let mut spent: Vec<_> =
+            recorded.spent.iter().map(|spent| (spent.kind, spent.id.join("/"), spent.spend)).collect();
+        spent.sort_by_key(|(kind, ..)| *kind);
+        let expected = [
+            (PayerKind::Key, hash(1).to_hex(), 1.5),
+            (PayerKind::User, "u".to_owned(), 1.5),
+            (PayerKind::Team, "t".to_owned(), 1.5),
+            (PayerKind::TeamMember, "t/u".to_owned(), 1.5),
+            (PayerKind::Organization, "o".to_owned(), 1.5),
+            (PayerKind::Customer, "c".to_owned(), 1.5),
+        ];
+        assert_eq!(spent, expected, "{}", database.engine);
+        let again = one.record_spend(&[call("r2", 0.5)]).await.unwrap();
+        assert_eq!((again.new, again.spent), (0, vec![]));
     }
 }
 
@@ -98,7 +122,7 @@ async fn a_batch_of_any_size_is_written_whole() {
     for (_database, store) in stores().await {
         payers(&store).await;
         let batch: Vec<_> = (0..601).map(|id| call(&format!("r{id}"), 0.5)).collect();
-        assert_eq!(store.record_spend(&batch).await.unwrap(), 601);
+        assert_eq!(store.record_spend(&batch).await.unwrap().new, 601);
         assert_eq!(paid(&store).await, [300.5; 6]);
     }
 }
@@ -110,30 +134,48 @@ async fn logs_are_filtered_summed_and_kept_for_a_time() {
         let batch: Vec<_> = (0..6)
             .map(|minute| SpendRow {
                 start_time: begun(minute),
+                metadata: Some(serde_json::json!({ "outcome": if minute % 2 == 0 { "even" } else { "odd" } })),
                 team_id: Some(if minute % 2 == 0 { "even" } else { "odd" }.into()),
                 total_tokens: 2,
                 ..call(&format!("r{minute}"), f64::from(i32::try_from(minute).unwrap()))
             })
             .collect();
         store.record_spend(&batch).await.unwrap();
-        let ids = async |filter: SpendFilter| {
+        let listed = async |filter: SpendFilter| {
             let page = store.spend_logs(&filter, Direction::Ascending, PageOf::new(1, 9)).await.unwrap();
             page.items.into_iter().map(|row| row.request_id).collect::<Vec<_>>()
         };
         let even = SpendFilter { team_id: Some("even".into()), ..SpendFilter::default() };
-        assert_eq!(ids(even).await, ["r0", "r2", "r4"]);
+        assert_eq!(listed(even).await, ["r0", "r2", "r4"]);
         let between = SpendFilter { since: Some(begun(1)), until: Some(begun(3)), ..SpendFilter::default() };
-        assert_eq!(ids(between).await, ["r1", "r2"]);
+        assert_eq!(listed(between).await, ["r1", "r2"]);
         let nobody = SpendFilter { visible: Some(Default::default()), ..SpendFilter::default() };
-        assert_eq!(ids(nobody).await, [""; 0]);
+        assert_eq!(listed(nobody).await, [""; 0]);
 
         let sums = store.spend_sums(&SpendFilter::default(), SpendBy::TeamId, 10).await.unwrap();
         let sums: Vec<_> = sums.into_iter().map(|sum| (sum.of, sum.spend, sum.calls, sum.total_tokens)).collect();
         assert_eq!(sums, [("odd".to_owned(), 9.0, 3, 6), ("even".to_owned(), 6.0, 3, 6)]);
 
+        let first = store.calls_before(&SpendFilter::default(), None, 4).await.unwrap();
+        let last = first.last().unwrap();
+        let (all, place) = (SpendFilter::default(), (last.start_time, last.request_id.clone()));
+        let rest = store.calls_before(&all, Some(&place), 4).await.unwrap();
+        let ids: Vec<_> = first.iter().chain(&rest).map(|row| row.request_id.as_str()).collect();
+        assert_eq!(ids, ["r5", "r4", "r3", "r2", "r1", "r0"]);
+        let of_odd = SpendFilter { outcome: Some("odd".into()), ..SpendFilter::default() };
+        assert_eq!(store.calls_before(&of_odd, None, 9).await.unwrap().len(), 3);
+
+        let days = store.spend_by_day(&SpendFilter::default(), 9).await.unwrap();
+        let day = begun(0).timestamp() / 86_400;
+        let days: Vec<_> = days.into_iter().map(|sum| (sum.day, sum.user_id, sum.model, sum.spend)).collect();
+        assert_eq!(days, [(day, "u".to_owned(), "MCP: read".to_owned(), 15.0)]);
+
+        assert_eq!(store.forget_calls(&["r0".into(), "r9".into()]).await.unwrap(), 1);
+        store.record_spend(&batch[..1]).await.unwrap();
+
         assert_eq!(store.delete_spend_logs(begun(4), 3).await.unwrap(), 3);
         assert_eq!(store.delete_spend_logs(begun(4), 3).await.unwrap(), 1);
-        assert_eq!(ids(SpendFilter::default()).await, ["r4", "r5"]);
+        assert_eq!(listed(SpendFilter::default()).await, ["r4", "r5"]);
     }
 }
 

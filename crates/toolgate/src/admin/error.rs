@@ -106,6 +106,9 @@ pub enum AdminError {
     /// The same kinds of refusal in the form that LiteLLM's MCP routes have: `{"detail": {"error": ...}}`.
     #[error("{1}")]
     Detail(Detail, String),
+    /// There is no room for it now.
+    #[error("{0}")]
+    Unavailable(String),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

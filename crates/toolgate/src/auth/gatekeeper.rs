@@ -40,8 +40,8 @@ const CUSTOMER_HEADERS: [HeaderName; 2] =
 /// The longest id of a customer, in bytes.
 const LONGEST_CUSTOMER_ID_BYTES: usize = 256;
 
-/// Of these, the one by which a management request names the key that it is about.
-const NAMED_KEY_PARAMETERS: [&str; 1] = ["key"];
+/// Of these, those by which a management request names the key that it is about.
+const NAMED_KEY_PARAMETERS: [&str; 2] = ["key", "api_key"];
 
 /// A key shorter than this is only looked for as a whole value: as a part it would be found by accident.
 const SHORTEST_KEY_SOUGHT_INSIDE_BYTES: usize = 8;
@@ -191,6 +191,7 @@ impl Gatekeeper {
             debug,
             principal: who.principal,
             grant: who.grant,
+            payers: who.payers,
             toolset: None,
             from,
             vault: Arc::default(),

@@ -28,6 +28,7 @@ pub(crate) fn general(master_key: &str) -> General {
         required_fields: Vec::new(),
         trusted_proxies: None,
         mcp_registry: false,
+        spend: Default::default(),
         shutdown_grace: Duration::from_secs(1),
     }
 }
@@ -48,8 +49,8 @@ impl Gatekeeper {
         if !shown.is_master {
             return Err(shown.unknown());
         }
-        let Caller { id, principal, grant, .. } = Caller::local();
-        let who = Who { id, principal, grant };
+        let Caller { id, principal, grant, payers, .. } = Caller::local();
+        let who = Who { id, principal, grant, payers };
         Ok(self.caller(headers, &shown, who, None))
     }
 }

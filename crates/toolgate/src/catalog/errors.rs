@@ -1,6 +1,7 @@
 //! Why a list, a name or a call came to nothing, in the catalog's terms. `faces` turns these into answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use toolgate_mcp::headers::Mismatch;
 use toolgate_mcp::jsonrpc::code;
@@ -9,6 +10,7 @@ use toolgate_mcp::views::ViewError;
 
 use super::merge::Outcome;
 use super::operations::Called;
+use crate::accounting::Refused;
 use crate::upstream::UpstreamError;
 
 /// Why one server's list is not there.
@@ -153,6 +155,9 @@ pub enum CallError {
     /// The name leads nowhere.
     #[error(transparent)]
     Find(#[from] FindError),
+    /// A limit or budget of who calls is used up.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// The upstream failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -182,8 +187,33 @@ impl CallError {
             | Self::Params { .. }
             | Self::Headers(_)
             | Self::Find(_)
+            | Self::Refused(_)
             | Self::Upstream(_) => None,
         }
+    }
+
+    /// When to come again, where a limit is used up and time helps.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let upstream = match self {
+            Self::Refused(refused) => return refused.retry_after(),
+            Self::Upstream(error) => error,
+            Self::Called(failed) => &failed.error,
+            Self::Find(FindError::Server(fetch)) => match &**fetch {
+                FetchError::Upstream(error) => error,
+                FetchError::Refused { .. } | FetchError::Unreadable { .. } => return None,
+            },
+            Self::BadParams(_) | Self::Arguments(_) | Self::Params { .. } | Self::Headers(_) | Self::Find(_) => {
+                return None;
+            }
+        };
+        upstream.retry_after()
+    }
+
+    /// Whether a limit or budget is used up.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Refused(_)) || self.retry_after().is_some()
     }
 }
 

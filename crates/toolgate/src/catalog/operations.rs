@@ -20,7 +20,7 @@ use super::last_good::Given;
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
-use super::{Catalog, Scope, Visit, repeats, rules};
+use super::{Catalog, Scope, Visit, charged, repeats, rules};
 use crate::telemetry::SpanFacts;
 use crate::upstream::{Ask, Form, Upstream, UpstreamError};
 
@@ -45,6 +45,8 @@ pub struct Called {
     pub listed: String,
     /// How long the upstream took; the rest of a call's time is the gateway's own.
     pub upstream_took: Duration,
+    /// The tool says that it failed.
+    pub is_tool_error: bool,
 }
 
 /// How a request is sent, beside what it says.
@@ -116,7 +118,7 @@ impl Catalog {
         asked.into_iter().map(of).collect()
     }
 
-    /// Calls a tool.
+    /// Calls a tool, within what its caller may use and spend.
     ///
     /// # Errors
     /// [`CallError`] when there is no answer of the upstream; an error answer of the upstream is an `Ok`.
@@ -130,14 +132,29 @@ impl Catalog {
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
-        let (answer, called) = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await?;
-        if !is_header_mismatch(&answer) {
-            return Ok((answer, called));
+        let charge = charged::begin(visit, &found, &call)?;
+        let mut called = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await;
+        if called.as_ref().is_ok_and(|(answer, _)| is_header_mismatch(answer)) {
+            // In a box, since it is rare and every call would carry its size.
+            called = Box::pin(self.call_again(visit, params, &call)).await;
         }
-        // The tool marks other arguments than when it was listed; see MCP 2026-07-28, Custom Headers.
-        let found = Box::pin(self.find_anew(Kind::Tools, visit, &call.name)).await?;
-        let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
-        Box::pin(self.send_named(visit, method::TOOLS_CALL, params, &call, found, headers)).await
+        if let Some(charge) = charge {
+            charged::settle(charge, &called);
+        }
+        called
+    }
+
+    /// The tool marks other arguments than when it was listed; see MCP 2026-07-28, Custom Headers.
+    async fn call_again<F: Form>(
+        &self,
+        visit: Visit<'_>,
+        params: Option<&RawValue>,
+        call: &Named<'_>,
+    ) -> Result<(F, Called), CallError> {
+        let found = self.find_anew(Kind::Tools, visit, &call.name).await?;
+        let sent = visit.alone.map(|alone| alone.headers);
+        let headers = repeats::headers(sent, found.param_headers.as_deref(), call)?;
+        self.send_named(visit, method::TOOLS_CALL, params, call, found, headers).await
     }
 
     /// Gets a prompt.
@@ -176,7 +193,9 @@ impl Catalog {
         let upstream_took = sent.elapsed();
         let server = &found.upstream.settings;
         let listed = self.settings.naming.prefixed(server, &found.own_name);
-        let called = Called { server: server.name.clone(), name: found.own_name, listed, upstream_took };
+        let is_tool_error = method == method::TOOLS_CALL
+            && answer.as_ref().is_ok_and(|answer| F::whole(answer).is_some_and(is_tool_error));
+        let called = Called { server: server.name.clone(), name: found.own_name, listed, upstream_took, is_tool_error };
         match answer {
             Ok(answer) => Ok((answer, called)),
             Err(CallError::Upstream(error)) => Err(CallError::Called(Box::new(FailedCall { called, error }))),

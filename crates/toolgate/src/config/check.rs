@@ -13,6 +13,7 @@ mod jwt;
 pub(crate) mod names;
 mod sections;
 mod server;
+mod spend;
 mod stdio;
 pub(crate) mod stored;
 mod tls;

@@ -5,9 +5,11 @@
 
 pub mod jwt;
 mod own;
+mod spend;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use super::environment::Environment;
 use crate::auth::client_ip::TrustedProxies;
 
 pub use own::{Origin, OwnVariable, Piece, Template, UsersOwn};
+pub use spend::{CallCosts, SpendSettings};
 pub use toolgate_access::id::ServerId;
 
 /// Everything that the gateway was told.
@@ -95,6 +98,8 @@ pub struct General {
     pub stores_servers: bool,
     /// `mcp_required_fields`: what a submitted server must have.
     pub required_fields: Vec<String>,
+    /// What is written down of calls.
+    pub spend: SpendSettings,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -302,6 +307,10 @@ pub struct ServerSettings {
     pub allow_elicitation: bool,
     /// `max_concurrent_requests`.
     pub max_concurrent_requests: Option<std::num::NonZeroUsize>,
+    /// `rpm`: requests to the server in a minute.
+    pub rpm: Option<NonZeroU64>,
+    /// `mcp_info.mcp_server_cost_info`.
+    pub costs: CallCosts,
     /// `ssl_verify` of the entry, or the general one.
     pub tls: TlsSettings,
     /// What users bring of their own.

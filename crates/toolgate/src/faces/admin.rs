@@ -46,6 +46,11 @@ impl IntoResponse for AdminError {
             Self::Issue(why) => answer(StatusCode::FORBIDDEN, "auth_error", &why.to_string()).made(),
             Self::Forbidden(why) => answer(StatusCode::FORBIDDEN, "auth_error", why).made(),
             Self::Invalid(why) | Self::Taken(why) => answer(StatusCode::BAD_REQUEST, "bad_request_error", why).made(),
+            Self::Unavailable(why) => {
+                let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why).made();
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                response
+            }
             Self::Conflict(why) => answer(StatusCode::CONFLICT, "bad_request_error", why).made(),
             Self::NotFound(why) => answer(StatusCode::NOT_FOUND, "not_found_error", why).made(),
             Self::Fields(findings) => of_fields(findings, &self.to_string()),

@@ -33,6 +33,13 @@ pub fn call_error(error: &CallError) -> ErrorObject {
         }
         CallError::Headers(mismatch) => with_data(mismatch.code(), error, json!({ "code": "header_mismatch" })),
         CallError::Find(find) => find_error(find),
+        CallError::Refused(refused) => {
+            let mut data = json!({ "code": refused.code(), "limit": refused.limit(), "of": refused.of() });
+            if let Some(after) = refused.retry_after() {
+                data["retry_after_ms"] = json!(after.as_millis());
+            }
+            with_data(code::BUSY, refused, data)
+        }
         CallError::Upstream(upstream) => upstream_error(upstream),
         CallError::Called(failed) => upstream_error(&failed.error),
     }
@@ -75,7 +82,7 @@ fn upstream_failure(error: &UpstreamError, may_have_run: bool) -> ErrorObject {
     let code = match error {
         UpstreamError::TimedOut { .. } => code::TIMEOUT,
         UpstreamError::Credential(_) | UpstreamError::AuthRequired { .. } => code::UPSTREAM_AUTH,
-        UpstreamError::Busy { .. } => code::BUSY,
+        UpstreamError::Busy { .. } | UpstreamError::RateLimited { .. } => code::BUSY,
         UpstreamError::Unfulfilled { .. } => code::INTERNAL_ERROR,
         UpstreamError::NotActiveYet { .. }
         | UpstreamError::Unavailable { .. }
@@ -84,11 +91,11 @@ fn upstream_failure(error: &UpstreamError, may_have_run: bool) -> ErrorObject {
     };
     // Every key that there is yet is an administrator's.
     let told = error.told_to(Reader::Administrator);
-    with_data(
-        code,
-        &told,
-        json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": may_have_run }),
-    )
+    let mut data = json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": may_have_run });
+    if let Some(after) = error.retry_after() {
+        data["retry_after_ms"] = json!(after.as_millis());
+    }
+    with_data(code, &told, data)
 }
 
 fn with_data(code: i32, error: &dyn std::fmt::Display, data: serde_json::Value) -> ErrorObject {

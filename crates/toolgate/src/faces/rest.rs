@@ -1,7 +1,9 @@
 //! Errors as LiteLLM's REST bodies: `{"detail": {"error", "message"}}` with a status.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::admission::detail;
@@ -24,6 +26,7 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Find(FindError::Server(fetch)) if fetch.is_malformed_header() => {
             (StatusCode::BAD_REQUEST, "invalid_header")
         }
+        CallError::Refused(refused) => (StatusCode::TOO_MANY_REQUESTS, refused.code()),
         CallError::Find(FindError::Server(fetch)) => (upstream_status(fetch.outcome_label()), fetch.outcome_label()),
         CallError::Upstream(upstream) => of_upstream(upstream),
         CallError::Called(failed) => of_upstream(&failed.error),
@@ -34,7 +37,17 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Called(failed) => failed.error.told_to(Reader::Administrator),
         other => other.to_string(),
     };
-    detail(status, word, &text)
+    let mut response = detail(status, word, &text);
+    if let Some(after) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds(after));
+    }
+    response
+}
+
+/// The value of `Retry-After`.
+#[must_use]
+pub fn seconds(after: Duration) -> HeaderValue {
+    HeaderValue::from(after.as_secs().max(1))
 }
 
 /// LiteLLM's answer to a call for which the user has not filled in the server's variables.

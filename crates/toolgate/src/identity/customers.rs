@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use moka::future::Cache;
-use toolgate_access::grant::Grant;
 use toolgate_access::principal::{CustomerFacts, Principal};
 use toolgate_store::{PageOf, Store, StoreError, customer_facts};
 
 use super::known::Held;
 use super::world::Reach;
+use crate::accounting::{Accounting, Reading};
+use crate::auth::Who;
 
 /// Customers remembered at once, those without a row too: requests may name anybody.
 const MAX_CUSTOMERS: u64 = 100_000;
@@ -24,11 +25,19 @@ const MAX_PAIRS: u64 = 20_000;
 /// All customers that were named.
 pub(super) struct Customers {
     any: AtomicBool,
-    found: Cache<Arc<str>, Arc<CustomerFacts>>,
+    found: Cache<Arc<str>, Found>,
     /// What callers reach for customers. A caller is known by its rows: other rows make another pair.
     joined: Cache<(Arc<str>, Arc<str>), Arc<Joined>>,
     /// How often something was forgotten: what was read before is not kept after it.
     forgotten: AtomicU64,
+    accounting: Accounting,
+}
+
+/// A customer's row as it was read.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) facts: Arc<CustomerFacts>,
+    reading: Reading,
 }
 
 /// A caller who acts for a customer.
@@ -40,12 +49,13 @@ struct Joined {
 
 impl Customers {
     /// With a database there may be some, until it has been asked.
-    pub(super) fn none(with_database: bool) -> Self {
+    pub(super) fn none(with_database: bool, accounting: &Accounting) -> Self {
         Self {
             any: AtomicBool::new(with_database),
             found: Cache::builder().max_capacity(MAX_CUSTOMERS).build(),
             joined: Cache::builder().max_capacity(MAX_PAIRS).build(),
             forgotten: AtomicU64::new(0),
+            accounting: accounting.clone(),
         }
     }
 
@@ -62,11 +72,14 @@ impl Customers {
     }
 
     /// The customer of this id, with or without a row.
-    pub(super) async fn find(&self, store: Option<&Store>, id: &str) -> Result<Arc<CustomerFacts>, Arc<StoreError>> {
-        let Some(store) = store.filter(|_| self.any()) else { return Ok(Arc::new(CustomerFacts::new(id))) };
+    pub(super) async fn find(&self, store: Option<&Store>, id: &str) -> Result<Found, Arc<StoreError>> {
+        let reading = self.accounting.reading();
+        let Some(store) = store.filter(|_| self.any()) else {
+            return Ok(Found { facts: Arc::new(CustomerFacts::new(id)), reading });
+        };
         loop {
             let before = self.forgotten.load(Ordering::SeqCst);
-            let found = self.found.try_get_with(Arc::from(id), read(store, id)).await?;
+            let found = self.found.try_get_with(Arc::from(id), read(store, id, reading)).await?;
             if self.forgotten.load(Ordering::SeqCst) == before {
                 return Ok(found);
             }
@@ -75,28 +88,25 @@ impl Customers {
         }
     }
 
-    /// The rows of `caller`, named `name`, together with the customer's, and what they reach.
-    pub(super) async fn join(
-        &self,
-        name: &str,
-        caller: &Arc<Principal>,
-        customer: Arc<CustomerFacts>,
-        reach: &Arc<Reach>,
-        from: Option<IpAddr>,
-    ) -> (Arc<Principal>, Arc<Grant>) {
-        let pair = (Arc::from(name), Arc::from(customer.user_id.as_str()));
+    /// `who` together with the customer, and what they reach.
+    pub(super) async fn join(&self, who: Who, customer: Found, reach: &Arc<Reach>, from: Option<IpAddr>) -> Who {
+        let Found { facts, reading } = customer;
+        let pair = (Arc::from(who.id.as_str()), Arc::from(facts.user_id.as_str()));
         let kept = self.joined.get(&pair).await;
-        let is_current = |kept: &Arc<Joined>| Arc::ptr_eq(&kept.caller, caller) && kept.customer == customer;
+        let is_current = |kept: &Arc<Joined>| Arc::ptr_eq(&kept.caller, &who.principal) && kept.customer == facts;
         let joined = match kept.filter(is_current) {
             Some(joined) => joined,
             None => {
-                let both = Principal { customer: Some((*customer).clone()), ..(**caller).clone() };
-                let joined = Arc::new(Joined { caller: Arc::clone(caller), customer, held: Held::new(both) });
+                let both = Principal { customer: Some((*facts).clone()), ..(*who.principal).clone() };
+                // What the caller's rows say was spent is known already, and may be older than the customer's.
+                let payers = self.accounting.payers_with(&who.payers, &both, reading);
+                let held = Held::new(both, payers);
+                let joined = Arc::new(Joined { caller: who.principal, customer: facts, held });
                 self.joined.insert(pair, Arc::clone(&joined)).await;
                 joined
             }
         };
-        (Arc::clone(joined.held.principal()), joined.held.grant(reach, from))
+        joined.held.who(who.id, reach, from)
     }
 
     /// Nothing is known of this customer any more.
@@ -113,10 +123,11 @@ impl Customers {
     }
 }
 
-async fn read(store: &Store, id: &str) -> Result<Arc<CustomerFacts>, StoreError> {
+async fn read(store: &Store, id: &str, reading: Reading) -> Result<Found, StoreError> {
     let row = store.customer_with_budget(id).await?;
-    Ok(Arc::new(match row {
+    let facts = Arc::new(match row {
         Some((customer, budget)) => customer_facts(&customer, budget.as_ref()),
         None => CustomerFacts::new(id),
-    }))
+    });
+    Ok(Found { facts, reading })
 }

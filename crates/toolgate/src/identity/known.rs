@@ -13,6 +13,8 @@ use toolgate_store::{Revision, Store, StoreError};
 
 use super::NotLetIn;
 use super::world::{Reach, place_index};
+use crate::accounting::{Accounting, Payers};
+use crate::auth::{CallerId, Who};
 
 /// Keys remembered at once, unknown ones too.
 const MAX_KEYS: u64 = 100_000;
@@ -33,6 +35,7 @@ pub(super) struct KnownKeys {
     good_from: AtomicI64,
     /// When the database last said what has changed.
     confirmed: RwLock<Instant>,
+    accounting: Accounting,
 }
 
 /// A key with its rows.
@@ -43,21 +46,23 @@ pub(super) struct KnownKey {
     read_at: Revision,
 }
 
-/// Somebody's rows, with what they reach.
+/// Somebody's rows, with what they reach and who pays.
 pub(super) struct Held {
     principal: Arc<Principal>,
+    payers: Arc<Payers>,
     /// What is reached from internal addresses and from others, in the state of the world that it was worked out in.
     grants: Mutex<[Option<(Weak<Reach>, Arc<Grant>)>; 2]>,
 }
 
 impl KnownKeys {
-    pub(super) fn none() -> Self {
+    pub(super) fn none(accounting: &Accounting) -> Self {
         Self {
             found: Cache::builder().max_capacity(MAX_KEYS).build(),
             unknown: Cache::builder().max_capacity(MAX_KEYS).time_to_live(UNKNOWN_FOR).build(),
             forgotten: AtomicU64::new(0),
             good_from: AtomicI64::new(Revision::MIN),
             confirmed: RwLock::new(Instant::now()),
+            accounting: accounting.clone(),
         }
     }
 
@@ -87,8 +92,8 @@ impl KnownKeys {
         loop {
             let forgotten = self.forgotten.load(Ordering::SeqCst);
             let read_at = *store.changes().borrow();
-            let read =
-                self.found.try_get_with(hash, async { read(store, hash, read_at).await.map_err(Some)?.ok_or(None) });
+            let read = async { read(store, hash, read_at, &self.accounting).await.map_err(Some)?.ok_or(None) };
+            let read = self.found.try_get_with(hash, read);
             let found = match read.await.map_err(|why| (*why).clone()) {
                 Ok(known) => Some(known),
                 Err(None) => {
@@ -142,18 +147,22 @@ impl KnownKeys {
     }
 }
 
-async fn read(store: &Store, hash: KeyHash, read_at: Revision) -> Result<Option<Arc<KnownKey>>, Arc<StoreError>> {
+async fn read(
+    store: &Store,
+    hash: KeyHash,
+    read_at: Revision,
+    accounting: &Accounting,
+) -> Result<Option<Arc<KnownKey>>, Arc<StoreError>> {
+    let reading = accounting.reading();
     let Some(found) = store.authorization(&hash).await.map_err(Arc::new)? else { return Ok(None) };
-    let held = Held::new(found.principal().map_err(Arc::new)?);
+    let principal = found.principal().map_err(Arc::new)?;
+    let payers = accounting.payers(&principal, reading);
+    let held = Held::new(principal, payers);
     Ok(Some(Arc::new(KnownKey { hash, held, read_at })))
 }
 
 impl KnownKey {
-    pub(super) fn hash(&self) -> KeyHash {
-        self.hash
-    }
-
-    pub(super) fn principal(&self) -> &Arc<Principal> {
+    pub(super) fn principal(&self) -> &Principal {
         &self.held.principal
     }
 
@@ -164,23 +173,25 @@ impl KnownKey {
         }
     }
 
-    /// What the key reaches from `from`.
-    pub(super) fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
-        self.held.grant(reach, from)
+    /// The holder, calling from `from`.
+    pub(super) fn who(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Who {
+        self.held.who(CallerId::of_key(&self.hash), reach, from)
     }
 }
 
 impl Held {
-    pub(super) fn new(principal: Principal) -> Self {
-        Self { principal: Arc::new(principal), grants: Mutex::default() }
+    pub(super) fn new(principal: Principal, payers: Arc<Payers>) -> Self {
+        Self { principal: Arc::new(principal), payers, grants: Mutex::default() }
     }
 
-    pub(super) fn principal(&self) -> &Arc<Principal> {
-        &self.principal
+    /// Whoever it is, as a caller from `from`.
+    pub(super) fn who(&self, id: CallerId, reach: &Arc<Reach>, from: Option<IpAddr>) -> Who {
+        let (principal, payers) = (Arc::clone(&self.principal), Arc::clone(&self.payers));
+        Who { id, principal, grant: self.grant(reach, from), payers }
     }
 
     /// What is reached from `from`.
-    pub(super) fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
+    fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
         let place = reach.place_of(from);
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = &mut grants[place_index(place)];

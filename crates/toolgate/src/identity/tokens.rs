@@ -20,6 +20,7 @@ use toolgate_store::{Action, Actor, Noun, Occurrence, Store, StoreError, User};
 use super::jwks::{KeySets, Unreachable};
 use super::known::Held;
 use super::{Identity, NotLetIn};
+use crate::accounting::Accounting;
 use crate::auth::jwt::{self, BadToken, Claims, Presented};
 use crate::auth::{CallerId, Who};
 use crate::config::settings::jwt::{Fields, InternalRole, Issuer, JwtSettings};
@@ -41,6 +42,7 @@ pub(super) struct Tokens {
     holders: Cache<CallerId, Arc<Holder>>,
     /// How often rows were forgotten: what was read before is not kept after it.
     forgotten: AtomicU64,
+    accounting: Accounting,
 }
 
 struct Good {
@@ -96,13 +98,14 @@ impl From<StoreError> for NoPerson {
 }
 
 impl Tokens {
-    pub(super) fn none() -> Self {
+    pub(super) fn none(accounting: &Accounting) -> Self {
         Self {
             keys: KeySets::default(),
             good: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_idle(IDLE).build(),
             people: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_idle(IDLE).build(),
             holders: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_idle(IDLE).build(),
             forgotten: AtomicU64::new(0),
+            accounting: accounting.clone(),
         }
     }
 
@@ -153,7 +156,7 @@ impl Tokens {
     async fn person(&self, store: &Store, named: &Named) -> Result<Arc<Held>, NoPerson> {
         loop {
             let before = self.forgotten.load(Ordering::SeqCst);
-            let read = async { Ok(Arc::new(Held::new(read(store, named).await?))) };
+            let read = self.read(store, named);
             let found =
                 self.people.try_get_with(named.clone(), read).await.map_err(|why: Arc<NoPerson>| (*why).clone())?;
             if self.forgotten.load(Ordering::SeqCst) == before {
@@ -162,6 +165,13 @@ impl Tokens {
             // It may have been read before the change that something was just forgotten for, and kept after.
             self.people.invalidate(named).await;
         }
+    }
+
+    async fn read(&self, store: &Store, named: &Named) -> Result<Arc<Held>, NoPerson> {
+        let reading = self.accounting.reading();
+        let principal = read(store, named).await?;
+        let payers = self.accounting.payers(&principal, reading);
+        Ok(Arc::new(Held::new(principal, payers)))
     }
 
     /// Remembers who is signed in; whether that is new.
@@ -342,8 +352,7 @@ impl Identity {
         if self.tokens.signed_in(&good).await {
             tell_of_sign_in(store, &good, from).await;
         }
-        let grant = held.grant(&self.reach.load(), from);
-        let who = Who { id: good.id.clone(), principal: Arc::clone(held.principal()), grant };
+        let who = held.who(good.id.clone(), &self.reach.load(), from);
         Ok(Bearer { who, customer: good.customer.clone(), client: good.client.clone() })
     }
 
@@ -355,8 +364,7 @@ impl Identity {
         }
         let held = self.tokens.person(self.store.as_ref()?, &holder.named).await.ok()?;
         standing::check(held.principal(), now).ok()?;
-        let grant = held.grant(&self.reach.load(), from);
-        Some(Who { id: id.clone(), principal: Arc::clone(held.principal()), grant })
+        Some(held.who(id.clone(), &self.reach.load(), from))
     }
 }
 

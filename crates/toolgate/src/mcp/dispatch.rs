@@ -71,6 +71,14 @@ pub struct Answered {
     pub message: Message,
     /// The id of a session that `initialize` opened.
     pub opened: Option<String>,
+    /// When to come again, where a limit is used up.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Message> for Answered {
+    fn from(message: Message) -> Self {
+        Self { message, opened: None, retry_after: None }
+    }
 }
 
 /// What a call of a client in a session may take longer than usual.
@@ -120,7 +128,8 @@ impl Exchange {
         };
         self.count(&request.method, &ended, began);
         span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
-        Some(Answered { message: ended.message, opened: None })
+        let retry_after = ended.limited.and_then(|limited| limited.retry_after);
+        Some(Answered { retry_after, ..Answered::from(ended.message) })
     }
 
     async fn operate(&self, request: &Request<'_>, span: &OperationSpan, given_up: Option<&Arc<dyn GivenUp>>) -> Ended {
@@ -176,6 +185,7 @@ impl Exchange {
             alone: None,
             scope: &self.scope,
             span,
+            accounting: &self.gateway.accounting,
         }
     }
 
@@ -271,7 +281,7 @@ impl Exchange {
             Err(error) => {
                 let ended = Ended::error(&request.id, &ErrorObject::new(code::INVALID_PARAMS, error.to_string()));
                 self.count(&request.method, &ended, began);
-                return Answered { message: ended.message, opened: None };
+                return ended.message.into();
             }
         };
         let revision = negotiate(&asked.protocol_version, &settings.general.advertised_versions);
@@ -288,6 +298,6 @@ impl Exchange {
         let (_, token) = self.gateway.sessions.open(&self.caller.id, revision, &capabilities, SystemTime::now());
         let ended = Ended::ok(jsonrpc::result(&request.id, &result).into());
         self.count(&request.method, &ended, began);
-        Answered { message: ended.message, opened: Some(token) }
+        Answered { opened: Some(token), ..Answered::from(ended.message) }
     }
 }

@@ -1,7 +1,7 @@
 //! How an operation ended: the message for the client, and what the metrics say of it.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use toolgate_client::Answer;
 use toolgate_mcp::edit::Fields;
@@ -9,7 +9,7 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, Id};
 
 use super::dispatch::Exchange;
 use super::reply::Message;
-use crate::catalog::{CallError, Called, is_tool_error};
+use crate::catalog::{CallError, Called};
 use crate::faces::jsonrpc as face;
 use crate::telemetry::{RequestCount, ServerOperation, Status};
 use crate::upstream::{Reply, Streamed};
@@ -19,6 +19,21 @@ pub(super) struct Ended {
     pub(super) message: Message,
     pub(super) called: Option<Called>,
     pub(super) error: Option<ErrorType>,
+    /// When to come again, where a limit is used up.
+    pub(super) limited: Option<Limited>,
+}
+
+/// A limit or budget is used up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limited {
+    /// For `Retry-After`, where time helps.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Limited {
+    pub(super) fn of(error: &CallError) -> Option<Self> {
+        error.is_limit().then(|| Self { retry_after: error.retry_after() })
+    }
 }
 
 /// What kind of error an answer is.
@@ -74,25 +89,25 @@ impl Exchange {
 
 impl Ended {
     pub(super) fn ok(message: Message) -> Self {
-        Self { message, called: None, error: None }
+        Self { message, called: None, error: None, limited: None }
     }
 
     pub(super) fn error(id: &Id, error: &ErrorObject) -> Self {
         let message = jsonrpc::error(Some(id), error).into();
-        Self { message, called: None, error: Some(ErrorType::Code(error.code)) }
+        Self { message, called: None, error: Some(ErrorType::Code(error.code)), limited: None }
     }
 
     pub(super) fn of_tool(id: &Id, answer: Result<(Reply, Called), CallError>) -> Self {
         let (reply, called) = match answer {
             Ok(answered) => answered,
             Err(error) => {
-                return Self { called: error.called().cloned(), ..Self::error(id, &face::call_error(&error)) };
+                return Self { called: error.called().cloned(), ..Self::of_failed(id, &error) };
             }
         };
         let mut ended = match reply {
             Reply::Whole(answer) => {
                 let mut ended = Self::of_answer(&answer, message(id, &answer));
-                if is_tool_error(&answer) {
+                if called.is_tool_error {
                     ended.error = Some(ErrorType::Tool);
                 }
                 ended
@@ -107,8 +122,12 @@ impl Ended {
         match answer {
             Ok(Reply::Whole(answer)) => Self::of_answer(&answer, message(id, &answer)),
             Ok(Reply::Streamed(streamed)) => Self::of_streamed(id, *streamed),
-            Err(error) => Self::error(id, &face::call_error(&error)),
+            Err(error) => Self::of_failed(id, &error),
         }
+    }
+
+    fn of_failed(id: &Id, error: &CallError) -> Self {
+        Self { limited: Limited::of(error), ..Self::error(id, &face::call_error(error)) }
     }
 
     /// What came of telling a server something; it may have known already.
@@ -116,14 +135,14 @@ impl Ended {
         match told {
             Ok(None) => Self::ok(jsonrpc::result(id, "{}").into()),
             Ok(Some(answer)) => Self::of_answer(&answer, message(id, &answer)),
-            Err(error) => Self::error(id, &face::call_error(&error)),
+            Err(error) => Self::of_failed(id, &error),
         }
     }
 
     /// An answer that nobody reads on its way is counted by its kind: a code or `isError` in it is not seen.
     fn of_streamed(id: &Id, streamed: Streamed) -> Self {
         let error = if streamed.is_result() { None } else { Some(ErrorType::Code(0)) };
-        Self { message: Message::streamed(id, streamed), called: None, error }
+        Self { message: Message::streamed(id, streamed), called: None, error, limited: None }
     }
 
     fn of_answer(answer: &Answer, message: Message) -> Self {
@@ -131,7 +150,7 @@ impl Ended {
             true => None,
             false => Some(ErrorType::Code(error_code(answer.outcome_bytes()))),
         };
-        Self { message, called: None, error }
+        Self { message, called: None, error, limited: None }
     }
 }
 

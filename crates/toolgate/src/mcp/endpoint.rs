@@ -17,12 +17,12 @@ use toolgate_mcp::session::{self as rules, Content, Decision, Post, SessionHeade
 use toolgate_mcp::version::Revision;
 use toolgate_mcp::{method, views};
 
-use super::dispatch::{self, Answered, Exchange};
+use super::dispatch::{self, Exchange};
 use super::head::{Accepts, trace_headers, version_name};
 use super::modern;
 use super::outlet::Outlet;
 use super::refusal::{self, Refusal};
-use super::reply::Whole;
+use super::reply::{Message, Whole};
 use super::respond::{Respondee, SESSION_ID, Served};
 use super::scope::{PathNames, Selection};
 use super::session::ClientSession;
@@ -250,8 +250,8 @@ fn out_of_scope(error: &ScopeError, body: &jsonrpc::Body<'_>) -> Served {
             if request.method != method::INITIALIZE =>
         {
             let error = ErrorObject::new(code::INVALID_REQUEST, refusal::not_allowed_servers(names));
-            let message = jsonrpc::error(Some(&request.id), &error).into();
-            Served::Answered(Answered { message, opened: None })
+            let message = Message::from(jsonrpc::error(Some(&request.id), &error));
+            Served::Answered(message.into())
         }
         _ => Served::Refused(Refusal::HeaderScope(error.clone())),
     }
@@ -315,7 +315,7 @@ async fn serve_batch(exchange: &Exchange, messages: &[Incoming<'_>]) -> Served {
         return Served::Cancelled;
     }
     let message = Whole::batch(futures_util::future::join_all(messages).await);
-    Served::Answered(Answered { message, opened: None })
+    Served::Answered(message.into())
 }
 
 /// `DELETE`: ends the session and its connections to upstreams.

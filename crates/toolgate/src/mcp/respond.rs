@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use toolgate_mcp::headers;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, code};
 use tracing::Instrument as _;
@@ -21,6 +21,7 @@ use super::reply::{Framing, Message};
 use super::session::ClientSession;
 use super::{listen, stream};
 use crate::auth::Caller;
+use crate::faces::rest;
 use crate::gateway::{Gateway, Snapshot};
 
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static(headers::SESSION_ID);
@@ -106,7 +107,7 @@ impl Respondee<'_> {
 
 async fn whole(served: Result<Served, Panicked>, framing: Framing) -> Response {
     match served {
-        Ok(Served::Answered(Answered { message, opened })) => {
+        Ok(Served::Answered(Answered { message, opened, retry_after })) => {
             let mut response = match framing {
                 Framing::Json => message.into_json(StatusCode::OK),
                 // In a box, because collecting a large answer is rare and every response would carry its size.
@@ -114,6 +115,11 @@ async fn whole(served: Result<Served, Panicked>, framing: Framing) -> Response {
             };
             if let Some(value) = opened.and_then(|token| HeaderValue::try_from(token).ok()) {
                 response.headers_mut().insert(SESSION_ID, value);
+            }
+            // The status stays 200 for these clients: the Python SDK up to 1.30 (November 2026) does not read the body
+            // of any other, and ends the whole session.
+            if let Some(after) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, rest::seconds(after));
             }
             response
         }

@@ -280,11 +280,11 @@ fn word(state: Standing) -> &'static str {
 }
 
 /// `GET /v1/mcp/tools`: all tools that the caller reaches, named as they are on `/mcp`.
-pub async fn tools(admitted: Admitted) -> Response {
+pub async fn tools(State(gateway): State<Gateway>, admitted: Admitted) -> Response {
     let Admitted { caller, snapshot } = admitted;
     let scope = Scope::all(&snapshot.upstreams, &caller.grant);
     let (client, span) = (ClientSide::none(), OperationSpan::none());
-    let visit = visit(&caller, &client, &scope, &span);
+    let visit = visit(&gateway, &caller, &client, &scope, &span);
     let (mut items, mut position) = (Vec::new(), None);
     loop {
         match snapshot.catalog.list(Kind::Tools, visit, position).await {

@@ -16,7 +16,7 @@ use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
 
 use crate::auth::Caller;
-use crate::catalog::{CallError, Called, Failure, Kind, Scope, ToolsOfServer, Visit, is_tool_error};
+use crate::catalog::{CallError, Called, Failure, Kind, Scope, ToolsOfServer, Visit};
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
@@ -33,7 +33,12 @@ pub struct ListQuery {
 }
 
 /// `GET /mcp-rest/tools/list`: the tools of one server, or of all.
-pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejection>, headers: HeaderMap) -> Response {
+pub async fn list(
+    State(gateway): State<Gateway>,
+    admitted: Admitted,
+    query: Result<Query<ListQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
     let Admitted { caller, snapshot } = admitted;
     let query = match query {
         Ok(Query(query)) => query,
@@ -44,7 +49,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
     let Some(scope) = scope_of(&snapshot, &caller, asked.as_deref()) else { return access_denied(asked.as_deref()) };
     let span = OperationSpan::none();
     let client = ClientSide::none();
-    let visit = visit(&caller, &client, &scope, &span);
+    let visit = visit(&gateway, &caller, &client, &scope, &span);
     let listed = snapshot.catalog.tools_by_server(visit).await;
     if let (Some(_), [ToolsOfServer { upstream, tools: None, outcome }]) = (&named, &listed[..])
         && let Err(failure) = &outcome.result
@@ -74,6 +79,7 @@ pub async fn list(admitted: Admitted, query: Result<Query<ListQuery>, QueryRejec
 
 /// A caller of REST hears nothing of what servers say meanwhile, and cannot be asked.
 pub(crate) fn visit<'a>(
+    gateway: &'a Gateway,
     caller: &'a Caller,
     client: &'a ClientSide,
     scope: &'a Scope,
@@ -89,6 +95,7 @@ pub(crate) fn visit<'a>(
         alone: None,
         scope,
         span,
+        accounting: &gateway.accounting,
     }
 }
 
@@ -161,7 +168,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let facts = SpanFacts { method: method::TOOLS_CALL, name: Some(&name), ..SpanFacts::default() };
     let span = gateway.traces.server_span(facts, None, &parts.headers);
     let client = ClientSide::none();
-    let visit = visit(&caller, &client, &scope, &span);
+    let visit = visit(&gateway, &caller, &client, &scope, &span);
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
     span.finish(called.is_err().then_some("gateway_error"));
     count(&gateway, &called);
@@ -183,7 +190,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
 fn count(gateway: &Gateway, called: &Result<(Answer, Called), CallError>) {
     let of = called.as_ref().map_or_else(CallError::called, |(_, called)| Some(called));
     let status = match called {
-        Ok((answer, _)) if is_tool_error(answer) => Status::ToolError,
+        Ok((_, called)) if called.is_tool_error => Status::ToolError,
         Ok((answer, _)) if answer.is_result() => Status::Ok,
         _ => Status::Error,
     };

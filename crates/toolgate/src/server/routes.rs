@@ -12,8 +12,8 @@ use http::{Method, Request};
 
 use crate::admin::servers::{self as made_servers, import, pin, preview, public, sessions, submissions};
 use crate::admin::{
-    Least, access_groups, audit, budgets, customers, explain, keys, organizations, projects, teams, toolsets, users,
-    vault,
+    Least, access_groups, audit, budgets, calls, customers, explain, keys, organizations, projects, spend, teams,
+    toolsets, users, vault,
 };
 use crate::faces::admission;
 use crate::gateway::Gateway;
@@ -132,6 +132,8 @@ pub const ROUTES: &[Route] = &[
     route("PUT", "/v1/mcp/toolset", Access::Role(Least::Admin), || put(toolsets::update)),
     route("GET", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Holder), || get(toolsets::get)),
     route("DELETE", "/v1/mcp/toolset/{toolset_id}", Access::Role(Least::Admin), || delete(toolsets::delete)),
+    route("GET", "/v1/mcp/calls", Access::Role(Least::Holder), || get(calls::list)),
+    route("GET", "/spend/logs", Access::Role(Least::Holder), || get(spend::logs)),
     route("GET", "/mcp/enabled", Access::Public, || get(health::mcp_enabled)),
     route("GET", "/health", Access::Key, || get(health::servers)),
     route("GET", "/health/liveliness", Access::Public, || get(health::liveliness)),

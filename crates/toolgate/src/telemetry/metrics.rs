@@ -12,6 +12,7 @@ mod series;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -36,6 +37,9 @@ const OPERATION_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 /// In seconds; the gateway's own share of a call is far below the first bucket of an operation.
 const OVERHEAD_BUCKETS: [f64; 13] =
     [0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
+
+/// In seconds.
+const SPEND_WRITE_BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 /// Methods that are counted under their own name.
 const METHODS: [&str; 27] = [
@@ -89,6 +93,12 @@ struct Families {
     active_streams: Gauge,
     dropped_frames: Series<2, Counter>,
     config_reloads: Series<1, Counter>,
+    limit_refusals: Series<2, Counter>,
+    spend: Series<1, Counter<f64, AtomicU64>>,
+    spend_rows: Series<1, Counter>,
+    spend_queue: Gauge,
+    spend_write: Histogram,
+    spend_write_failures: Counter,
 }
 
 /// One finished operation of a client with the gateway.
@@ -224,6 +234,43 @@ impl Metrics {
         });
     }
 
+    /// Counts a call that was refused because `limit` of a caller's `of` (key, team, ...) is used up.
+    pub fn limit_refused(&self, limit: &'static str, of: &'static str) {
+        self.0.limit_refusals.with([limit, of], |counter| {
+            counter.inc();
+        });
+    }
+
+    /// Adds what a call of a server's tool cost, in USD.
+    pub fn spent(&self, server: &str, cost: f64) {
+        self.0.spend.with([server], |counter| {
+            counter.inc_by(cost);
+        });
+    }
+
+    /// Counts calls by what became of their rows in the log: `written`, `summed` for want of room, `refused` by the
+    /// database.
+    pub fn spend_rows(&self, result: &'static str, count: usize) {
+        self.0.spend_rows.with([result], |counter| {
+            counter.inc_by(count as u64);
+        });
+    }
+
+    /// Says how many calls wait to be written down.
+    pub fn spend_queue(&self, waiting: usize) {
+        self.0.spend_queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// Records how long a batch of calls took to be written down, failures included.
+    pub fn spend_write(&self, took: Duration) {
+        self.0.spend_write.observe(took.as_secs_f64());
+    }
+
+    /// Counts a batch of calls that the database did not take and that is tried again.
+    pub fn spend_write_failed(&self) {
+        self.0.spend_write_failures.inc();
+    }
+
     /// Counts a reload of the configuration, taken or refused.
     pub fn config_reload(&self, taken: bool) {
         self.0.config_reloads.with([if taken { "ok" } else { "error" }], |counter| {
@@ -288,6 +335,13 @@ impl Families {
         let dropped_labels = [Label::open("server"), Label::closed("why")];
         let dropped_frames = Series::new(dropped_labels, 1, SMALL_BYTES, Counter::default);
         let config_reloads = Series::new([Label::closed("result")], 1, SMALL_BYTES, Counter::default);
+        let refusal_labels = [Label::closed("limit"), Label::closed("of")];
+        let limit_refusals = Series::new(refusal_labels, 1, SMALL_BYTES, Counter::default);
+        let spend = Series::new([Label::open("server")], 1, SMALL_BYTES, Counter::default);
+        let spend_rows = Series::new([Label::closed("result")], 1, SMALL_BYTES, Counter::default);
+        let spend_queue = Gauge::default();
+        let spend_write = Histogram::new(SPEND_WRITE_BUCKETS);
+        let spend_write_failures = Counter::default();
 
         let (server, client) = ("mcp_server_operation_duration", "mcp_client_operation_duration");
         registry.register_with_unit(
@@ -311,6 +365,14 @@ impl Families {
         ours.register("active_streams", "Streams that are open to clients", active_streams.clone());
         ours.register("dropped_frames", "Messages of upstream servers that reached nobody", dropped_frames.clone());
         ours.register("config_reloads", "Reloads of the configuration", config_reloads.clone());
+        ours.register("limit_refusals", "Calls refused because a limit or budget is used up", limit_refusals.clone());
+        ours.register("spend_dollars", "What calls cost, in USD", spend.clone());
+        ours.register("spend_rows", "Calls by what became of their rows in the log", spend_rows.clone());
+        ours.register("spend_queue", "Calls that wait to be written down", spend_queue.clone());
+        let about = "How long a batch of calls took to be written down";
+        ours.register_with_unit("spend_write", about, Unit::Seconds, spend_write.clone());
+        let about = "Batches of calls that the database did not take and that are tried again";
+        ours.register("spend_write_failures", about, spend_write_failures.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         ours.register("build", "The running gateway", build);
         Self {
@@ -324,6 +386,12 @@ impl Families {
             active_streams,
             dropped_frames,
             config_reloads,
+            limit_refusals,
+            spend,
+            spend_rows,
+            spend_queue,
+            spend_write,
+            spend_write_failures,
         }
     }
 }

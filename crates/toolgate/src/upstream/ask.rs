@@ -3,11 +3,12 @@
 //! When it is sent again is for [`super::tries`] to say, and whether at all for [`super::circuit`].
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use tokio::sync::OwnedSemaphorePermit;
+use toolgate_access::limits::rate::RateExceeded;
 use toolgate_client::{Call, Delivery, GivenUp};
 use toolgate_mcp::headers::PARAM_PREFIX;
 use toolgate_mcp::method;
@@ -97,6 +98,7 @@ impl Upstream {
     pub(super) async fn try_ask<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<(F::Sent, Held), UpstreamError> {
         self.check_active()?;
         let deadline = Deadline::after(ask.timeout);
+        self.take_of_rpm()?;
         let running = self.pool.requests.token();
         let turn = self.turn(deadline).await?;
         let mut tries = Tries::default();
@@ -133,6 +135,20 @@ impl Upstream {
                 deadline.wait(&self.settings.name, Wait::Connection, tokio::time::sleep(pause)).await?;
             }
         }
+    }
+
+    /// One request of the server's `rpm`, whoever asks for what.
+    fn take_of_rpm(&self) -> Result<(), UpstreamError> {
+        let Some(limit) = self.settings.rpm else { return Ok(()) };
+        let mut window = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        match window.take(1, limit.get(), chrono::Utc::now()) {
+            Ok(taken) => *window = taken,
+            Err(RateExceeded { limit, retry_after }) => {
+                let server = self.settings.name.clone();
+                return Err(UpstreamError::RateLimited { server, limit, retry_after });
+            }
+        }
+        Ok(())
     }
 
     /// Lets a request through, unless the server is left alone for now.

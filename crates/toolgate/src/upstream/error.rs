@@ -62,6 +62,16 @@ pub enum UpstreamError {
         /// Which limit.
         limit: String,
     },
+    /// As many requests were sent to the server in this minute as its `rpm` allows. The request was not sent.
+    #[error("server `{server}` takes {limit} requests a minute (`rpm`); try again in {} s", retry_after.as_secs())]
+    RateLimited {
+        /// The server.
+        server: String,
+        /// How many there may be.
+        limit: u64,
+        /// When there may be more.
+        retry_after: Duration,
+    },
     /// The client's session was closed, the server was taken out of the configuration, or the gateway is stopping. The
     /// request was not sent.
     #[error(
@@ -137,7 +147,7 @@ impl UpstreamError {
         match self {
             Self::Credential(CredentialError::Configured { .. } | CredentialError::VaultClosed { .. })
             | Self::NotActiveYet { .. } => Blame::Gateway,
-            Self::Busy { .. } | Self::Closed { .. } => Blame::Gateway,
+            Self::Busy { .. } | Self::RateLimited { .. } | Self::Closed { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
         }
@@ -152,6 +162,7 @@ impl UpstreamError {
             | Self::Unavailable { .. }
             | Self::AuthRequired { .. }
             | Self::Busy { .. }
+            | Self::RateLimited { .. }
             | Self::Closed { .. } => false,
             // What it did before it asked, it has done.
             Self::Unfulfilled { .. } => true,
@@ -169,7 +180,11 @@ impl UpstreamError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Busy { .. } | Self::Failed { .. } => true,
+            Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::RateLimited { .. }
+            | Self::Failed { .. } => true,
             Self::NotActiveYet { .. }
             | Self::Credential(_)
             | Self::AuthRequired { .. }
@@ -188,7 +203,7 @@ impl UpstreamError {
             Self::AuthRequired { status, .. } if *status == StatusCode::FORBIDDEN => "forbidden",
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
-            Self::Busy { .. } => "rate_limited",
+            Self::Busy { .. } | Self::RateLimited { .. } => "rate_limited",
             Self::Unfulfilled { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
@@ -213,6 +228,23 @@ impl UpstreamError {
         }
     }
 
+    /// When to come again, where the server's `rpm` is used up.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::NotActiveYet { .. }
+            | Self::Credential(_)
+            | Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::AuthRequired { .. }
+            | Self::Busy { .. }
+            | Self::Closed { .. }
+            | Self::Unfulfilled { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
     /// The server's name.
     #[must_use]
     pub fn server(&self) -> &str {
@@ -222,6 +254,7 @@ impl UpstreamError {
             | Self::TimedOut { server, .. }
             | Self::AuthRequired { server, .. }
             | Self::Busy { server, .. }
+            | Self::RateLimited { server, .. }
             | Self::Closed { server }
             | Self::Unfulfilled { server, .. }
             | Self::Failed { server, .. } => server,
@@ -239,6 +272,7 @@ impl UpstreamError {
             | Self::Credential(_)
             | Self::TimedOut { .. }
             | Self::Busy { .. }
+            | Self::RateLimited { .. }
             | Self::Unfulfilled { .. }
             | Self::Closed { .. } => None,
         }

@@ -40,6 +40,8 @@ pub(crate) fn server(name: &str, transport: Transport) -> ServerSettings {
         allow_sampling: true,
         allow_elicitation: true,
         max_concurrent_requests: None,
+        rpm: None,
+        costs: Default::default(),
         tls: TlsSettings { verify: true, ca_file: None },
         own: Default::default(),
         origin: Default::default(),

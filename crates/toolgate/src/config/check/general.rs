@@ -18,7 +18,7 @@ use super::super::report::{At, Report};
 use super::super::settings::{
     AllowedOrigins, Clients, DatabaseSettings, DisabledCapabilities, General, MasterKeyOrigin, PrefixMode,
 };
-use super::{access, headers, jwt};
+use super::{access, headers, jwt, spend};
 
 /// The section's settings, and the one that belongs to the naming of tools.
 pub(super) struct Checked {
@@ -65,6 +65,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         database: database(&section, at, environment, report),
         stores_servers: stores_servers(&section, environment),
         required_fields: section.mcp_required_fields.clone().unwrap_or_default(),
+        spend: spend::check(&section, at, report),
         shutdown_grace: shutdown_grace(&section, at, report),
     };
     let prefix = match section.mcp_tool_prefix {

@@ -15,7 +15,7 @@ use super::super::settings::{HttpKind, Origin, ServerSettings, TlsSettings, Tran
 use super::super::tree::Node;
 use super::environment::{MAX_SECONDS, in_range};
 use super::variables::Variables;
-use super::{Common, auth, headers, ids, names, stdio, tls, tools};
+use super::{Common, auth, headers, ids, names, spend, stdio, tls, tools};
 
 /// Checks one entry. `None` when it has no way to be reached.
 pub(super) fn check(
@@ -68,6 +68,8 @@ pub(super) fn check(
         allow_sampling: entry.allow_sampling.unwrap_or(true),
         allow_elicitation: entry.allow_elicitation.unwrap_or(true),
         max_concurrent_requests: max_concurrent(entry),
+        rpm: spend::rpm(entry),
+        costs: spend::costs(entry, at, report),
         tls,
         own,
         origin: Origin::File,

@@ -51,6 +51,18 @@ pub struct GeneralSection {
     /// Event streams to clients that may be open at once; one more is answered 503, or as JSON.
     #[schemars(extend("default" = 10000))]
     pub max_streams: Option<u64>,
+    /// What calls were asked and what they answered is kept in the log of calls too. Otherwise it has the arguments' names,
+    /// types and sizes.
+    #[schemars(extend("default" = false))]
+    pub store_prompts_in_spend_logs: Option<bool>,
+    /// No log of calls is kept, only what was spent.
+    #[schemars(extend("default" = false))]
+    pub disable_spend_logs: Option<bool>,
+    /// How long the log of calls is kept, such as `30d`. Default: for ever.
+    pub maximum_spend_logs_retention_period: Option<String>,
+    /// How often what is older is deleted.
+    #[schemars(extend("default" = "1d"))]
+    pub maximum_spend_logs_retention_interval: Option<String>,
 
     // What follows is read but not acted on yet.
     /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.

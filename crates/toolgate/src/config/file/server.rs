@@ -42,7 +42,8 @@ pub struct ServerEntry {
     pub description: Option<String>,
     /// Instructions for the model, in place of the server's own.
     pub instructions: Option<String>,
-    /// Free-form facts about the server: `logo_url`, `mcp_server_cost_info`, `tool_allowlist_enforced` and others.
+    /// Free-form facts about the server: `logo_url`, `tool_allowlist_enforced` and others. `mcp_server_cost_info` says
+    /// what calls cost in USD: `default_cost_per_query`, and `tool_name_to_cost_per_query` by the server's own names.
     pub mcp_info: Option<Map<String, Value>>,
     /// How the gateway authenticates to the server.
     #[schemars(extend("default" = "none"))]
@@ -96,8 +97,7 @@ pub struct ServerEntry {
     /// The only revision of MCP to speak with the server; `auto` finds out which it speaks.
     #[schemars(extend("default" = "auto"))]
     pub protocol_version: Option<String>,
-    /// Requests per minute to the server.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// Requests per minute that are sent to the server, whoever asks; one more is refused. 0 or less: no limit.
     pub rpm: Option<i64>,
     /// The server may ask clients that serve it for completions (sampling).
     #[schemars(extend("default" = true))]

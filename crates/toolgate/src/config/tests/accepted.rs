@@ -269,8 +269,8 @@ fn litellms_other_settings_are_not_taken_for_slips() {
         max_response_size_mb infer_model_from_keys background_health_checks health_check_interval alerting alert_types \
         alerting_args alerting_threshold ui_access_mode allowed_routes public_routes admin_only_routes enforce_user_param \
         enable_oauth2_auth proxy_budget_rescheduler_min_time proxy_batch_write_at pass_through_endpoints \
-        disable_spend_logs disable_master_key_return completion_model service_account_settings image_generation_model \
-        store_prompts_in_spend_logs maximum_spend_logs_retention_period allowed_ips user_header_mappings forward_headers";
+        disable_master_key_return completion_model service_account_settings image_generation_model \
+        allowed_ips user_header_mappings forward_headers";
     let litellm = "drop_params num_retries request_timeout cache cache_params set_verbose json_logs default_team_settings \
         default_internal_user_params redact_user_api_key_info turn_off_message_logging modify_params fallbacks \
         context_window_fallbacks allowed_fails telemetry input_callback service_callback audit_log_callbacks \
@@ -282,6 +282,55 @@ fn litellms_other_settings_are_not_taken_for_slips() {
         section(litellm)
     ));
     assert!(loaded.findings.is_empty(), "{}", loaded.render(Paint::Plain));
+}
+
+#[test]
+fn what_calls_cost_and_what_is_kept_of_them_is_taken_over() {
+    let loaded = load(
+        "
+mcp_servers:
+  a:
+    url: 'http://h/'
+    rpm: 7
+    mcp_info: {mcp_server_cost_info: {default_cost_per_query: 0.01, tool_name_to_cost_per_query: {search: 1, free: 0}}}
+  b: {url: 'http://h/b', rpm: 0}
+general_settings:
+  store_prompts_in_spend_logs: true
+  disable_spend_logs: true
+  maximum_spend_logs_retention_period: 7d
+  maximum_spend_logs_retention_interval: 2h
+",
+    );
+    let settings = loaded.settings.expect("no errors");
+    let [a, b] = &settings.servers[..] else { panic!("two servers") };
+    assert_eq!((a.rpm.map(std::num::NonZeroU64::get), b.rpm), (Some(7), None));
+    assert_eq!(["search", "free", "other"].map(|tool| a.costs.of(tool)), [1.0, 0.0, 0.01]);
+    assert_eq!(b.costs.of("search"), 0.0);
+    let spend = &settings.general.spend;
+    assert!(spend.store_prompts && spend.disable_logs);
+    assert_eq!(spend.keep_for, Some(chrono::TimeDelta::days(7)));
+    assert_eq!(spend.clean_every, Duration::from_secs(2 * 3_600));
+    let plain = load("mcp_servers: {a: {url: 'http://h/'}}").settings.expect("no errors").general.spend;
+    assert_eq!(plain, Default::default());
+}
+
+#[test]
+fn costs_that_are_none_and_times_that_are_none_are_errors() {
+    let costs = [
+        "{default_cost_per_query: -1}",
+        "{default_cost_per_query: much}",
+        "3",
+        "{tool_name_to_cost_per_query: 3}",
+        "{tool_name_to_cost_per_query: {search: -0.1}}",
+    ];
+    for costs in costs {
+        let text = format!("mcp_servers: {{a: {{url: 'http://h/', mcp_info: {{mcp_server_cost_info: {costs}}}}}}}");
+        let loaded = load(&text);
+        assert!(loaded.settings.is_none(), "{costs}");
+        assert!(loaded.render(Paint::Plain).contains("mcp_server_cost_info"), "{}", loaded.render(Paint::Plain));
+    }
+    let loaded = load("general_settings: {maximum_spend_logs_retention_period: often}\nmcp_servers: {}");
+    assert!(loaded.render(Paint::Plain).contains("`often` is no duration"), "{}", loaded.render(Paint::Plain));
 }
 
 #[test]

@@ -12,8 +12,9 @@ use toolgate_mcp::translate::{errors, questions, results, tasks, url_elicitation
 use toolgate_mcp::views::ViewError;
 
 use super::refusal::status_of;
-use crate::catalog::Called;
-use crate::mcp::ended::{Ended, ErrorType};
+use crate::catalog::{CallError, Called};
+use crate::faces::jsonrpc as face;
+use crate::mcp::ended::{Ended, ErrorType, Limited};
 use crate::mcp::reply::Message;
 use crate::upstream::Streamed;
 
@@ -22,6 +23,8 @@ pub(super) struct Done {
     outcome: Outcome,
     pub(super) called: Option<Called>,
     pub(super) error: Option<ErrorType>,
+    /// A limit is used up.
+    pub(super) limited: Option<Limited>,
 }
 
 enum Outcome {
@@ -61,7 +64,9 @@ impl Done {
     /// A server's `result`.
     pub(super) fn result(request: Request<'_>, result: &str) -> Self {
         match results::to_modern(request.method, result, Some(request.server_info)) {
-            Ok(result) => Self { outcome: Outcome::Result(result.into_owned()), called: None, error: None },
+            Ok(result) => {
+                Self { outcome: Outcome::Result(result.into_owned()), called: None, error: None, limited: None }
+            }
             Err(error) => Self::unreadable(&error),
         }
     }
@@ -87,7 +92,7 @@ impl Done {
             Ok(error) => {
                 let code = errors::code_of(&error).unwrap_or_default();
                 let error = error.into_owned();
-                Self { outcome: Outcome::Error(error), called: None, error: Some(ErrorType::Code(code)) }
+                Self { outcome: Outcome::Error(error), called: None, error: Some(ErrorType::Code(code)), limited: None }
             }
             Err(error) => Self::unreadable(&error),
         }
@@ -102,7 +107,12 @@ impl Done {
     /// An error of ours.
     pub(super) fn refused(error: &ErrorObject) -> Self {
         let text = serde_json::to_string(error).expect("an error object always serializes");
-        Self { outcome: Outcome::Error(text), called: None, error: Some(ErrorType::Code(error.code)) }
+        Self { outcome: Outcome::Error(text), called: None, error: Some(ErrorType::Code(error.code)), limited: None }
+    }
+
+    /// A call that brought no answer of a server.
+    pub(super) fn failed(error: &CallError) -> Self {
+        Self { limited: Limited::of(error), called: error.called().cloned(), ..Self::refused(&face::call_error(error)) }
     }
 
     /// The answer to the request called `id`.
@@ -116,13 +126,14 @@ impl Done {
             Outcome::Error(text) => of("error", text),
             Outcome::Streamed(streamed) => Message::streamed(id, *streamed),
         };
-        Ended { message, called: self.called, error: self.error }
+        Ended { message, called: self.called, error: self.error, limited: self.limited }
     }
 }
 
 /// The HTTP status of a response that is this answer and nothing else.
 pub(super) fn status(ended: &Ended) -> StatusCode {
     match ended.error {
+        _ if ended.limited.is_some() => StatusCode::TOO_MANY_REQUESTS,
         Some(ErrorType::Code(code)) => status_of(code),
         Some(ErrorType::Tool) | None => StatusCode::OK,
     }

@@ -136,7 +136,8 @@ impl Listener {
     fn visit<'a>(&'a self, span: &'a OperationSpan) -> Visit<'a> {
         let Listen { caller, scope, .. } = &self.listen;
         let (hears, rounds, patience, alone) = (None, Rounds::Pass, Duration::ZERO, None);
-        Visit { caller, client: &self.client, hears, given_up: None, rounds, patience, alone, scope, span }
+        let accounting = &self.listen.gateway.accounting;
+        Visit { caller, client: &self.client, hears, given_up: None, rounds, patience, alone, scope, span, accounting }
     }
 
     /// The servers in scope may say that their lists have changed.

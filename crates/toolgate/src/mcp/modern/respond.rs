@@ -8,11 +8,12 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::StatusCode;
+use http::{StatusCode, header};
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Id, code};
 use tracing::Instrument as _;
 
 use super::answer;
+use crate::faces::rest;
 use crate::gateway::Gateway;
 use crate::mcp::ended::Ended;
 use crate::mcp::head::Accepts;
@@ -63,11 +64,16 @@ async fn whole(ended: Result<Ended, Panicked>, id: &Id, framing: Framing) -> Res
         Err(panicked) => return internal_error(&panicked, id).into_json(StatusCode::INTERNAL_SERVER_ERROR),
     };
     let status = answer::status(&ended);
-    match framing {
+    let retry_after = ended.limited.and_then(|limited| limited.retry_after);
+    let mut response = match framing {
         // In a box, because collecting a large answer is rare and every response would carry its size.
         Framing::Sse if status == StatusCode::OK => Box::pin(ended.message.whole()).await.into_sse(),
         Framing::Json | Framing::Sse => ended.message.into_json(status),
+    };
+    if let Some(after) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, rest::seconds(after));
     }
+    response
 }
 
 /// The message that ends a stream.

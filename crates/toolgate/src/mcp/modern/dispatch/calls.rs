@@ -20,7 +20,7 @@ use super::super::hearing::{Hearing, Open};
 use super::super::parking::Parking;
 use super::super::tasks;
 use super::{Modern, not_found};
-use crate::catalog::{Alone, CallError, Called, Visit, is_tool_error};
+use crate::catalog::{Alone, CallError, Called, Visit};
 use crate::faces::jsonrpc as face;
 use crate::mcp::dispatch::Exchange;
 use crate::mcp::ended::{Ended, ErrorType};
@@ -119,11 +119,7 @@ impl Modern {
     fn of_tool(&self, answer: Result<(Reply, Called), CallError>) -> Done {
         let (reply, called) = match answer {
             Ok(answered) => answered,
-            Err(error) => {
-                let mut done = Done::refused(&face::call_error(&error));
-                done.called = error.called().cloned();
-                return done;
-            }
+            Err(error) => return Done::failed(&error),
         };
         let mut done = match reply {
             Reply::Whole(answer) => self.of_whole_tool(&answer, &called),
@@ -156,7 +152,7 @@ impl Modern {
             Ok(Reply::Whole(answer)) => {
                 Done::answered(self.request(located.as_ref().map(|located| &*located.uri)), &answer)
             }
-            Err(error) => Done::refused(&face::call_error(&error)),
+            Err(error) => Done::failed(&error),
         }
     }
 
