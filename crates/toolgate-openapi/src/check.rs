@@ -24,7 +24,7 @@ pub(crate) struct Checker {
 }
 
 /// Steps that one check may take.
-const STEPS: usize = 200_000;
+const STEPS: usize = 50_000;
 /// How deep schemas may lead into each other.
 const DEPTH: usize = 128;
 /// Problems that are told at once.
@@ -235,7 +235,9 @@ impl Run<'_> {
             self.value(schema, value, path, depth - 1, problems);
         }
         for key in ["anyOf", "oneOf"] {
-            let Some(alternatives) = map.get(key).and_then(Node::list).filter(|list| !list.is_empty()) else { continue };
+            let Some(alternatives) = map.get(key).and_then(Node::list).filter(|list| !list.is_empty()) else {
+                continue;
+            };
             let mut nearest: Option<Vec<String>> = None;
             let mut fitting = 0;
             for schema in alternatives {
@@ -290,7 +292,8 @@ fn unknown(path: &Path<'_>, properties: Option<&Map>) -> String {
     let all = names.len();
     names.truncate(40);
     let more = if all > names.len() { ", .." } else { "" };
-    let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}{more}", names.join(", ")) };
+    let known =
+        if names.is_empty() { "there are none".to_owned() } else { format!("there are {}{more}", names.join(", ")) };
     format!("`{}` is not known; {known}", path.text())
 }
 

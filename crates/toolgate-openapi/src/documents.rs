@@ -95,6 +95,12 @@ impl Documents {
         &self.main
     }
 
+    /// Whether other documents than the description were added.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.by_name.len() > 1
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -148,12 +154,7 @@ impl Documents {
         Ok((Place { document: name, node, home }, word))
     }
 
-    fn document<'d>(
-        &'d self,
-        from: &'d str,
-        document: &str,
-        reference: &str,
-    ) -> Result<(&'d str, &'d Node), RefError> {
+    fn document<'d>(&'d self, from: &'d str, document: &str, reference: &str) -> Result<(&'d str, &'d Node), RefError> {
         let missing = |why: &str| RefError::NoDocument { reference: reference.to_owned(), why: why.to_owned() };
         let entry = match document {
             "" => self.by_name.get_key_value(from),
@@ -185,7 +186,9 @@ fn join(base: &str, relative: &str) -> String {
     let relative = percent_decoded(relative);
     let mut parts: Vec<&str> = match relative.starts_with('/') {
         true => vec![""],
-        false => base.split('/').collect::<Vec<_>>().split_last().map(|(_, folder)| folder.to_vec()).unwrap_or_default(),
+        false => {
+            base.split('/').collect::<Vec<_>>().split_last().map(|(_, folder)| folder.to_vec()).unwrap_or_default()
+        }
     };
     for part in relative.split('/') {
         match part {

@@ -19,6 +19,8 @@ pub struct Limits {
     pub operations: usize,
     /// Parameters of one operation.
     pub parameters: usize,
+    /// Bytes that the schemas of all tools should take together; where they would take more, each has its share.
+    pub tools_bytes: usize,
     /// Bytes of one tool's `inputSchema`; definitions beyond are cut to their type.
     pub input_schema_bytes: usize,
     /// Bytes of one tool's `outputSchema`, likewise.
@@ -46,6 +48,7 @@ impl Default for Limits {
             ref_chain: 32,
             operations: 50_000,
             parameters: 500,
+            tools_bytes: 128 * 1024 * 1024,
             input_schema_bytes: 256 * 1024,
             output_schema_bytes: 32 * 1024,
             definition_bytes: 512 * 1024,

@@ -53,6 +53,13 @@ pub(crate) fn unique(name: String, method: &str, path: &str, longest: usize, tak
     }
 }
 
+/// The name that an operation of this `operationId`, or under this name of LiteLLM's, has as a tool, as long as nothing
+/// keeps it from it.
+#[must_use]
+pub fn tool_name(spelling: &str) -> String {
+    clean(&litellm_form(spelling))
+}
+
 fn clean(name: &str) -> String {
     name.chars()
         .filter(|c| !matches!(c, '{' | '}'))

@@ -15,11 +15,14 @@ use std::sync::OnceLock;
 
 use crate::api::{Api, LeftOut};
 use crate::documents::{Documents, Place};
+use crate::limits::Limits;
 use crate::names;
 use crate::node::{Map, Node};
 use crate::operation::Operation;
 use crate::options::{Options, Overlay};
 use crate::schema::{SchemaError, Schemas, Version};
+
+pub use servers::is_internal;
 
 pub(crate) use media::{essence, is_json, is_sendable, is_text};
 
@@ -44,6 +47,15 @@ pub(super) struct Reader<'d> {
     version: Version,
     schemas: Schemas<'d>,
     root: Place<'d>,
+    /// What a tool's schemas may take: less where there are many tools.
+    room: Room,
+}
+
+/// Bytes for the schemas of one tool.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    input: usize,
+    output: usize,
 }
 
 /// An operation while it is read.
@@ -68,7 +80,14 @@ pub fn read(documents: &Documents, options: &Options) -> Result<Api, ReadError> 
     let root = documents.root();
     let version = version_of(root.node)?;
     let info = |key: &str| root.node.get("info").and_then(|info| info.text_of(key)).map(str::to_owned);
-    let mut reader = Reader { documents, options, version, schemas: Schemas::new(documents, version), root };
+    let mut reader = Reader {
+        documents,
+        options,
+        version,
+        schemas: Schemas::new(documents, version),
+        root,
+        room: Room::among(1, documents.limits()),
+    };
     let mut api = Api {
         title: info("title"),
         version: info("version"),
@@ -80,7 +99,9 @@ pub fn read(documents: &Documents, options: &Options) -> Result<Api, ReadError> 
         by_name: HashMap::new(),
     };
     let mut taken = HashSet::new();
-    for draft in reader.drafts(&mut api.left_out)? {
+    let drafts = reader.drafts(&mut api.left_out)?;
+    reader.room = Room::among(drafts.len(), documents.limits());
+    for draft in drafts {
         match reader.operation(&draft, &api, &mut taken) {
             Ok(operation) => api.operations.push(operation),
             Err(reason) => {
@@ -90,6 +111,18 @@ pub fn read(documents: &Documents, options: &Options) -> Result<Api, ReadError> 
     }
     api.index();
     Ok(api)
+}
+
+impl Room {
+    /// A small schema always has room; of a large one, as much as its share.
+    fn among(tools: usize, limits: &Limits) -> Self {
+        const SMALL: usize = 4 * 1024;
+        let share = limits.tools_bytes / tools.max(1);
+        Self {
+            input: limits.input_schema_bytes.min((share / 4 * 3).max(SMALL)),
+            output: limits.output_schema_bytes.min((share / 4).max(SMALL)),
+        }
+    }
 }
 
 fn version_of(root: &Node) -> Result<Version, ReadError> {
@@ -140,7 +173,7 @@ impl<'d> Reader<'d> {
     fn draft(&self, path: &'d str, method: &str, item: Place<'d>, place: Place<'d>) -> Result<Draft<'d>, String> {
         let place = self.documents.resolve(place).map_err(|error| error.to_string())?;
         if place.node.map().is_none() {
-            return Err(format!("the operation is a {}, not an object", place.node.kind()));
+            return Err(format!("the operation is not an object but of the type {}", place.node.kind()));
         }
         if method == "TRACE" {
             return Err("`TRACE` tells whoever asks what passed on the way, so it is not sent".to_owned());
@@ -172,16 +205,13 @@ impl<'d> Reader<'d> {
         let name = names::valid(&spelling, method, path, self.options.longest_name);
         let place = format!("{method} {path}");
         operation_id.and_then(|id| all.get(id)).or_else(|| all.get(&place)).or_else(|| all.get(&name)).or_else(|| {
-            all.iter().find(|(key, _)| key.eq_ignore_ascii_case(&place) || **key == spelling).map(|(_, overlay)| overlay)
+            all.iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(&place) || **key == spelling)
+                .map(|(_, overlay)| overlay)
         })
     }
 
-    fn operation(
-        &mut self,
-        draft: &Draft<'d>,
-        api: &Api,
-        taken: &mut HashSet<String>,
-    ) -> Result<Operation, String> {
+    fn operation(&mut self, draft: &Draft<'d>, api: &Api, taken: &mut HashSet<String>) -> Result<Operation, String> {
         let mut notes = Vec::new();
         let (template, fixed_query) = path::template(draft.path)?;
         let server = self.own_server(draft, api)?;

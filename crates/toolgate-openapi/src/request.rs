@@ -65,7 +65,7 @@ impl Operation {
         let limits = Limits { depth: limits.argument_depth, nodes: limits.argument_nodes, ..limits };
         let read = parse::arguments(arguments, &limits).map_err(|error| wrong(error.to_string()))?;
         if read.map().is_none() {
-            return Err(wrong(format!("the arguments must be an object, not a {}", read.kind())));
+            return Err(wrong(format!("the arguments must be an object, and are of the type {}", read.kind())));
         }
         if is_too_deep(&read) {
             return Err(wrong(format!("the arguments are nested deeper than {} levels", limits.depth)));
@@ -136,8 +136,11 @@ impl Operation {
             }
         }
         if encode::leaves(&path) {
-            let names: Vec<&str> =
-                self.given(arguments).filter(|(one, _)| one.place == In::Path).map(|(one, _)| one.argument.as_str()).collect();
+            let names: Vec<&str> = self
+                .given(arguments)
+                .filter(|(one, _)| one.place == In::Path)
+                .map(|(one, _)| one.argument.as_str())
+                .collect();
             let names = names.join("`, `");
             return Err(wrong(format!("`{names}` would lead out of the path: `.` and `..` are not allowed in it")));
         }

@@ -153,7 +153,8 @@ impl<'d> Schemas<'d> {
 
     /// A name that needs no escaping in a pointer, and that no other definition of this direction has.
     fn free_name(&mut self, word: &str, direction: Direction) -> String {
-        let clean: String = word.chars().map(|c| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '_' }).collect();
+        let clean: String =
+            word.chars().map(|c| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '_' }).collect();
         let clean = if clean.is_empty() { "Schema".to_owned() } else { clean.chars().take(80).collect() };
         // A tool's two schemas are documents of their own, so the directions do not share their names.
         let counter = self.names.entry(format!("{direction:?}/{clean}")).or_insert(0);

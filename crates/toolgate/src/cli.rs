@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo_server;
 pub mod explain;
 pub mod failure;
+pub mod openapi;
 pub mod output;
 pub mod runtime;
 pub mod serve;
@@ -46,6 +47,8 @@ enum Command {
     Tools(tools::ToolsArgs),
     /// Ask a running gateway why a key may or may not use a server or a tool
     Explain(explain::ExplainArgs),
+    /// See what an OpenAPI document becomes
+    Openapi(openapi::OpenApiArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
     /// Print the JSON Schema of the configuration file
@@ -63,6 +66,7 @@ impl Command {
             Self::Check(args) => args.wants_json(),
             Self::Tools(args) => args.wants_json(),
             Self::Explain(args) => args.wants_json(),
+            Self::Openapi(args) => args.wants_json(),
             Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
     }
@@ -121,6 +125,7 @@ where
         Command::Check(args) => check::run(&args, &environment, output).map(ExitCode::from),
         Command::Tools(args) => tools::run(&args, &environment, output).map(ExitCode::from),
         Command::Explain(args) => explain::run(&args, &environment, output).map(ExitCode::from),
+        Command::Openapi(args) => openapi::run(&args, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
         Command::Config(args) => config::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),

@@ -72,7 +72,13 @@ fn an_empty_answer_says_so() {
 #[test]
 fn a_large_answer_is_cut_and_leads_to_the_rest() {
     let rest = Some(Rest { bytes: Some(900), uri: Some("openapi-answer://x/1") });
-    let cut = result("get", 200, &[("content-type", "application/json")], "{\"a\":\"ü".as_bytes().split_last().unwrap().1, rest);
+    let cut = result(
+        "get",
+        200,
+        &[("content-type", "application/json")],
+        "{\"a\":\"ü".as_bytes().split_last().unwrap().1,
+        rest,
+    );
     insta::assert_snapshot!(cut, @r#"{"content":[{"type":"text","text":"{\"a\":\""},{"type":"text","text":"The answer was cut after 7 of 900 bytes; read the resource below for all of it."},{"type":"resource_link","uri":"openapi-answer://x/1","name":"the whole answer","mimeType":"application/json","size":900}]}"#);
     let image = result("get", 200, &[("content-type", "image/png")], b"half", Some(Rest { bytes: None, uri: None }));
     insta::assert_snapshot!(image, @r#"{"content":[{"type":"text","text":"The answer is of the type image/png and too large to be shown."},{"type":"text","text":"The answer was cut after 4 of more bytes; ask for less, by pages or filters if there are any."}]}"#);

@@ -61,7 +61,9 @@ fn parameter(root: &Node, schema: &Node, value: &Node) -> Option<Node> {
         return None;
     }
     match value {
-        Node::Text(_) | Node::Number(_) | Node::Bool(_) if types.contains(&"array") && !types.contains(&value.kind()) => {
+        Node::Text(_) | Node::Number(_) | Node::Bool(_)
+            if types.contains(&"array") && !types.contains(&value.kind()) =>
+        {
             let items = schema.get("items").map(|items| resolved(root, items));
             let item = items.and_then(|items| parameter(root, items, value)).unwrap_or_else(|| value.clone());
             Some(Node::List(Box::new([item])))

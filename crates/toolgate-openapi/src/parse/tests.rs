@@ -45,7 +45,9 @@ fn what_is_no_document_says_why() {
     assert_eq!(document(b"{   }", &limits), Err(ParseError::TooLarge { bytes: 5, most: 3 }));
     let limits = Limits { nodes: 3, ..Limits::default() };
     assert_eq!(json("[1,2,3]", &limits), Err(ParseError::TooManyValues { most: 3 }));
-    assert!(matches!(arguments(r#"{"a":1,"a":2}"#, &Limits::default()), Err(ParseError::RepeatedKey(key)) if key == "a"));
+    assert!(
+        matches!(arguments(r#"{"a":1,"a":2}"#, &Limits::default()), Err(ParseError::RepeatedKey(key)) if key == "a")
+    );
 }
 
 #[test]

@@ -14,13 +14,30 @@ pub(super) enum Fate {
 }
 
 const FORBIDDEN: [&str; 21] = [
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect",
-    "proxy-authorization", "proxy-authenticate", "proxy-connection", "http2-settings", "forwarded", "via", "cookie",
-    "set-cookie", "x-real-ip", "true-client-ip", "origin", "content-encoding",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "proxy-connection",
+    "http2-settings",
+    "forwarded",
+    "via",
+    "cookie",
+    "set-cookie",
+    "x-real-ip",
+    "true-client-ip",
+    "origin",
+    "content-encoding",
 ];
 
-const FORBIDDEN_PREFIXES: [&str; 6] =
-    ["x-forwarded-", "x-litellm-", "x-mcp-", "mcp-", "sec-", "proxy-"];
+const FORBIDDEN_PREFIXES: [&str; 6] = ["x-forwarded-", "x-litellm-", "x-mcp-", "mcp-", "sec-", "proxy-"];
 
 pub(super) fn fate(name: &str) -> Fate {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -143,7 +143,8 @@ impl<'d> Reader<'d> {
 
     /// Variables of the path that the description forgot to declare.
     fn add_undeclared(&self, variables: &HashSet<&str>, arguments: &mut Arguments, read: &mut Vec<Read>) {
-        let declared = |name: &str| read.iter().any(|one| one.parameter.place == In::Path && one.parameter.name == name);
+        let declared =
+            |name: &str| read.iter().any(|one| one.parameter.place == In::Path && one.parameter.name == name);
         let mut missing: Vec<&str> = variables.iter().copied().filter(|name| !declared(name)).collect();
         missing.sort_unstable();
         for name in missing {
@@ -181,7 +182,10 @@ fn refused(raw: &Raw<'_>, variables: &HashSet<&str>, version: Version) -> Option
             }
             Fate::Invalid => Some((format!("`{name}` is no name of a header"), raw.node.node.is_true("required"))),
         },
-        In::Cookie if version >= Version::V30 && name.bytes().any(|byte| !byte.is_ascii_graphic() || b"=;,\"".contains(&byte)) => {
+        In::Cookie
+            if version >= Version::V30
+                && name.bytes().any(|byte| !byte.is_ascii_graphic() || b"=;,\"".contains(&byte)) =>
+        {
             Some((format!("`{name}` is no name of a cookie"), raw.node.node.is_true("required")))
         }
         _ => None,

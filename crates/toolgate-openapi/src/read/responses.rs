@@ -36,7 +36,8 @@ impl<'d> Reader<'d> {
             let only_json = !success.types.is_empty() && success.types.iter().all(|kind| media::is_json(kind));
             let schema = success.schema.filter(|_| only_json)?;
             let resolved = self.documents.resolve(schema).ok()?;
-            let same = chosen.is_none_or(|known| std::ptr::eq(known.node, resolved.node) || known.node == resolved.node);
+            let same =
+                chosen.is_none_or(|known| std::ptr::eq(known.node, resolved.node) || known.node == resolved.node);
             if !same || !is_object(self.documents, resolved, self.version, DEPTH) {
                 return None;
             }
@@ -67,10 +68,7 @@ impl<'d> Reader<'d> {
         let content = place.node.get("content").and_then(Node::map);
         let entries = || content.into_iter().flat_map(Map::iter);
         let schema = entries().find(|(kind, _)| media::is_json(kind)).and_then(|(_, entry)| entry.get("schema"));
-        Success {
-            schema: schema.map(|node| Place { node, ..place }),
-            types: entries().map(|(kind, _)| kind).collect(),
-        }
+        Success { schema: schema.map(|node| Place { node, ..place }), types: entries().map(|(kind, _)| kind).collect() }
     }
 }
 

@@ -131,7 +131,10 @@ fn is_link_local(url: &Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_link_local(),
         Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
             Some(address) => address.is_link_local(),
-            None => (address.segments()[0] & 0xffc0) == 0xfe80 || address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+            None => {
+                (address.segments()[0] & 0xffc0) == 0xfe80
+                    || address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+            }
         },
         Some(Host::Domain(name)) => name == "metadata.google.internal",
         None => false,
@@ -139,7 +142,8 @@ fn is_link_local(url: &Url) -> bool {
 }
 
 /// Addresses that are not in the public Internet, as far as the URL shows.
-pub(crate) fn is_internal(url: &Url) -> bool {
+#[must_use]
+pub fn is_internal(url: &Url) -> bool {
     let v4 = |address: Ipv4Addr| {
         let [a, b, ..] = address.octets();
         address.is_private()
@@ -165,7 +169,10 @@ pub(crate) fn is_internal(url: &Url) -> bool {
             }
         },
         Some(Host::Domain(name)) => {
-            name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal") || name.ends_with(".local")
+            name == "localhost"
+                || name.ends_with(".localhost")
+                || name.ends_with(".internal")
+                || name.ends_with(".local")
         }
         None => true,
     }

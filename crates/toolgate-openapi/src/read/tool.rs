@@ -36,13 +36,13 @@ impl Reader<'_> {
             .collect();
         let limits = self.documents.limits();
         let roots: Vec<&Written> = asked.iter().map(|(_, schema, _)| *schema).collect();
-        let built = self.schemas.definitions(&roots, limits.input_schema_bytes);
+        let built = self.schemas.definitions(&roots, limits.input_schema_bytes, self.room.input);
         let built = built.map_err(|error| Self::in_schema("the arguments", &error))?;
         if built.cut > 0 {
             notes.push(format!("{} schemas of its arguments are named and not described", built.cut));
         }
         let output = output.and_then(|written| {
-            let built = self.schemas.definitions(&[written], limits.output_schema_bytes);
+            let built = self.schemas.definitions(&[written], limits.output_schema_bytes, self.room.output);
             match built {
                 Ok(built) => Some(with_definitions(&written.text, &built.members)),
                 Err(error) => {
@@ -124,7 +124,9 @@ impl Tool<'_, '_> {
         if let Some(text) = self.draft.overlay.and_then(|overlay| overlay.description.as_deref()) {
             return text.to_owned();
         }
-        let said = |owner: &Node, key: &str| owner.text_of(key).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let said = |owner: &Node, key: &str| {
+            owner.text_of(key).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
         let (operation, item) = (self.draft.node.node, self.draft.item.node);
         let summary = said(operation, "summary").or_else(|| said(item, "summary"));
         let description = said(operation, "description").or_else(|| said(item, "description"));

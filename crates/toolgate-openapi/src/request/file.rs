@@ -16,8 +16,9 @@ pub(super) struct File {
     pub(super) name: Option<String>,
 }
 
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
@@ -53,7 +54,8 @@ pub(super) fn read(argument: &str, text: &str) -> Result<File, String> {
         (media, _) => media,
     };
     let bytes = if is_base64 {
-        decoded(&percent_decoded(data)).ok_or_else(|| format!("`{argument}` is a data: URI whose base64 cannot be read"))?
+        decoded(&percent_decoded(data))
+            .ok_or_else(|| format!("`{argument}` is a data: URI whose base64 cannot be read"))?
     } else {
         unescaped(data)
     };

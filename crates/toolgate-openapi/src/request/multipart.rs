@@ -75,7 +75,8 @@ fn part<'p>(name: &'p str, value: &Node, field: Option<&Field>) -> Result<Part<'
 
 /// A line that is in none of the parts.
 fn boundary(parts: &[Part<'_>]) -> String {
-    let mut seed = parts.iter().fold(0, |hash, part| hash ^ fnv(&part.bytes).rotate_left(7) ^ fnv(part.name.as_bytes()));
+    let mut seed =
+        parts.iter().fold(0, |hash, part| hash ^ fnv(&part.bytes).rotate_left(7) ^ fnv(part.name.as_bytes()));
     loop {
         let boundary = format!("toolgate-{seed:016x}");
         let is_in = |bytes: &[u8]| bytes.windows(boundary.len()).any(|window| window == boundary.as_bytes());

@@ -132,7 +132,11 @@ pub(super) fn cookie(parameter: &Parameter, value: &Node, out: &mut Vec<String>)
 pub(super) fn query(parameter: &Parameter, value: &Node, out: &mut Vec<String>) {
     let text = |text: &str| {
         let mut out = String::new();
-        if parameter.allow_reserved { encode::reserved(text, &mut out) } else { encode::strict(text, &mut out) }
+        if parameter.allow_reserved {
+            encode::reserved(text, &mut out)
+        } else {
+            encode::strict(text, &mut out)
+        }
         out
     };
     let name = encoded(&parameter.name);
@@ -146,7 +150,9 @@ pub(super) fn query(parameter: &Parameter, value: &Node, out: &mut Vec<String>) 
             out.extend(items.iter().map(|item| format!("{name}={}", text(&plain(item)))));
         }
         (_, Node::Map(map)) if parameter.explode => {
-            out.extend(keys_and_values(map, &|part| text(part)).into_iter().map(|(key, value)| format!("{key}={value}")));
+            out.extend(
+                keys_and_values(map, &|part| text(part)).into_iter().map(|(key, value)| format!("{key}={value}")),
+            );
         }
         // A list of nothing says nothing.
         (_, Node::List(items)) if items.is_empty() => {}

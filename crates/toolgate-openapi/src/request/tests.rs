@@ -67,7 +67,12 @@ fn every_style_is_written_as_the_specification_has_it() {
         ("query", "style: pipeDelimited", object, "/v1/p?c=R%7C100%7CG%7C200"),
         ("query", "style: pipeDelimited, explode: true", array, "/v1/p?c=blue&c=black&c=brown"),
         ("query", "style: deepObject", object, "/v1/p?c%5BR%5D=100&c%5BG%5D=200"),
-        ("query", "style: deepObject", r#"{"c":{"a":{"b":[1,2]}}}"#, "/v1/p?c%5Ba%5D%5Bb%5D%5B0%5D=1&c%5Ba%5D%5Bb%5D%5B1%5D=2"),
+        (
+            "query",
+            "style: deepObject",
+            r#"{"c":{"a":{"b":[1,2]}}}"#,
+            "/v1/p?c%5Ba%5D%5Bb%5D%5B0%5D=1&c%5Ba%5D%5Bb%5D%5B1%5D=2",
+        ),
         // Separators within values are no separators.
         ("query", "style: form, explode: false", r#"{"c":["a,b","c"]}"#, "/v1/p?c=a%2Cb,c"),
         ("query", "style: form", r#"{"c":"a&b=c #+ü"}"#, "/v1/p?c=a%26b%3Dc%20%23%2B%C3%BC"),
@@ -110,7 +115,9 @@ fn headers_and_cookies_are_sent() {
 
 #[test]
 fn a_value_never_leaves_its_place_in_the_path() {
-    for value in ["..", ".", "../admin", "a/../b", "%2e%2e", "%2e%2e%2fadmin", "..\\\\admin", "..;/admin", "%252e%252e", ""] {
+    for value in
+        ["..", ".", "../admin", "a/../b", "%2e%2e", "%2e%2e%2fadmin", "..\\\\admin", "..;/admin", "%252e%252e", ""]
+    {
         let refused = parameter("path", "style: simple", &format!(r#"{{"c":"{value}"}}"#)).unwrap_err();
         assert!(refused.to_string().contains("`c`"), "{value}: {refused}");
     }
@@ -170,7 +177,12 @@ fn sent(request: &Request) -> (String, String) {
 fn bodies_are_what_their_media_type_says() {
     let form = "application/x-www-form-urlencoded";
     let cases = [
-        ("application/json: {}", r#"{"body":{"a":0,"b":[null,""],"n":1e400}}"#, "application/json", r#"{"a":0,"b":[null,""],"n":1e400}"#),
+        (
+            "application/json: {}",
+            r#"{"body":{"a":0,"b":[null,""],"n":1e400}}"#,
+            "application/json",
+            r#"{"a":0,"b":[null,""],"n":1e400}"#,
+        ),
         ("application/json: {}", r#"{"body":null}"#, "application/json", "null"),
         ("application/json: {}", r#"{"body":"text"}"#, "application/json", r#""text""#),
         ("application/merge-patch+json: {}", r#"{"body":{}}"#, "application/merge-patch+json", "{}"),
@@ -180,7 +192,12 @@ fn bodies_are_what_their_media_type_says() {
         ("application/octet-stream: {}", r#"{"body":"aGk="}"#, "application/octet-stream", "hi"),
         ("image/png: {}", r#"{"body":"data:image/png;base64,aGk="}"#, "image/png", "hi"),
         ("image/*: {}", r#"{"body":"data:image/gif;base64,aGk="}"#, "image/gif", "hi"),
-        ("application/x-www-form-urlencoded: {}", r#"{"body":{"a":"x y","b":[1,2],"c":{"d":1},"e":0,"f":""}}"#, form, "a=x%20y&b=1&b=2&c=%7B%22d%22%3A1%7D&e=0&f="),
+        (
+            "application/x-www-form-urlencoded: {}",
+            r#"{"body":{"a":"x y","b":[1,2],"c":{"d":1},"e":0,"f":""}}"#,
+            form,
+            "a=x%20y&b=1&b=2&c=%7B%22d%22%3A1%7D&e=0&f=",
+        ),
         (
             "application/x-www-form-urlencoded: {schema: {properties: {e: {}}}, encoding: {e: {style: deepObject, explode: true}}}",
             r#"{"body":{"e":{"a":["x"],"b":1}}}"#,
@@ -227,7 +244,10 @@ fn swagger_2_fields_of_a_form_are_arguments() {
     let (kind, bytes) = sent(&request);
     assert!(kind.starts_with("multipart/form-data"), "{kind}");
     assert!(bytes.contains("name=\"id\"\r\n\r\n2"), "{bytes}");
-    assert!(bytes.contains("name=\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\nhi"), "{bytes}");
+    assert!(
+        bytes.contains("name=\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\nhi"),
+        "{bytes}"
+    );
     assert_eq!(request.url.path(), "/v1/p/1");
 }
 
@@ -240,7 +260,11 @@ fn arguments_that_do_not_fit_say_how_to_mend_them() {
     - `ID` is not known; there are id
     Call the tool again with these put right.
     ");
-    for (arguments, expected) in [("[]", "must be an object, not a array"), ("{", "not valid JSON"), (r#"{"id":1,"id":2}"#, "is there twice")] {
+    for (arguments, expected) in [
+        ("[]", "must be an object, and are of the type array"),
+        ("{", "not valid JSON"),
+        (r#"{"id":1,"id":2}"#, "is there twice"),
+    ] {
         let why = request(text, arguments).unwrap_err().to_string();
         assert!(why.contains(expected), "{why}");
     }

@@ -15,9 +15,10 @@ pub(crate) struct Built {
 }
 
 impl Schemas<'_> {
-    /// The definitions that `roots` reach, the nearest first, within `most` bytes together with the roots themselves.
+    /// The definitions that `roots` reach, the nearest first, within `room` bytes together with the roots themselves, which
+    /// may have `most`.
     /// What has no room is there with its type alone, so it stays true and says less.
-    pub(crate) fn definitions(&self, roots: &[&Written], most: usize) -> Result<Built, SchemaError> {
+    pub(crate) fn definitions(&self, roots: &[&Written], most: usize, room: usize) -> Result<Built, SchemaError> {
         let mut bytes: usize = roots.iter().map(|root| root.text.len()).sum();
         if bytes > most {
             return Err(SchemaError::TooLarge { bytes, most });
@@ -35,7 +36,7 @@ impl Schemas<'_> {
                 Some(Err(error)) => return Err(error.clone()),
                 None => continue,
             };
-            let fits = bytes + written.text.len() <= most;
+            let fits = bytes + written.text.len() <= room;
             let text = if fits { &written.text } else { &written.stub };
             if fits {
                 queue.extend(&written.refs);

@@ -32,7 +32,8 @@ impl<'d> Schemas<'d> {
                 text.out.push(',');
             }
             let place = Place { node, ..list };
-            let reference = node.text_of("$ref").map(|reference| self.define(place, reference, direction)).transpose()?;
+            let reference =
+                node.text_of("$ref").map(|reference| self.define(place, reference, direction)).transpose()?;
             match (reference, property) {
                 (Some(id), Some(property)) if mapping.iter().any(|(_, chosen)| *chosen == id) => {
                     let values = mapping.iter().filter(|(_, chosen)| *chosen == id).map(|(value, _)| *value);
@@ -88,7 +89,13 @@ impl<'d> Schemas<'d> {
     }
 
     /// The word itself, for those who know it; it also leads to the schemas that a base schema does not name.
-    pub(super) fn write_discriminator(&mut self, place: Place<'d>, value: &Node, direction: Direction, text: &mut Text) {
+    pub(super) fn write_discriminator(
+        &mut self,
+        place: Place<'d>,
+        value: &Node,
+        direction: Direction,
+        text: &mut Text,
+    ) {
         // 2.0 has only the name.
         let Some(property) = value.text_of("propertyName").or_else(|| value.text()) else { return };
         let mapping = self.mapping(place, direction);

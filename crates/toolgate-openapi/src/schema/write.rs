@@ -102,8 +102,8 @@ impl<'d> Schemas<'d> {
         if text.out.len() > self.limits.definition_bytes {
             return Err(SchemaError::TooLarge { bytes: text.out.len(), most: self.limits.definition_bytes });
         }
-        let nullable = self.version < Version::V31
-            && (place.node.is_true("nullable") || place.node.is_true("x-nullable"));
+        let nullable =
+            self.version < Version::V31 && (place.node.is_true("nullable") || place.node.is_true("x-nullable"));
         let composed = ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| map.get(key).is_some());
         if nullable && composed {
             self.write_annotations(map, direction, extra, text);
@@ -139,13 +139,25 @@ impl<'d> Schemas<'d> {
         let hidden = self.hidden_properties(place, map, direction);
         for (key, value) in map.iter() {
             let inner = Place { node: value, ..place };
+            if *value == Node::TooDeep {
+                return Err(SchemaError::TooDeep);
+            }
             match key {
                 "properties" | "patternProperties" | "dependentSchemas" => {
                     self.write_schemas(key, inner, direction, &hidden, text)?;
                 }
                 "items" if value.list().is_some() => self.write_list("prefixItems", inner, direction, text)?,
-                "items" | "additionalProperties" | "not" | "contains" | "propertyNames" | "if" | "then" | "else"
-                | "unevaluatedItems" | "unevaluatedProperties" | "contentSchema" => {
+                "items"
+                | "additionalProperties"
+                | "not"
+                | "contains"
+                | "propertyNames"
+                | "if"
+                | "then"
+                | "else"
+                | "unevaluatedItems"
+                | "unevaluatedProperties"
+                | "contentSchema" => {
                     self.write_schema(key, inner, direction, text)?;
                 }
                 "allOf" | "prefixItems" => self.write_list(key, inner, direction, text)?,

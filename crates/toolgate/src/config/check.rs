@@ -10,6 +10,7 @@ mod general;
 mod headers;
 mod ids;
 mod names;
+mod openapi;
 mod sections;
 mod server;
 mod stdio;

@@ -79,6 +79,14 @@ pub enum UpstreamError {
         /// Why it did not get it.
         why: String,
     },
+    /// A REST API's description cannot be used, or what was asked is nothing that a REST API has.
+    #[error("server `{server}` cannot be used: {why}")]
+    Description {
+        /// The server.
+        server: String,
+        /// Why not.
+        why: String,
+    },
     /// The connection was there, and the request failed on it.
     #[error("server `{server}` failed: {cause}")]
     Failed {
@@ -136,7 +144,7 @@ impl UpstreamError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Credential(CredentialError::Configured { .. }) | Self::NotActiveYet { .. } => Blame::Gateway,
-            Self::Busy { .. } | Self::Closed { .. } => Blame::Gateway,
+            Self::Busy { .. } | Self::Closed { .. } | Self::Description { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
         }
@@ -151,6 +159,7 @@ impl UpstreamError {
             | Self::Unavailable { .. }
             | Self::AuthRequired { .. }
             | Self::Busy { .. }
+            | Self::Description { .. }
             | Self::Closed { .. } => false,
             // What it did before it asked, it has done.
             Self::Unfulfilled { .. } => true,
@@ -168,7 +177,11 @@ impl UpstreamError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Busy { .. } | Self::Failed { .. } => true,
+            Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::Description { .. }
+            | Self::Failed { .. } => true,
             Self::NotActiveYet { .. }
             | Self::Credential(_)
             | Self::AuthRequired { .. }
@@ -188,7 +201,7 @@ impl UpstreamError {
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
             Self::Busy { .. } => "rate_limited",
-            Self::Unfulfilled { .. } => "upstream_error",
+            Self::Unfulfilled { .. } | Self::Description { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
     }
@@ -208,6 +221,7 @@ impl UpstreamError {
                 format!("server `{server}` cannot be reached{}", retry(*retry_in))
             }
             (Reader::Caller, Self::Failed { server, .. }) => format!("server `{server}` failed"),
+            (Reader::Caller, Self::Description { server, .. }) => format!("server `{server}` cannot be used"),
             (Reader::Administrator, _) | (Reader::Caller, _) => self.to_string(),
         }
     }
@@ -222,6 +236,7 @@ impl UpstreamError {
             | Self::AuthRequired { server, .. }
             | Self::Busy { server, .. }
             | Self::Closed { server }
+            | Self::Description { server, .. }
             | Self::Unfulfilled { server, .. }
             | Self::Failed { server, .. } => server,
             Self::Credential(error) => error.server(),
@@ -239,6 +254,7 @@ impl UpstreamError {
             | Self::TimedOut { .. }
             | Self::Busy { .. }
             | Self::Unfulfilled { .. }
+            | Self::Description { .. }
             | Self::Closed { .. } => None,
         }
     }
