@@ -114,6 +114,7 @@ main() {
   check_versions
   node_peers node "$peers"
   node_peers node-modern "$peers/modern"
+  node_peers node-openapi "$peers/openapi"
   node_peers conformance "$peers/conformance"
   local list python
   python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')

@@ -40,6 +40,22 @@ impl Answer {
         Some(Self { id: place(response.id_text?), outcome: place(raw), is_result, message: message.clone() })
     }
 
+    /// The answer of something that is no server, but is asked like one: `result`, JSON text.
+    ///
+    /// `None` when it is no JSON text.
+    #[must_use]
+    pub fn of_result(result: &str) -> Option<Self> {
+        Self::made("0", "result", result)
+    }
+
+    /// The same with an error: an object with `code` and `message`.
+    ///
+    /// `None` when it is no such object.
+    #[must_use]
+    pub fn of_error(error: &str) -> Option<Self> {
+        Self::made("0", "error", error)
+    }
+
     /// The same answer with `result`, JSON text, in place of its result or error.
     ///
     /// `None` when `result` is no JSON text.
@@ -57,7 +73,10 @@ impl Answer {
     }
 
     fn with(&self, key: &str, outcome: &str) -> Option<Self> {
-        let id = std::str::from_utf8(&self.message[self.id.clone()]).ok()?;
+        Self::made(std::str::from_utf8(&self.message[self.id.clone()]).ok()?, key, outcome)
+    }
+
+    fn made(id: &str, key: &str, outcome: &str) -> Option<Self> {
         let message = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{key}\":{outcome}}}"));
         match jsonrpc::parse(&message).ok()? {
             Message::Response(response) => Self::new(&message, &response),

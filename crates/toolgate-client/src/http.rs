@@ -6,6 +6,7 @@ mod body;
 mod client;
 mod era;
 mod events;
+mod exchange;
 mod listen;
 mod origin;
 mod request;
@@ -16,6 +17,7 @@ mod streaming;
 mod tls;
 
 pub use client::HttpClient;
+pub use exchange::Exchanged;
 pub use tls::TlsOptions;
 
 pub(crate) use request::{Place, valid_session_id};

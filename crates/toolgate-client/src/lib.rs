@@ -4,7 +4,7 @@
 //! the bytes that came and changes nothing in them, so fields that no Rust type knows survive.
 //!
 //! ```no_run
-//! use toolgate_client::{HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions};
+//! use toolgate_client::{Exchanged, HttpClient, HttpKind, HttpTarget, Options, Session, Target, TlsOptions};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut headers = http::HeaderMap::new();
@@ -81,7 +81,7 @@ pub use adopted::Adopted;
 pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};
-pub use http::{HttpClient, TlsOptions};
+pub use http::{Exchanged, HttpClient, TlsOptions};
 pub use listening::Listening;
 pub use modern::ClientFacts;
 pub use options::{Call, Era, Events, GivenUp, Limits, Options, StreamPlace};

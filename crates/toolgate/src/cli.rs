@@ -14,6 +14,7 @@ pub mod demo_server;
 pub mod explain;
 pub mod failure;
 pub mod import;
+pub mod openapi;
 pub mod output;
 pub mod rekey;
 pub mod runtime;
@@ -62,6 +63,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Check the audit log
     Audit(audit::AuditArgs),
+    /// See what an OpenAPI document becomes
+    Openapi(openapi::OpenApiArgs),
     /// Run a small MCP server to try things with
     DemoServer(demo_server::DemoServerArgs),
     /// Print the JSON Schema of the configuration file
@@ -84,6 +87,7 @@ impl Command {
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.wants_json(),
             Self::Audit(args) => args.wants_json(),
+            Self::Openapi(args) => args.wants_json(),
             Self::Serve(_) | Self::DemoServer(_) | Self::Config(_) | Self::Completion(_) | Self::Version(_) => false,
         }
     }
@@ -147,6 +151,7 @@ where
         Command::Backup(args) => backup::backup(&args, &environment, output).map(ExitCode::from),
         Command::Restore(args) => backup::restore(&args, &environment, output).map(ExitCode::from),
         Command::Audit(args) => audit::run(&args, &environment, output).map(ExitCode::from),
+        Command::Openapi(args) => openapi::run(&args, output).map(ExitCode::from),
         Command::DemoServer(args) => demo_server::run(&args, output).map(ExitCode::from),
         Command::Config(args) => config::run(&args, output).map(ExitCode::from),
         Command::Completion(args) => completion::run(&args, output).map(ExitCode::from),

@@ -29,6 +29,7 @@ mod lane;
 mod level;
 mod listens;
 mod news;
+pub(crate) mod openapi;
 mod outfit;
 mod pool;
 mod progress;
@@ -78,6 +79,7 @@ pub use wishes::Overhearing;
 use crate::config::settings::ServerSettings;
 use deadline::Deadline;
 use lane::Outfit;
+use openapi::RestApi;
 use pool::Pool;
 use reply::HeldByRequest;
 use shared::Shared;
@@ -91,6 +93,8 @@ pub struct Upstream {
     turns: Option<Arc<Semaphore>>,
     /// What was used of `rpm`; held for one computation.
     minute: Mutex<Window>,
+    /// Set where there is no MCP server, but a REST API.
+    rest_api: Option<Arc<RestApi>>,
     /// What callers get who bring nothing of their own; most callers.
     common: OnceLock<Result<Arc<Outfit>, CredentialError>>,
 }
@@ -104,6 +108,7 @@ impl Upstream {
                 .max_concurrent_requests
                 .map(|most| Arc::new(Semaphore::new(most.get().min(Semaphore::MAX_PERMITS)))),
             minute: Mutex::default(),
+            rest_api: RestApi::of(settings),
             common: OnceLock::new(),
         }
     }
@@ -154,6 +159,13 @@ impl Upstream {
 
     async fn ask_once<F: Form>(&self, lane: &Lane, ask: Ask<'_>) -> Result<F, UpstreamError> {
         let began = Instant::now();
+        if let Some(api) = &self.rest_api {
+            // In a box, because it is large, and every request would carry its size.
+            let answer = Box::pin(self.ask_rest(api, lane, ask)).await;
+            let error_type = answer.as_ref().map_or_else(|why| Some(why.outcome_label().to_owned()), rpc_error_code);
+            self.count(ask.method, error_type.as_deref(), began);
+            return answer.map(F::from);
+        }
         match self.try_ask::<F>(lane, ask).await {
             Ok((sent, held)) => Ok(F::finish(sent, HeldByRequest { upstream: self, ask, began, held })),
             Err(why) => {
@@ -175,6 +187,9 @@ impl Upstream {
         self.check_active()?;
         let _running = self.pool.requests.token();
         let deadline = Deadline::after(timeout);
+        if let Some(api) = &self.rest_api {
+            return api.facts(&self.pool, deadline).await;
+        }
         let _entered = self.enter(deadline)?;
         Ok(self.pool.lease(lane, deadline).await?.connection().facts())
     }
@@ -204,6 +219,13 @@ impl Upstream {
     #[must_use]
     pub fn status(&self) -> Status {
         self.pool.status()
+    }
+
+    /// Has the description of a REST API looked at again soon: the configuration was read anew.
+    fn refresh_soon(&self) {
+        if let Some(api) = &self.rest_api {
+            api.refresh_soon();
+        }
     }
 
     /// Closes the connections that a client's session has here.

@@ -42,8 +42,8 @@ impl Catalog {
         if let Some((upstream, own)) = self.first_claim(kind, visit, name)
             && let Ok(lane) = self.lane(visit, upstream)
             && let Some(list) = self.lists.kept(kind, upstream, &lane).await
-            && visit.scope.tools_of(upstream).is_none_or(|tools| kind != Kind::Tools || tools.allows(own))
             && let Some(entry) = list.by_name(own)
+            && visit.scope.tools_of(upstream).is_none_or(|tools| kind != Kind::Tools || tools.allows(&entry.name))
         {
             return Ok(Found::entry(upstream, entry));
         }

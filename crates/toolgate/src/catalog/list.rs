@@ -13,7 +13,7 @@ use toolgate_mcp::translate::tasks;
 use toolgate_mcp::views::{Hints, Item};
 
 use super::rules::{self, Verdict};
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{ServerSettings, Transport};
 
 /// The four things that servers list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +83,8 @@ pub(super) struct ServerList {
     by_name: HashMap<Box<str>, usize>,
     by_uri: HashMap<Box<str>, usize>,
     withheld: HashSet<Box<str>>,
+    /// The items are operations of a REST API, which have other spellings too.
+    spells: bool,
     pub(super) fetched: Instant,
     /// The same for people.
     pub(super) fetched_at: SystemTime,
@@ -132,6 +134,7 @@ impl ServerList {
             by_name: HashMap::with_capacity(items.len()),
             by_uri: HashMap::new(),
             withheld: HashSet::new(),
+            spells: kind == Kind::Tools && matches!(server.transport, Transport::OpenApi { .. }),
             fetched: Instant::now(),
             fetched_at: SystemTime::now(),
             keep_for: listed.keep_for,
@@ -218,6 +221,7 @@ impl ServerList {
             by_name,
             by_uri,
             withheld,
+            spells: self.spells,
             fetched: self.fetched,
             fetched_at: self.fetched_at,
             keep_for: self.keep_for,
@@ -240,12 +244,14 @@ impl ServerList {
     }
 
     pub(super) fn by_name(&self, bare: &str) -> Option<&Entry> {
-        self.by_name.get(bare).map(|at| &self.entries[*at])
+        let exact = self.by_name.get(bare);
+        let spelt = || self.by_name.get(&*toolgate_openapi::tool_name(bare));
+        exact.or_else(|| if self.spells { spelt() } else { None }).map(|at| &self.entries[*at])
     }
 
     /// Whether the server has this name, and a rule of its configuration keeps it back.
     pub(super) fn is_withheld(&self, bare: &str) -> bool {
-        self.withheld.contains(bare)
+        self.withheld.contains(bare) || self.spells && self.withheld.contains(&*toolgate_openapi::tool_name(bare))
     }
 }
 

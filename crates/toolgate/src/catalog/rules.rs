@@ -8,7 +8,7 @@ use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::views::Item;
 
 use super::errors::CallError;
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{ServerSettings, Transport};
 
 /// Whether a tool may be seen and called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +27,22 @@ pub(super) fn verdict(server: &ServerSettings, separator: &str, bare: &str) -> V
                 .strip_suffix(bare)
                 .and_then(|rest| rest.strip_suffix(separator))
                 .is_some_and(|prefix| server.names().any(|name| name == prefix))
+            || is_spelling(server, separator, entry, bare)
     };
     let rules = &server.tools;
     let withheld = rules.disallowed.iter().any(names)
         || rules.allowed.as_ref().is_some_and(|allowed| !allowed.iter().any(names))
         || rules.pinned.as_ref().is_some_and(|pinned| !pinned.contains_key(bare));
     if withheld { Verdict::Withheld } else { Verdict::Offered }
+}
+
+/// Whether `entry` is another spelling of an operation of a REST API: its `operationId`, or LiteLLM's name for it.
+fn is_spelling(server: &ServerSettings, separator: &str, entry: &str, bare: &str) -> bool {
+    if !matches!(server.transport, Transport::OpenApi { .. }) {
+        return false;
+    }
+    let behind_prefix = server.names().filter_map(|name| entry.strip_prefix(name)?.strip_prefix(separator));
+    behind_prefix.chain([entry]).any(|spelling| toolgate_openapi::tool_name(spelling) == bare)
 }
 
 /// The tool's text with the pinned or overridden description and schema in place.
@@ -115,6 +125,22 @@ mod tests {
         for (server, tool, expected) in cases {
             assert_eq!(verdict(&server, "-", tool), expected, "{tool} under {:?}", server.tools);
         }
+    }
+
+    #[test]
+    fn operations_of_a_rest_api_are_known_by_every_spelling() {
+        use Verdict::{Offered, Withheld};
+        let spec = || Transport::OpenApi { spec: "spec.json".to_owned(), base_url: None, settings: Box::default() };
+        let api = |allowed: &str| server(|s| (s.transport, s.tools.allowed) = (spec(), Some(strings(&[allowed]))));
+        for entry in ["getPetById", "getpetbyid", "git-getPetById", "GETPETBYID"] {
+            assert_eq!(verdict(&api(entry), "-", "getpetbyid"), Offered, "{entry}");
+        }
+        assert_eq!(verdict(&api("get__pets_{petid}"), "-", "get__pets_petid"), Offered);
+        assert_eq!(verdict(&api("getPet"), "-", "getpetbyid"), Withheld);
+        let blocked = server(|s| (s.transport, s.tools.disallowed) = (spec(), strings(&["getPetById"])));
+        assert_eq!(verdict(&blocked, "-", "getpetbyid"), Withheld);
+        // Tools of MCP servers have one name.
+        assert_eq!(verdict(&server(|s| s.tools.allowed = Some(strings(&["Log"]))), "-", "log"), Withheld);
     }
 
     #[test]

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Value, json};
+use toolgate_openapi::Api;
 
 use super::output::Output;
-use super::{Exit, Failure, runtime};
+use super::{Exit, Failure, openapi, runtime};
 use crate::auth::Caller;
+use crate::config::settings::{ServerSettings, Transport};
 use crate::config::{self, Environment, Loaded, Paint, Settings, Severity};
 use crate::telemetry::Metrics;
 use crate::telemetry::printable::printable;
@@ -58,14 +60,22 @@ pub fn run(args: &CheckArgs, environment: &Environment, output: &Output) -> Resu
     let Loaded { settings, findings } = config::load(&args.file, environment);
     let missing = findings.iter().any(|finding| finding.code == "config.unreadable");
     let worst = findings.iter().map(|finding| finding.severity).max();
+    let described = settings.as_ref().map(|settings| (settings.servers.clone(), settings.timeouts.listing));
     let probes = match (args.connect, settings) {
         (true, Some(settings)) => Some(runtime::block_on(async { Ok(probe_all(settings).await) })?),
         _ => None,
+    };
+    let specs = match &described {
+        Some((servers, timeout)) => runtime::block_on(async { Ok(read_all(servers, *timeout).await) })?,
+        None => Vec::new(),
     };
     if args.json {
         let mut report = json!({"file": args.file.display().to_string(), "findings": findings});
         if let Some(probes) = &probes {
             report["servers"] = json!(probes);
+        }
+        for spec in &specs {
+            report["openapi"][spec.server.as_str()] = spec.as_json();
         }
         output.line(&report.to_string())?;
     } else {
@@ -74,15 +84,58 @@ pub fn run(args: &CheckArgs, environment: &Environment, output: &Output) -> Resu
         for probe in probes.iter().flatten() {
             text.push_str(&probe.line());
         }
+        for spec in &specs {
+            text.push_str(&spec.as_text());
+        }
         output.line(text.trim_end())?;
     }
-    let unreachable = probes.iter().flatten().any(|probe| probe.outcome == Outcome::Failed);
+    let unreachable = probes.iter().flatten().any(|probe| probe.outcome == Outcome::Failed)
+        || specs.iter().any(|spec| spec.read.is_err());
     Ok(match worst {
         _ if missing => Exit::ConfigMissing,
         Some(Severity::Error) => Exit::ConfigInvalid,
         Some(Severity::Warning) if args.strict => Exit::ConfigInvalid,
         _ if unreachable => Exit::Unreachable,
         _ => Exit::Ok,
+    })
+}
+
+/// What an OpenAPI document of the configuration becomes.
+struct Spec {
+    server: String,
+    read: Result<Api, String>,
+}
+
+impl Spec {
+    fn as_json(&self) -> Value {
+        match &self.read {
+            // It is made of JSON texts.
+            Ok(api) => serde_json::from_str(&openapi::as_json(api)).unwrap_or_default(),
+            Err(why) => json!({"error": why}),
+        }
+    }
+
+    fn as_text(&self) -> String {
+        let server = printable(&self.server);
+        match &self.read {
+            Ok(api) => format!("\nOpenAPI server {server}: {}\n", openapi::as_text(api)),
+            Err(why) => format!("\nFAILED  OpenAPI server {server}: {}\n", printable(why)),
+        }
+    }
+}
+
+/// Reads the documents of all OpenAPI servers, as the running gateway would.
+async fn read_all(servers: &[Arc<ServerSettings>], timeout: Duration) -> Vec<Spec> {
+    join_all(servers.iter().filter_map(|server| read_spec(server, timeout))).await
+}
+
+fn read_spec(server: &Arc<ServerSettings>, timeout: Duration) -> Option<impl Future<Output = Spec>> {
+    let Transport::OpenApi { .. } = &server.transport else { return None };
+    let server = Arc::clone(server);
+    Some(async move {
+        let read = tokio::time::timeout(timeout, crate::upstream::openapi::read_configured(&server)).await;
+        let read = read.unwrap_or_else(|_| Err(format!("it did not come within {timeout:?}")));
+        Spec { server: server.name.clone(), read }
     })
 }
 

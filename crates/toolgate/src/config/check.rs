@@ -11,6 +11,7 @@ mod headers;
 mod ids;
 mod jwt;
 pub(crate) mod names;
+mod openapi;
 mod sections;
 mod server;
 mod spend;

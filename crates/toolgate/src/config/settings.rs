@@ -351,13 +351,42 @@ pub enum Transport {
     },
     /// As a child process.
     Stdio(StdioCommand),
-    /// A REST API described by OpenAPI. Not active yet: listed as unavailable.
+    /// A REST API described by OpenAPI.
     OpenApi {
         /// `spec_path`.
         spec: String,
         /// `url`.
         base_url: Option<Url>,
+        /// What is made of the description.
+        settings: Box<OpenApiSettings>,
     },
+}
+
+/// What is made of an OpenAPI description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenApiSettings {
+    /// `allowed_tags`, `allowed_methods`, `allowed_paths`.
+    pub select: toolgate_openapi::Select,
+    /// `openapi_overlay`.
+    pub overlay: BTreeMap<String, toolgate_openapi::Overlay>,
+    /// `openapi_output_schemas`. Default true.
+    pub output_schemas: bool,
+    /// `spec_refresh_seconds`: how often the description is looked at again. Default 5 min.
+    pub refresh: Duration,
+    /// `max_response_bytes`: how much of an answer is shown. Default 1 MiB.
+    pub response_bytes: usize,
+}
+
+impl Default for OpenApiSettings {
+    fn default() -> Self {
+        Self {
+            select: toolgate_openapi::Select::default(),
+            overlay: BTreeMap::new(),
+            output_schemas: true,
+            refresh: Duration::from_secs(300),
+            response_bytes: 1024 * 1024,
+        }
+    }
 }
 
 /// Which HTTP transport a server speaks.

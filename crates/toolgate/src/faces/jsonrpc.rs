@@ -86,6 +86,7 @@ fn upstream_failure(error: &UpstreamError, may_have_run: bool) -> ErrorObject {
         UpstreamError::Unfulfilled { .. } => code::INTERNAL_ERROR,
         UpstreamError::NotActiveYet { .. }
         | UpstreamError::Unavailable { .. }
+        | UpstreamError::Description { .. }
         | UpstreamError::Closed { .. }
         | UpstreamError::Failed { .. } => code::UPSTREAM_UNAVAILABLE,
     };

@@ -40,7 +40,13 @@ impl Upstreams {
         let all = settings
             .servers
             .iter()
-            .map(|server| kept(server).unwrap_or_else(|| Arc::new(Upstream::new(server, &self.shared))))
+            .map(|server| match kept(server) {
+                Some(kept) => {
+                    kept.refresh_soon();
+                    kept
+                }
+                None => Arc::new(Upstream::new(server, &self.shared)),
+            })
             .collect();
         Self::of(all, Arc::clone(&self.shared))
     }

@@ -215,7 +215,7 @@ impl Upstream {
         sent
     }
 
-    async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
+    pub(super) async fn turn(&self, deadline: Deadline) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
         let Some(turns) = &self.turns else { return Ok(None) };
         match deadline.wait(&self.settings.name, Wait::Turn, Arc::clone(turns).acquire_owned()).await {
             Ok(turn) => Ok(Some(turn.expect("nobody closes this semaphore"))),

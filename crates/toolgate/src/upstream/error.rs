@@ -89,6 +89,14 @@ pub enum UpstreamError {
         /// Why it did not get it.
         why: String,
     },
+    /// A REST API's description cannot be used, or what was asked is nothing that a REST API has.
+    #[error("server `{server}` cannot be used: {why}")]
+    Description {
+        /// The server.
+        server: String,
+        /// Why not.
+        why: String,
+    },
     /// The connection was there, and the request failed on it.
     #[error("server `{server}` failed: {cause}")]
     Failed {
@@ -146,7 +154,8 @@ impl UpstreamError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Credential(CredentialError::Configured { .. } | CredentialError::VaultClosed { .. })
-            | Self::NotActiveYet { .. } => Blame::Gateway,
+            | Self::NotActiveYet { .. }
+            | Self::Description { .. } => Blame::Gateway,
             Self::Busy { .. } | Self::RateLimited { .. } | Self::Closed { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
             Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
@@ -163,6 +172,7 @@ impl UpstreamError {
             | Self::AuthRequired { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
+            | Self::Description { .. }
             | Self::Closed { .. } => false,
             // What it did before it asked, it has done.
             Self::Unfulfilled { .. } => true,
@@ -184,6 +194,7 @@ impl UpstreamError {
             | Self::TimedOut { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
+            | Self::Description { .. }
             | Self::Failed { .. } => true,
             Self::NotActiveYet { .. }
             | Self::Credential(_)
@@ -204,7 +215,7 @@ impl UpstreamError {
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
             Self::Busy { .. } | Self::RateLimited { .. } => "rate_limited",
-            Self::Unfulfilled { .. } => "upstream_error",
+            Self::Unfulfilled { .. } | Self::Description { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
     }
@@ -224,6 +235,7 @@ impl UpstreamError {
                 format!("server `{server}` cannot be reached{}", retry(*retry_in))
             }
             (Reader::Caller, Self::Failed { server, .. }) => format!("server `{server}` failed"),
+            (Reader::Caller, Self::Description { server, .. }) => format!("server `{server}` cannot be used"),
             (Reader::Administrator, _) | (Reader::Caller, _) => self.to_string(),
         }
     }
@@ -256,6 +268,7 @@ impl UpstreamError {
             | Self::Busy { server, .. }
             | Self::RateLimited { server, .. }
             | Self::Closed { server }
+            | Self::Description { server, .. }
             | Self::Unfulfilled { server, .. }
             | Self::Failed { server, .. } => server,
             Self::Credential(error) => error.server(),
@@ -274,6 +287,7 @@ impl UpstreamError {
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Unfulfilled { .. }
+            | Self::Description { .. }
             | Self::Closed { .. } => None,
         }
     }

@@ -44,9 +44,9 @@ impl Upstream {
             Transport::Http { .. } if self.is_modern() => {
                 Owner { session: false, caller: None, offered: Capabilities::none() }
             }
-            Transport::Http { .. } | Transport::OpenApi { .. } => {
-                Owner { session: true, caller: None, offered: Arc::clone(&client.capabilities) }
-            }
+            // Nothing of a client goes to a REST API but its credential.
+            Transport::OpenApi { .. } => Owner { session: false, caller: None, offered: Capabilities::none() },
+            Transport::Http { .. } => Owner { session: true, caller: None, offered: Arc::clone(&client.capabilities) },
         };
         let fingerprint = outfit.fingerprint;
         let key = Key {
@@ -59,6 +59,18 @@ impl Upstream {
         Lane { fingerprint: lists, key, outfit, client: client.clone(), offered: owner.offered }
     }
 
+    /// Whether there is an MCP server that connections can be opened to.
+    pub(super) fn check_speaks_mcp(&self) -> Result<(), UpstreamError> {
+        self.check_active()?;
+        match &self.settings.transport {
+            Transport::Http { .. } | Transport::Stdio(_) => Ok(()),
+            Transport::OpenApi { .. } => {
+                let why = "it is a REST API, which has no sessions, subscriptions and tasks".to_owned();
+                Err(UpstreamError::Description { server: self.settings.name.clone(), why })
+            }
+        }
+    }
+
     pub(super) fn check_active(&self) -> Result<(), UpstreamError> {
         match self.not_active_yet() {
             None => Ok(()),
@@ -68,26 +80,23 @@ impl Upstream {
 
     fn not_active_yet(&self) -> Option<String> {
         match (&self.settings.transport, &self.settings.auth) {
-            (Transport::OpenApi { .. }, _) => Some("`spec_path` (OpenAPI)".to_owned()),
-            (Transport::Http { .. }, UpstreamAuth::NotActiveYet { auth_type }) => {
+            (Transport::Http { .. } | Transport::OpenApi { .. }, UpstreamAuth::NotActiveYet { auth_type }) => {
                 // A plain word is an `auth_type`; anything else says by itself what it is.
                 let is_word = !auth_type.contains(' ');
                 Some(if is_word { format!("`auth_type: {auth_type}`") } else { auth_type.clone() })
             }
             // A child has an environment and no use for an `auth_type`.
-            (Transport::Http { .. } | Transport::Stdio(_), _) => None,
+            (Transport::Http { .. } | Transport::OpenApi { .. } | Transport::Stdio(_), _) => None,
         }
     }
 
     fn outfit(&self, caller: &Caller) -> Result<Arc<Outfit>, CredentialError> {
         let current = self.pool.shared.current();
-        let is_own = match &self.settings.transport {
-            Transport::Http { .. } => {
+            Transport::Http { .. } | Transport::OpenApi { .. } => {
                 !self.settings.own.is_empty()
                     || headers::depends_on(&caller.headers, &self.settings, &current.addressing)
             }
             Transport::Stdio(command) => environment::depends_on_caller(command),
-            Transport::OpenApi { .. } => false,
         };
         if is_own {
             let own = caller.vault.of_server(&self.settings.id);
@@ -102,7 +111,7 @@ impl Upstream {
             return Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved));
         }
         match &self.settings.transport {
-            Transport::Http { .. } => {
+            Transport::Http { .. } | Transport::OpenApi { .. } => {
                 let resolved = headers::resolve(&self.settings, &current.addressing, caller, own)?;
                 Ok(Outfit::new(Wear::Headers(resolved.headers), resolved.resolution))
             }
@@ -110,7 +119,6 @@ impl Upstream {
                 let environment = environment::render(command, &self.settings, caller, own)?;
                 Ok(Outfit::new(Wear::Environment(environment), AuthResolution::NotApplicable))
             }
-            Transport::OpenApi { .. } => Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved)),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Upstream {
     /// # Errors
     /// When the caller's credential cannot be had, or there is no room for the connection.
     pub fn listen_again(&self, caller: &Caller, client: &ClientSide, place: &ServerPlace) -> Result<(), UpstreamError> {
-        self.check_active()?;
+        self.check_speaks_mcp()?;
         let lane = self.lane(caller, client)?;
         if lane.key.session.is_none() {
             return Ok(());
@@ -78,7 +78,7 @@ impl Upstream {
     }
 
     async fn try_take_up(&self, rest: &Rest<'_>) -> Result<Answer, UpstreamError> {
-        self.check_active()?;
+        self.check_speaks_mcp()?;
         let deadline = Deadline::after(rest.timeout);
         let _running = self.pool.requests.token();
         let mut passage = self.enter(deadline)?;

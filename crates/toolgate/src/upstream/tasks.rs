@@ -134,7 +134,7 @@ impl Upstream {
         hears: &Arc<dyn Events>,
         timeout: Duration,
     ) -> Result<Option<Running>, UpstreamError> {
-        self.check_active()?;
+        self.check_speaks_mcp()?;
         let deadline = Deadline::after(timeout);
         let entered = self.enter(deadline)?;
         let lease = self.pool.lease(lane, deadline).await?;

@@ -42,6 +42,7 @@ impl Upstream {
         listed: &str,
         timeout: Duration,
     ) -> Result<Option<Answer>, UpstreamError> {
+        self.check_speaks_mcp()?;
         let Some(hears) = &lane.client.events() else { return Ok(None) };
         let ask_server = self.pool.standing().subscribe(lane, uri, listed, hears);
         if !ask_server {
@@ -103,7 +104,7 @@ impl Upstream {
             self.pool.listen(&own, hears);
         }
         self.pool.listen(&lists, hears);
-        if self.check_active().is_ok() {
+        if self.check_speaks_mcp().is_ok() {
             self.pool.open_aside(lists);
         }
         Ok(())

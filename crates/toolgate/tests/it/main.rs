@@ -45,6 +45,8 @@ mod modern_headers;
 mod modern_listen;
 mod modern_tasks;
 mod naming;
+mod openapi;
+mod openapi_prism;
 mod passthrough;
 mod process;
 mod projects;

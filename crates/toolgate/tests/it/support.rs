@@ -18,8 +18,10 @@ pub(crate) mod people;
 mod plan;
 pub(crate) mod postgres;
 mod process;
+mod rest_service;
 mod resumable;
 mod rmcp_client;
+mod sample;
 mod shell;
 mod stores;
 mod tenants;
@@ -37,14 +39,16 @@ pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{
-    NodeSdk, PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git,
-    mcp_server_time, modern_node_client, node_client, python_client, sdk_server,
+    NodeSdk, Prism, PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git,
+    mcp_server_time, modern_node_client, node_client, oas_examples, python_client, sdk_server,
 };
 pub(crate) use people::People;
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};
 pub(crate) use process::Process;
+pub(crate) use rest_service::RestService;
 pub(crate) use resumable::Resumable;
 pub(crate) use rmcp_client::rmcp_client;
+pub(crate) use sample::sample;
 pub(crate) use shell::{chatty, teller};
 pub(crate) use stores::{key_of, memory};
 pub(crate) use tenants::Tenants;

@@ -50,9 +50,23 @@ fn connecting_to_a_server_that_is_not_there_fails_and_the_others_are_skipped() {
     // A port that was free a moment ago, on an address that only this test uses.
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let directory = tempfile::tempdir().unwrap();
-    let skipped = "  later: {url: 'http://127.0.0.1:9/', spec_path: spec.json}\n  header: {transport: stdio, command: sh, env: {A: '${X-A}'}}\n";
+    let skipped = "  later: {url: 'http://127.0.0.1:9/', auth_type: aws_sigv4}\n  header: {transport: stdio, command: sh, env: {A: '${X-A}'}}\n";
     let path = file(&directory, &format!("mcp_servers:\n{skipped}"));
     assert_eq!(check(&path, |args| args.connect = true), Exit::Ok);
     let path = file(&directory, &format!("mcp_servers:\n{skipped}  dead: {{url: 'http://127.0.0.1:{port}/mcp'}}\n"));
     assert_eq!(check(&path, |args| args.connect = true), Exit::Unreachable);
+}
+
+#[test]
+fn descriptions_of_rest_apis_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let spec = directory.path().join("api.yaml");
+    let entry =
+        |spec: &Path| format!("mcp_servers: {{a: {{url: 'http://127.0.0.1:9/', spec_path: '{}'}}}}", spec.display());
+    std::fs::write(&spec, "openapi: 3.0.0\npaths: {/a: {get: {}}}").unwrap();
+    assert_eq!(check(&file(&directory, &entry(&spec)), |_| ()), Exit::Ok);
+    std::fs::write(&spec, "<html></html>").unwrap();
+    assert_eq!(check(&file(&directory, &entry(&spec)), |_| ()), Exit::Unreachable);
+    let missing = directory.path().join("missing.yaml");
+    assert_eq!(check(&file(&directory, &entry(&missing)), |args| args.json = true), Exit::Unreachable);
 }

@@ -15,7 +15,7 @@ use super::super::settings::{HttpKind, Origin, ServerSettings, TlsSettings, Tran
 use super::super::tree::Node;
 use super::environment::{MAX_SECONDS, in_range};
 use super::variables::Variables;
-use super::{Common, auth, headers, ids, names, spend, stdio, tls, tools};
+use super::{Common, auth, headers, ids, names, openapi, spend, stdio, tls, tools};
 
 /// Checks one entry. `None` when it has no way to be reached.
 pub(super) fn check(
@@ -99,7 +99,8 @@ fn transport(
     if let Some(spec) = entry.spec_path.as_ref().filter(|spec| !spec.is_empty()) {
         let given = entry.url.as_deref().filter(|url| !url.is_empty());
         let base_url = given.and_then(|url| http_url(url, &at.key("url"), report));
-        return Some(Transport::OpenApi { spec: spec.clone(), base_url });
+        let settings = Box::new(openapi::check(entry, at, report));
+        return Some(Transport::OpenApi { spec: spec.clone(), base_url, settings });
     }
     let has_url = entry.url.as_deref().is_some_and(|url| !url.is_empty());
     match entry.transport {

@@ -90,10 +90,29 @@ pub struct ServerEntry {
     #[schemars(extend("default" = true))]
     pub ssl_verify: Option<SslVerify>,
 
-    // The order of the keys that are only read yet follows LiteLLM's own.
-    /// An OpenAPI document that describes a REST API to be offered as tools.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// An OpenAPI 3.x or Swagger 2.0 document, a path or URL, that describes a REST API to be offered as tools; `url` is
+    /// where the API is.
     pub spec_path: Option<String>,
+    /// OpenAPI: only operations with one of these tags become tools.
+    pub allowed_tags: Option<Vec<String>>,
+    /// OpenAPI: only operations with one of these methods become tools.
+    pub allowed_methods: Option<Vec<String>>,
+    /// OpenAPI: only operations on these paths become tools; `*` is within a segment of the path, `**` beyond it.
+    pub allowed_paths: Option<Vec<String>>,
+    /// OpenAPI: what is different from the document, by `operationId`, tool name or `GET /path`.
+    pub openapi_overlay: Option<BTreeMap<String, OverlayEntry>>,
+    /// OpenAPI: whether tools say what they answer (`outputSchema`). `false` for APIs whose answers are not what their
+    /// document says, since clients refuse those.
+    #[schemars(extend("default" = true))]
+    pub openapi_output_schemas: Option<bool>,
+    /// OpenAPI: how often the document is looked at again, in seconds; at least 5.
+    #[schemars(extend("default" = 300))]
+    pub spec_refresh_seconds: Option<f64>,
+    /// OpenAPI: how much of an answer is shown; the rest is a resource to read for ten minutes.
+    #[schemars(extend("default" = 1_048_576))]
+    pub max_response_bytes: Option<u64>,
+
+    // The order of the keys that are only read yet follows LiteLLM's own.
     /// The only revision of MCP to speak with the server; `auto` finds out which it speaks.
     #[schemars(extend("default" = "auto"))]
     pub protocol_version: Option<String>,
@@ -230,6 +249,25 @@ pub struct ServerEntry {
     pub byok_api_key_help_url: Option<String>,
     /// Where the server's source is found.
     pub source_url: Option<String>,
+}
+
+/// One entry of `openapi_overlay`.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct OverlayEntry {
+    /// The tool's name.
+    pub name: Option<String>,
+    /// The tool's title.
+    pub title: Option<String>,
+    /// The tool's description.
+    pub description: Option<String>,
+    /// `true`: the operation is no tool.
+    pub hide: Option<bool>,
+    /// One more tag, for `allowed_tags`.
+    pub group: Option<String>,
+    /// Which of the body's media types is sent.
+    pub content_type: Option<String>,
 }
 
 /// `transport`.

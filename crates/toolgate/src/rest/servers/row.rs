@@ -14,7 +14,7 @@ pub(super) fn row(server: &ServerSettings, sees: Sees) -> Value {
         Transport::Http { url, kind: HttpKind::Sse } => ("sse", Some(url), None, None),
         Transport::Http { url, kind: HttpKind::Detect | HttpKind::Streamable } => ("http", Some(url), None, None),
         Transport::Stdio(stdio) => ("stdio", None, None, Some(&stdio.command)),
-        Transport::OpenApi { spec, base_url } => ("http", base_url.as_ref(), Some(spec), None),
+        Transport::OpenApi { spec, base_url, .. } => ("http", base_url.as_ref(), Some(spec), None),
     };
     let mut info = match sees {
         Sees::ToChange | Sees::Everything => server.mcp_info.clone(),

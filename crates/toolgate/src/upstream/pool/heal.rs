@@ -76,6 +76,10 @@ impl Pool {
 
     /// Tries the server whenever its circuit lets somebody through, until it is closed.
     fn keep_probing(self: &Arc<Self>, lane: Lane) {
+        // Nothing is known that may be asked of any REST API; the next request finds out.
+        if matches!(self.settings.transport, Transport::OpenApi { .. }) {
+            return;
+        }
         let (weak, closing, stopping) = (Arc::downgrade(self), self.closing.clone(), self.shared.stopping.clone());
         self.shared.tasks.spawn(async move {
             loop {

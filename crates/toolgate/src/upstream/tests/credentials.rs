@@ -9,7 +9,7 @@ use super::script::ScriptedServer;
 use super::{PATIENCE, call, lane, upstreams_of};
 use crate::auth::{AuthError, Gatekeeper};
 use crate::config::settings::{AuthScheme, ServerSettings, Transport, UpstreamAuth};
-use crate::upstream::testing::{python_server, server, settings};
+use crate::upstream::testing::{http_server, python_server, server, settings};
 use crate::upstream::{AuthResolution, Blame, ClientSide, UpstreamError, debug};
 
 fn with_auth(mut server: ServerSettings, scheme: AuthScheme, value: Option<&str>) -> ServerSettings {
@@ -166,15 +166,13 @@ async fn debug_headers_look_like_litellms() {
 
 #[tokio::test]
 async fn what_is_not_active_yet_says_so() {
-    let mut oauth = server("oauth", Transport::OpenApi { spec: "spec.json".to_owned(), base_url: None });
-    oauth.transport = Transport::Http {
-        url: "http://127.0.0.1:1/mcp".parse().unwrap(),
-        kind: crate::config::settings::HttpKind::Detect,
-    };
+    let mut oauth = http_server("oauth", "http://127.0.0.1:1/mcp");
     oauth.auth = UpstreamAuth::NotActiveYet { auth_type: "oauth2".to_owned() };
-    let openapi = server("openapi", Transport::OpenApi { spec: "spec.json".to_owned(), base_url: None });
+    let spec = Transport::OpenApi { spec: "spec.json".to_owned(), base_url: None, settings: Box::default() };
+    let mut openapi = server("openapi", spec);
+    openapi.auth = UpstreamAuth::NotActiveYet { auth_type: "aws_sigv4".to_owned() };
     let upstreams = upstreams_of(&settings(vec![oauth, openapi]));
-    for (name, what) in [("oauth", "auth_type: oauth2"), ("openapi", "OpenAPI")] {
+    for (name, what) in [("oauth", "auth_type: oauth2"), ("openapi", "auth_type: aws_sigv4")] {
         let up = upstreams.find(name).unwrap();
         let why = up.request(&lane(up, &[]), "tools/list", None, PATIENCE).await.unwrap_err();
         assert!(matches!(why, UpstreamError::NotActiveYet { .. }) && why.to_string().contains(what), "{why}");

@@ -2,6 +2,7 @@
 //!
 //! Each runs in a process group of its own, which ends with the value that stands for it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -189,6 +190,32 @@ pub(crate) mod sdk_server {
         let (process, port) = listening(command).await;
         let url = format!("http://127.0.0.1:{port}/mcp");
         Server { entry: Entry::http(&url), direct: Target::streamable(&url), _process: Some(process) }
+    }
+}
+
+/// The folder of npm's example descriptions of REST APIs.
+pub(crate) fn oas_examples() -> PathBuf {
+    installed("node-openapi/node_modules/@readme/oas-examples")
+}
+
+/// Stoplight's Prism, serving descriptions and refusing requests that do not fit them.
+pub(crate) struct Prism {
+    /// By the path of the description; `None` where Prism cannot read it.
+    pub(crate) ports: BTreeMap<PathBuf, Option<u16>>,
+    _process: Group,
+}
+
+impl Prism {
+    pub(crate) async fn start(descriptions: &[PathBuf]) -> Self {
+        let mut command = Command::new("node");
+        let script = std::fs::read_to_string(source("prism_server.mjs")).unwrap();
+        command.current_dir(installed("node-openapi")).args(["--input-type=module", "--eval", &script]);
+        command.args(descriptions).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Group::start(&mut command);
+        let mut lines = BufReader::new(process.child.stdout.take().expect("stdout is a pipe")).lines();
+        let ports = tokio::time::timeout(CLIENT_PATIENCE, lines.next_line()).await.expect("Prism starts in time");
+        let ports = ports.unwrap().expect("Prism tells its ports");
+        Self { ports: serde_json::from_str(&ports).unwrap(), _process: process }
     }
 }
 

@@ -1,0 +1,123 @@
+//! What options choose and change.
+
+use std::collections::BTreeMap;
+
+use toolgate_openapi::{Api, Options, Overlay, Select};
+use url::Url;
+
+use crate::support::{api_of, options};
+
+const PETS: &str = r#"
+openapi: 3.0.3
+paths:
+  /pets:
+    get: {operationId: listPets, tags: [pets], summary: All pets}
+    post: {operationId: addPet, tags: [pets, admin]}
+  /pets/{id}: {get: {operationId: getPet, tags: [pets]}}
+  /users/{id}/keys: {delete: {operationId: Delete Keys, tags: [admin]}}
+"#;
+
+fn names(options: &Options) -> Vec<String> {
+    api_of(PETS, options).unwrap().operations.into_iter().map(|one| one.name).collect()
+}
+
+#[test]
+fn tags_methods_and_paths_choose_operations() {
+    let select = |select: Select| names(&Options { select, ..options() });
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    assert_eq!(select(Select { tags: words(&["admin"]), ..Select::default() }), ["addpet", "delete_keys"]);
+    assert_eq!(select(Select { methods: words(&["get"]), ..Select::default() }), ["listpets", "getpet"]);
+    assert_eq!(select(Select { paths: words(&["/pets"]), ..Select::default() }), ["listpets", "addpet"]);
+    assert_eq!(select(Select { paths: words(&["/users/**"]), ..Select::default() }), ["delete_keys"]);
+    let none = Options { select: Select { methods: words(&["PATCH"]), ..Select::default() }, ..options() };
+    let api = api_of(PETS, &none).unwrap();
+    assert_eq!((api.operations.len(), api.left_out.len()), (0, 4));
+    assert_eq!(api.left_out[0].reason, "`GET` is not in `allowed_methods`");
+}
+
+#[test]
+fn an_overlay_renames_describes_hides_and_groups() {
+    let overlay = BTreeMap::from([
+        (
+            "listPets".to_owned(),
+            Overlay { name: Some("pets".to_owned()), description: Some("Ours.".to_owned()), ..Overlay::default() },
+        ),
+        (
+            "GET /pets/{id}".to_owned(),
+            Overlay { group: Some("read".to_owned()), title: Some("One pet".to_owned()), ..Overlay::default() },
+        ),
+        ("addpet".to_owned(), Overlay { hide: true, ..Overlay::default() }),
+    ]);
+    let api = api_of(PETS, &Options { overlay, ..options() }).unwrap();
+    let all: Vec<&str> = api.operations.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(all, ["pets", "getpet", "delete_keys"]);
+    assert!(api.operations[0].tool().contains(r#""description":"Ours.""#));
+    assert!(api.operations[1].tool().contains(r#""title":"One pet""#));
+    assert_eq!(api.operations[1].tags, ["pets", "read"]);
+    assert_eq!(api.left_out[0].reason, "it is hidden by the overlay");
+    // A renamed tool is still found under LiteLLM's name for it.
+    assert_eq!(api.find("listPets").unwrap().name, "pets");
+}
+
+#[test]
+fn every_spelling_of_a_name_finds_the_operation() {
+    let api = api_of(PETS, &options()).unwrap();
+    for name in ["Delete Keys", "delete_keys", "DELETE_KEYS", "delete keys"] {
+        assert_eq!(api.find(name).map(|one| one.name.as_str()), Some("delete_keys"), "{name}");
+    }
+    assert!(api.find("nothing").is_none());
+    let unnamed = api_of("openapi: 3.0.0\npaths: {'/pets/{petId}': {get: {}}}", &options()).unwrap();
+    assert_eq!(unnamed.find("get__pets_{petid}").map(|one| one.name.as_str()), Some("get__pets_petid"));
+}
+
+fn base_of(text: &str, origin: Option<&str>) -> Result<String, String> {
+    let origin = origin.map(|url| Url::parse(url).unwrap());
+    let api: Api = api_of(text, &Options { origin, ..Options::default() }).unwrap();
+    api.base.map(|url| url.to_string())
+}
+
+#[test]
+fn a_description_says_where_its_api_is() {
+    let spec = Some("https://docs.test/specs/api.yaml");
+    let cases = [
+        ("openapi: 3.0.0\nservers: [{url: 'https://api.test/v1'}]", None, Ok("https://api.test/v1")),
+        ("openapi: 3.0.0\nservers: [{url: '/v1'}]", spec, Ok("https://docs.test/v1")),
+        ("openapi: 3.0.0\nservers: [{url: 'v1'}]", spec, Ok("https://docs.test/specs/v1")),
+        ("openapi: 3.0.0\nservers: [{url: '/v1'}]", None, Err("is no URL")),
+        ("openapi: 3.0.0", spec, Ok("https://docs.test/")),
+        ("openapi: 3.0.0", None, Err("names no server; set `url`")),
+        ("swagger: '2.0'\nhost: api.test\nbasePath: /v2", None, Ok("https://api.test/v2")),
+        ("swagger: '2.0'\nbasePath: /v2\nschemes: [http]", spec, Ok("http://docs.test/v2")),
+        ("openapi: 3.0.0\nservers: [{url: 'https://{x}.test'}]", None, Err("variable without a value")),
+        ("openapi: 3.0.0\nservers: [{url: 'ftp://api.test'}]", None, Err("not at http:// or https://")),
+        ("openapi: 3.0.0\nservers: [{url: 'https://u:p@api.test'}]", None, Err("holds a user")),
+        // Nobody gets at the inside by a description from outside, and at the metadata service by none.
+        ("openapi: 3.0.0\nservers: [{url: 'http://169.254.169.254/'}]", None, Err("an internal address")),
+        ("openapi: 3.0.0\nservers: [{url: 'http://[::ffff:169.254.169.254]/'}]", None, Err("an internal address")),
+        ("openapi: 3.0.0\nservers: [{url: 'http://0x7f000001/'}]", spec, Err("an internal address")),
+        ("openapi: 3.0.0\nservers: [{url: 'http://localhost:8080/'}]", spec, Err("an internal address")),
+        ("openapi: 3.0.0\nservers: [{url: 'http://10.1.2.3/'}]", spec, Err("an internal address")),
+        ("openapi: 3.0.0\nservers: [{url: 'http://127.0.0.1:8080/'}]", None, Ok("http://127.0.0.1:8080/")),
+        ("openapi: 3.0.0\nservers: [{url: '/x'}]", Some("http://127.0.0.1:80/api"), Ok("http://127.0.0.1/x")),
+    ];
+    for (text, origin, expected) in cases {
+        match (base_of(text, origin), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+            (Err(why), Err(expected)) => assert!(why.contains(expected), "{text}: {why}"),
+            (found, expected) => panic!("{text}: {found:?} is not {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn changes_are_told() {
+    let old = api_of(PETS, &options()).unwrap();
+    let newer = PETS.replace("All pets", "Every pet").replace("operationId: getPet", "operationId: readPet");
+    let newer = api_of(&newer, &options()).unwrap();
+    let changes = old.changes(&newer);
+    assert_eq!(
+        (changes.added, changes.removed, changes.changed),
+        (vec!["readpet".to_owned()], vec!["getpet".to_owned()], vec!["listpets".to_owned()],)
+    );
+    assert!(old.changes(&old).is_empty());
+}

@@ -1,0 +1,135 @@
+//! A value that fits a JSON Schema, as far as one can be made up.
+
+use serde_json::{Map, Value, json};
+
+/// A value for `schema`: an example where there is one.
+pub(crate) fn sample(schema: &Value) -> Value {
+    of(schema, schema, 0)
+}
+
+const DEEPEST: usize = 5;
+
+fn of(root: &Value, schema: &Value, depth: usize) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
+        return of(root, target, depth + 1);
+    }
+    for key in ["const", "default"] {
+        if let Some(value) = schema.get(key).filter(|value| !value.is_null()) {
+            return value.clone();
+        }
+    }
+    for key in ["examples", "enum"] {
+        if let Some(value) = schema[key].as_array().and_then(|all| all.iter().find(|one| !one.is_null()))
+            && (key == "enum" || is_of(schema, value))
+        {
+            return value.clone();
+        }
+    }
+    for key in ["oneOf", "anyOf"] {
+        if let Some(first) = schema[key].as_array().and_then(|all| all.first()) {
+            return joined(of(root, first, depth + 1), object(root, schema, depth));
+        }
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        let parts = all.iter().map(|one| of(root, one, depth + 1));
+        return parts.chain([object(root, schema, depth)]).reduce(joined).unwrap_or_default();
+    }
+    match kind(schema) {
+        "object" => object(root, schema, depth),
+        "array" => {
+            let least = schema["minItems"].as_u64().unwrap_or(1);
+            let item = |index: u64| match of(root, &schema["items"], depth + 1) {
+                Value::Number(_) if index > 0 => json!(index),
+                item => item,
+            };
+            if depth > DEEPEST && least < 2 { json!([]) } else { (0..least.max(1)).map(item).collect() }
+        }
+        "integer" | "number" => number(schema),
+        "boolean" => json!(true),
+        "null" => Value::Null,
+        _ => json!(text(schema)),
+    }
+}
+
+fn kind(schema: &Value) -> &str {
+    match &schema["type"] {
+        Value::String(kind) => kind,
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null"),
+        _ if schema.get("properties").is_some() => "object",
+        _ => "string",
+    }
+}
+
+/// Whether an example is of the type, which many are not.
+fn is_of(schema: &Value, value: &Value) -> bool {
+    match kind(schema) {
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => value.is_string() || schema.get("type").is_none(),
+    }
+}
+
+fn object(root: &Value, schema: &Value, depth: usize) -> Value {
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema["properties"].as_object();
+    let mut made = Map::new();
+    for (name, own) in properties.into_iter().flatten() {
+        if required.contains(&name.as_str()) || depth < DEEPEST {
+            made.insert(name.clone(), of(root, own, depth + 1));
+        }
+    }
+    Value::Object(made)
+}
+
+fn joined(one: Value, other: Value) -> Value {
+    match (one, other) {
+        (Value::Object(mut one), Value::Object(other)) => {
+            one.extend(other);
+            Value::Object(one)
+        }
+        (Value::Object(_) | Value::Null, other) if !other.is_object() => other,
+        (one, _) => one,
+    }
+}
+
+fn number(schema: &Value) -> Value {
+    let bound = |key: &str| schema[key].as_f64();
+    let least = bound("minimum").or(bound("exclusiveMinimum").map(|least| least + 1.0));
+    let most = bound("maximum").or(bound("exclusiveMaximum").map(|most| most - 1.0));
+    let step = bound("multipleOf").unwrap_or(1.0);
+    let value = match (least, most) {
+        (Some(least), _) => (least / step).ceil() * step,
+        (None, Some(most)) => ((most.min(10.0)) / step).floor() * step,
+        (None, None) => step,
+    };
+    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
+}
+
+fn text(schema: &Value) -> String {
+    let made = match schema["format"].as_str() {
+        Some("date") => "2024-01-31",
+        Some("date-time") => "2024-01-31T12:00:00Z",
+        Some("time") => "12:00:00Z",
+        Some("uuid") => "123e4567-e89b-42d3-a456-426614174000",
+        Some("email" | "idn-email") => "a@example.com",
+        Some("uri" | "url" | "uri-reference" | "iri") => "https://example.com/x",
+        Some("hostname") => "example.com",
+        Some("ipv4") => "192.0.2.1",
+        Some("ipv6") => "2001:db8::1",
+        Some("byte" | "binary") => "aGVsbG8=",
+        _ if schema["contentEncoding"] == "base64" => "aGVsbG8=",
+        _ => "sample",
+    };
+    let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(0)).unwrap_or(0);
+    let most = usize::try_from(schema["maxLength"].as_u64().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let mut made = made.to_owned();
+    while made.len() < least {
+        made.push('x');
+    }
+    made.truncate(most);
+    made
+}
