@@ -60,17 +60,17 @@ struct Parts {
 impl Accounting {
     /// Nothing has been called yet. What is called is kept in `store`.
     #[must_use]
-    pub fn new(settings: &Settings, store: Option<Store>, metrics: &Metrics) -> Self {
+    pub fn new(settings: SpendSettings, store: Option<Store>, metrics: &Metrics) -> Self {
         Self::with_clock(settings, store, metrics, Arc::new(Utc::now))
     }
 
     /// The same with another clock.
     #[must_use]
-    pub fn with_clock(settings: &Settings, store: Option<Store>, metrics: &Metrics, clock: Clock) -> Self {
+    pub fn with_clock(settings: SpendSettings, store: Option<Store>, metrics: &Metrics, clock: Clock) -> Self {
         Self(Arc::new(Parts {
             ledger: Ledger::default(),
             journal: store.map(Journal::new),
-            settings: ArcSwap::from_pointee(settings.general.spend.clone()),
+            settings: ArcSwap::from_pointee(settings),
             clock,
             metrics: metrics.clone(),
         }))

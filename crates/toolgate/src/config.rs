@@ -30,9 +30,9 @@ pub use finding::{Finding, Paint, Place, Severity};
 pub use settings::Settings;
 pub use watch::Watcher;
 
+pub(crate) use check::jwt_url_is_safe;
 pub(crate) use check::names::Taken;
 pub(crate) use check::stored::{Described, check as check_stored};
-pub(crate) use check::jwt_url_is_safe;
 use report::{At, Report, Source};
 
 /// What came of reading a configuration.

@@ -104,7 +104,7 @@ impl Gateway {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
-        let accounting = Accounting::new(&settings, store.clone(), &metrics);
+        let accounting = Accounting::new(settings.general.spend.clone(), store.clone(), &metrics);
         let parking = Parking::new(settings.clients.question_timeout);
         let catalog = Catalog::new(&settings);
         let composition = Composition { file: Arc::clone(&settings), kept: Kept::default() };

@@ -190,6 +190,10 @@ impl Held {
         Who { id, principal, grant: self.grant(reach, from), payers }
     }
 
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// What is reached from `from`.
     fn grant(&self, reach: &Arc<Reach>, from: Option<IpAddr>) -> Arc<Grant> {
         let place = reach.place_of(from);

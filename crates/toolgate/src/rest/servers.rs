@@ -264,6 +264,8 @@ fn is_no_verdict(server: &ServerSettings, error: &UpstreamError) -> bool {
         UpstreamError::Unavailable { .. }
         | UpstreamError::TimedOut { .. }
         | UpstreamError::Busy { .. }
+        | UpstreamError::RateLimited { .. }
+        | UpstreamError::Description { .. }
         | UpstreamError::Closed { .. }
         | UpstreamError::Unfulfilled { .. }
         | UpstreamError::Failed { .. } => false,

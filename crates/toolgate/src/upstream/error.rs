@@ -252,6 +252,7 @@ impl UpstreamError {
             | Self::AuthRequired { .. }
             | Self::Busy { .. }
             | Self::Closed { .. }
+            | Self::Description { .. }
             | Self::Unfulfilled { .. }
             | Self::Failed { .. } => None,
         }

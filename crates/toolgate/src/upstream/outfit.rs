@@ -92,6 +92,7 @@ impl Upstream {
 
     fn outfit(&self, caller: &Caller) -> Result<Arc<Outfit>, CredentialError> {
         let current = self.pool.shared.current();
+        let is_own = match &self.settings.transport {
             Transport::Http { .. } | Transport::OpenApi { .. } => {
                 !self.settings.own.is_empty()
                     || headers::depends_on(&caller.headers, &self.settings, &current.addressing)

@@ -242,7 +242,7 @@ async fn without_the_setting_a_token_is_no_credential_and_keys_work_beside_token
     let world = World::new().await;
     let organization =
         Organization { organization_id: "house".into(), organization_alias: "H".into(), ..Organization::default() };
-    world.people.store.create_organization(&people::actor(), organization).await.unwrap();
+    world.people.store.create_organization(&people::actor(), organization, None).await.unwrap();
     assert_eq!(world.bearer(&claims(json!({"org": "house"}))).get("/v1/mcp/server").await.status, 200);
     let key = world.people.key("plain", json!({"mcp_servers": ["files"]})).await;
     assert_eq!(world.gate.holder(&key).tool_names().await, ["files-read", "files-write"]);

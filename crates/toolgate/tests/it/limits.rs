@@ -56,7 +56,7 @@ async fn each_limit_of_requests_is_refused_in_the_name_of_whose_it_is() {
     let organization =
         Organization { organization_id: "acme".into(), organization_alias: "Acme".into(), ..Organization::default() };
     let organization = Organization { budget_id: Some("b".into()), ..organization };
-    store.create_organization(&actor(), organization).await.unwrap();
+    store.create_organization(&actor(), organization, None).await.unwrap();
     let own = people.key_of("own", reaches(), Key { rpm_limit: Some(2), ..key() }).await;
     let of_team = people.key_of("of-team", reaches(), Key { team_id: Some("dev".into()), ..key() }).await;
     let of_user = people.key_of("of-user", reaches(), Key { user_id: Some("uma".into()), ..key() }).await;
@@ -174,13 +174,13 @@ async fn what_a_call_costs_is_charged_once_to_each_who_pays_and_only_if_it_succe
     let store = &people.store;
     let member = TeamMembership { user_id: "uma".into(), ..TeamMembership::default() };
     store
-        .create_organization(&actor(), Organization { organization_id: "acme".into(), ..Default::default() })
+        .create_organization(&actor(), Organization { organization_id: "acme".into(), ..Default::default() }, None)
         .await
         .unwrap();
     let team = Team { team_id: "dev".into(), organization_id: Some("acme".into()), ..Team::default() };
     store.create_team(&actor(), team, vec![member]).await.unwrap();
     store.create_user(&actor(), User { user_id: "uma".into(), ..User::default() }, vec![]).await.unwrap();
-    store.create_customer(&actor(), Customer { user_id: "carl".into(), ..Customer::default() }).await.unwrap();
+    store.create_customer(&actor(), Customer { user_id: "carl".into(), ..Customer::default() }, None).await.unwrap();
     let key = Key { team_id: Some("dev".into()), user_id: Some("uma".into()), ..key() };
     let key = people.key_of("k", reaches(), key).await;
     let gate = gate(&people, &servers).await;

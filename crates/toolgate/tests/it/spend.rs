@@ -155,7 +155,7 @@ async fn pages_lead_through_all_calls_once() {
 async fn company(people: &People) -> Vec<(&'static str, String)> {
     let store = &people.store;
     let acme = Organization { organization_id: "acme".into(), ..Organization::default() };
-    store.create_organization(&actor(), acme).await.unwrap();
+    store.create_organization(&actor(), acme, None).await.unwrap();
     let place = |user: &str, role: &str| TeamMembership {
         user_id: user.into(),
         role: role.into(),

@@ -68,7 +68,7 @@ pub(super) async fn listed(allowed: &Allowed, server: &Arc<ServerSettings>) -> R
     let tools = tried(allowed, server, async |upstreams, caller| {
         let (client, span) = (ClientSide::none(), OperationSpan::none());
         let scope = Scope::all(upstreams, &caller.grant);
-        let listed = catalog.tools_by_server(visit(caller, &client, &scope, &span)).await;
+        let listed = catalog.tools_by_server(visit(&allowed.gateway, caller, &client, &scope, &span)).await;
         let of = listed.into_iter().next().ok_or_else(|| "there is no such server".to_owned())?;
         match (of.tools, of.outcome.result) {
             (Some(tools), Ok(_)) => Ok(tools),

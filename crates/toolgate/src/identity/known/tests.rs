@@ -2,9 +2,16 @@ use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_store::{Actor, Database, Key, KeyRing, Revision, Store, StoreSettings};
 
 use super::KnownKeys;
+use crate::accounting::Accounting;
+use crate::config::settings::SpendSettings;
+use crate::telemetry::Metrics;
 
 async fn store() -> Store {
     Store::open(StoreSettings::new(Database::Memory, KeyRing::new("key".into(), vec![]))).await.unwrap()
+}
+
+fn accounting() -> Accounting {
+    Accounting::new(SpendSettings::default(), None, &Metrics::new())
 }
 
 async fn key(store: &Store, text: &str) -> KeyHash {
@@ -20,7 +27,7 @@ fn revision(store: &Store) -> Revision {
 #[tokio::test]
 async fn news_of_a_change_that_was_read_already_takes_nothing_away() {
     let store = store().await;
-    let keys = KnownKeys::none();
+    let keys = KnownKeys::none(&accounting());
     let hash = key(&store, "sk-a-key-that-is-known").await;
     assert!(keys.find(&store, hash).await.unwrap().is_some());
 
@@ -35,7 +42,7 @@ async fn news_of_a_change_that_was_read_already_takes_nothing_away() {
 #[tokio::test]
 async fn a_later_change_is_read_again() {
     let store = store().await;
-    let keys = KnownKeys::none();
+    let keys = KnownKeys::none(&accounting());
     let (named, other) = (key(&store, "sk-a-key-that-is-named").await, key(&store, "sk-some-other-key").await);
     for hash in [named, other] {
         assert!(keys.find(&store, hash).await.unwrap().is_some());
@@ -52,7 +59,7 @@ async fn a_later_change_is_read_again() {
 #[tokio::test]
 async fn an_unknown_key_that_is_made_is_found() {
     let store = store().await;
-    let keys = KnownKeys::none();
+    let keys = KnownKeys::none(&accounting());
     let hash = VirtualKey::parse("sk-not-made-yet").unwrap().hash();
     assert!(keys.find(&store, hash).await.unwrap().is_none());
     key(&store, "sk-not-made-yet").await;

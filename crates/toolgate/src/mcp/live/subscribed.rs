@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use toolgate_mcp::jsonrpc::quote;
 
 use super::Live;
+use crate::accounting::Accounting;
 use crate::auth::Caller;
 use crate::catalog::{Scope, Visit};
 use crate::gateway::{Gateway, Snapshot};
@@ -34,6 +35,15 @@ impl Forgotten {
         let resources: usize = self.resources.iter().map(|uri| uri.len() + 16).sum();
         u32::try_from(resources + 160).unwrap_or(u32::MAX)
     }
+}
+
+/// What a subscription is asked for again with.
+#[derive(Clone, Copy)]
+struct Again<'a> {
+    snapshot: &'a Snapshot,
+    caller: &'a Caller,
+    scope: &'a Scope,
+    accounting: &'a Accounting,
 }
 
 /// While it lives, the session is not forgotten: what it subscribed to is nowhere else.
@@ -81,11 +91,11 @@ impl Live {
         };
         let taking_up = TakingUp(Arc::clone(self));
         let (live, snapshot, caller, scope) = (Arc::clone(self), Arc::clone(snapshot), caller.clone(), scope.clone());
-        let stopping = gateway.stopping.clone();
+        let (accounting, stopping) = (gateway.accounting.clone(), gateway.stopping.clone());
         gateway.tasks.spawn(async move {
             let _taking_up = taking_up;
-            let ask =
-                stream::iter(&lost).for_each_concurrent(AT_ONCE, |uri| live.ask_again(&snapshot, &caller, &scope, uri));
+            let again = Again { snapshot: &snapshot, caller: &caller, scope: &scope, accounting: &accounting };
+            let ask = stream::iter(&lost).for_each_concurrent(AT_ONCE, |uri| live.ask_again(again, uri));
             tokio::select! {
                 () = ask => {}
                 () = stopping.cancelled() => {}
@@ -93,10 +103,13 @@ impl Live {
         });
     }
 
-    async fn ask_again(self: &Arc<Self>, snapshot: &Snapshot, caller: &Caller, scope: &Scope, uri: &str) {
+    async fn ask_again(self: &Arc<Self>, again: Again<'_>, uri: &str) {
+        let Again { snapshot, caller, scope, accounting } = again;
         let (span, client) = (OperationSpan::none(), self.client());
         let (hears, given_up, rounds, patience, alone) = (None, None, Rounds::Pass, Duration::ZERO, None);
-        let visit = Visit { caller, client: &client, hears, given_up, rounds, patience, alone, scope, span: &span };
+        let client = &client;
+        let span = &span;
+        let visit = Visit { caller, client, hears, given_up, rounds, patience, alone, scope, span, accounting };
         let params = RawValue::from_string(format!("{{\"uri\":{}}}", quote(uri))).expect("it is written as JSON");
         match snapshot.catalog.subscribe(visit, Some(&params)).await {
             Ok(answer) if answer.as_ref().is_none_or(|answer| answer.is_result()) => {}

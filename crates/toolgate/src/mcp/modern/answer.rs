@@ -58,7 +58,7 @@ impl Done {
 
     /// A large result that is passed on while it comes; what it says of itself is not seen.
     pub(super) fn streamed(streamed: Streamed) -> Self {
-        Self { outcome: Outcome::Streamed(Box::new(streamed)), called: None, error: None }
+        Self { outcome: Outcome::Streamed(Box::new(streamed)), called: None, error: None, limited: None }
     }
 
     /// A server's `result`.

@@ -136,7 +136,7 @@ impl Modern {
         if self.knows_tasks {
             done = done.about_task(listed);
         }
-        if is_tool_error(answer) {
+        if called.is_tool_error {
             done.error = Some(ErrorType::Tool);
         }
         done
