@@ -23,7 +23,7 @@ impl<'d> Reader<'d> {
                 Some(server) => absolute(&expanded(server)?, origin),
                 None => {
                     let none = "the description names no server; set `url`";
-                    origin.map(|origin| root_of(origin)).ok_or_else(|| none.to_owned())
+                    origin.map(root_of).ok_or_else(|| none.to_owned())
                 }
             },
         }?;

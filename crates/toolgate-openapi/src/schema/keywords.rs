@@ -101,10 +101,8 @@ impl Schemas<'_> {
                     write_number(key, value, text);
                 }
             }
-            "uniqueItems" | "readOnly" | "writeOnly" => {
-                if value == &Node::Bool(true) {
-                    text.key(key).push_str("true");
-                }
+            "uniqueItems" | "readOnly" | "writeOnly" if value == &Node::Bool(true) => {
+                text.key(key).push_str("true");
             }
             "dependentRequired" if self.version >= Version::V31 => value.write_json(text.key(key)),
             // `$schema`, `$id`, `xml`, extensions and everything that is written elsewhere.

@@ -72,9 +72,8 @@ impl<'d> Schemas<'d> {
     fn stub(&self, place: Place<'d>, extra: &Extra<'_>) -> String {
         let types = place.node.map().map(|map| types::types_of(map, self.version)).unwrap_or_default();
         let mut text = Text::new();
-        match (types.as_slice(), place.node.is_true("nullable") || extra.object) {
-            ([one], false) => text.text("type", one),
-            _ => {}
+        if let ([one], false) = (types.as_slice(), place.node.is_true("nullable") || extra.object) {
+            text.text("type", one)
         }
         text.text("description", "Not described further here, since the schema is large.");
         text.out.push('}');
