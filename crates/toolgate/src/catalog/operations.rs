@@ -20,8 +20,7 @@ use super::last_good::Given;
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
-use super::{Catalog, Scope, Visit, charged, repeats, rules};
-use crate::telemetry::SpanFacts;
+use super::{Catalog, Scope, Visit, charged, repeats, rules, spans};
 use crate::upstream::{Ask, Form, Upstream, UpstreamError};
 
 /// One server's tools.
@@ -301,8 +300,7 @@ impl Catalog {
         if !visit.span.is_on() {
             return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
-        let facts = SpanFacts { method, ..SpanFacts::default() };
-        let span = visit.span.client_span(&upstream.settings.name, facts);
+        let span = spans::of_request(visit.span, &upstream.settings, method, params);
         let mut headers = headers.clone().unwrap_or_default();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));

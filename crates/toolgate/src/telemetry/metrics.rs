@@ -13,7 +13,7 @@ use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -42,7 +42,7 @@ const OVERHEAD_BUCKETS: [f64; 13] =
 const SPEND_WRITE_BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 /// Methods that are counted under their own name.
-const METHODS: [&str; 27] = [
+const METHODS: [&str; 36] = [
     "completion/complete",
     "elicitation/create",
     "initialize",
@@ -56,6 +56,9 @@ const METHODS: [&str; 27] = [
     "notifications/resources/list_changed",
     "notifications/resources/updated",
     "notifications/roots/list_changed",
+    "notifications/subscriptions/acknowledged",
+    "notifications/tasks",
+    "notifications/tasks/status",
     "notifications/tools/list_changed",
     "ping",
     "prompts/get",
@@ -68,6 +71,12 @@ const METHODS: [&str; 27] = [
     "roots/list",
     "sampling/createMessage",
     "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
     "tools/call",
     "tools/list",
 ];
@@ -86,10 +95,14 @@ struct Families {
     registry: Registry,
     server_operation: Series<5, Histogram>,
     client_operation: Series<3, Histogram>,
+    server_session: Series<2, Histogram>,
+    client_session: Series<2, Histogram>,
     requests: Series<4, Counter>,
     overhead: Histogram,
     upstream_up: Series<1, Gauge>,
     upstream_circuit_open: Series<1, Gauge>,
+    upstream_failures: Series<2, Counter>,
+    upstream_since: Series<1, Gauge>,
     active_streams: Gauge,
     dropped_frames: Series<2, Counter>,
     config_reloads: Series<1, Counter>,
@@ -141,7 +154,9 @@ pub enum Status {
 }
 
 impl Status {
-    fn label(self) -> &'static str {
+    /// As metrics and logs name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::ToolError => "tool_error",
@@ -184,6 +199,19 @@ impl Metrics {
         self.0.client_operation.with(labels, |histogram| histogram.observe(took.as_secs_f64()));
     }
 
+    /// Counts a session of a client that has ended: by its client, an admin or the end of its HTTP+SSE stream. Nothing
+    /// tells of one whose client just went away.
+    pub fn server_session(&self, revision: Revision, lasted: Duration) {
+        let labels = ["tcp", revision.name()];
+        self.0.server_session.with(labels, |histogram| histogram.observe(lasted.as_secs_f64()));
+    }
+
+    /// Counts a session with an upstream server when the guard goes.
+    #[must_use]
+    pub fn client_session(&self, revision: Revision, transport: &'static str) -> SessionGuard {
+        SessionGuard { metrics: self.clone(), labels: [transport, revision.name()], began: Instant::now() }
+    }
+
     /// Counts a request.
     pub fn request(&self, request: RequestCount<'_>) {
         let mut digits = [0u8; 11];
@@ -195,10 +223,21 @@ impl Metrics {
         });
     }
 
-    /// Says whether an upstream server answers.
+    /// Says whether an upstream server answers, which is news.
     pub fn upstream_up(&self, server: &str, up: bool) {
         self.0.upstream_up.with([server], |gauge| {
             gauge.set(i64::from(up));
+        });
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.0.upstream_since.with([server], |gauge| {
+            gauge.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        });
+    }
+
+    /// Counts a failure of an upstream server, by the stage at which it failed.
+    pub fn upstream_failed(&self, server: &str, stage: &'static str) {
+        self.0.upstream_failures.with([server, stage], |counter| {
+            counter.inc();
         });
     }
 
@@ -213,6 +252,7 @@ impl Metrics {
     pub fn upstream_gone(&self, server: &str) {
         self.0.upstream_up.remove([server]);
         self.0.upstream_circuit_open.remove([server]);
+        self.0.upstream_since.remove([server]);
     }
 
     /// Counts a stream as active for as long as the guard lives.
@@ -301,6 +341,21 @@ impl Drop for StreamGuard {
     }
 }
 
+/// Counts one session with a server, once it has ended; see [`Metrics::client_session`].
+#[derive(Debug)]
+pub struct SessionGuard {
+    metrics: Metrics,
+    labels: [&'static str; 2],
+    began: Instant,
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        let lasted = self.began.elapsed().as_secs_f64();
+        self.metrics.0.client_session.with(self.labels, |histogram| histogram.observe(lasted));
+    }
+}
+
 const SERVER_OPERATION_LABELS: [Label; 5] = [
     Label::closed("mcp_method_name"),
     Label::open("gen_ai_tool_name"),
@@ -310,13 +365,16 @@ const SERVER_OPERATION_LABELS: [Label; 5] = [
 ];
 const CLIENT_OPERATION_LABELS: [Label; 3] =
     [Label::open("server"), Label::closed("mcp_method_name"), Label::open("error_type")];
+const SESSION_LABELS: [Label; 2] = [Label::closed("network_transport"), Label::closed("mcp_protocol_version")];
 const REQUEST_LABELS: [Label; 4] =
     [Label::open("server"), Label::open("tool"), Label::closed("status"), Label::open("code")];
 
 /// Together, with the quarter on top that a full family may still take, these stay below a mebibyte. A histogram writes
 /// 17 lines for each series, a counter one.
 const SERVER_OPERATION_BYTES: usize = 352 * 1024;
-const CLIENT_OPERATION_BYTES: usize = 176 * 1024;
+const CLIENT_OPERATION_BYTES: usize = 96 * 1024;
+/// Room for every transport and revision.
+const SESSION_BYTES: usize = 24 * 1024;
 const REQUEST_BYTES: usize = 176 * 1024;
 const SMALL_BYTES: usize = 16 * 1024;
 
@@ -327,10 +385,15 @@ impl Families {
         let lines = OPERATION_BUCKETS.len() + 3;
         let server_operation = Series::new(SERVER_OPERATION_LABELS, lines, SERVER_OPERATION_BYTES, operation);
         let client_operation = Series::new(CLIENT_OPERATION_LABELS, lines, CLIENT_OPERATION_BYTES, operation);
+        let sessions = || Series::new(SESSION_LABELS, lines, SESSION_BYTES, operation);
+        let (server_session, client_session) = (sessions(), sessions());
         let requests = Series::new(REQUEST_LABELS, 1, REQUEST_BYTES, Counter::default);
         let overhead = Histogram::new(OVERHEAD_BUCKETS);
         let upstream_up = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
         let upstream_circuit_open = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
+        let failure_labels = [Label::open("server"), Label::closed("stage")];
+        let upstream_failures = Series::new(failure_labels, 1, SMALL_BYTES, Counter::default);
+        let upstream_since = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
         let active_streams = Gauge::default();
         let dropped_labels = [Label::open("server"), Label::closed("why")];
         let dropped_frames = Series::new(dropped_labels, 1, SMALL_BYTES, Counter::default);
@@ -356,12 +419,20 @@ impl Families {
             Unit::Seconds,
             client_operation.clone(),
         );
+        let about = "How long clients' sessions lasted";
+        registry.register_with_unit("mcp_server_session_duration", about, Unit::Seconds, server_session.clone());
+        let about = "How long sessions with upstream servers lasted";
+        registry.register_with_unit("mcp_client_session_duration", about, Unit::Seconds, client_session.clone());
         let ours = registry.sub_registry_with_prefix("toolgate");
         ours.register("requests", "Requests by server, tool and outcome", requests.clone());
         ours.register_with_unit("overhead", "The gateway's own share of a call", Unit::Seconds, overhead.clone());
         ours.register("upstream_up", "Whether the upstream server answers", upstream_up.clone());
         let about = "Whether the upstream server is left alone because it could not be reached";
         ours.register("upstream_circuit_open", about, upstream_circuit_open.clone());
+        let about = "Failures of upstream servers, by stage";
+        ours.register("upstream_failures", about, upstream_failures.clone());
+        let about = "Since when the upstream server answers or does not, in seconds since 1970";
+        ours.register("upstream_since_seconds", about, upstream_since.clone());
         ours.register("active_streams", "Streams that are open to clients", active_streams.clone());
         ours.register("dropped_frames", "Messages of upstream servers that reached nobody", dropped_frames.clone());
         ours.register("config_reloads", "Reloads of the configuration", config_reloads.clone());
@@ -379,10 +450,14 @@ impl Families {
             registry,
             server_operation,
             client_operation,
+            server_session,
+            client_session,
             requests,
             overhead,
             upstream_up,
             upstream_circuit_open,
+            upstream_failures,
+            upstream_since,
             active_streams,
             dropped_frames,
             config_reloads,
