@@ -16,6 +16,8 @@ pub(crate) struct Goal {
 enum Measure {
     Of(&'static str, Read),
     Over(Target, &'static str, Read, fn(f64, f64) -> f64),
+    /// What the target adds to a direct connection, over what another adds to it.
+    Added(Target, &'static str, Read),
 }
 
 /// All of them.
@@ -26,24 +28,26 @@ pub(crate) const GOALS: &[Goal] = &[
         unit: "x",
         measure: Measure::Over(Target::Nginx, CALLS_16, steady_cpu_us, ratio),
     },
-    // Harder for whoever is slower: it sends to peers that sleep, and waking them is counted as its own.
+    // What the most throughput costs. Harder for whoever is slower: it sends to peers that sleep, and waking them is
+    // counted as its own.
     Goal {
         name: "CPU per `tools/call` in closed loop, over nginx's",
-        limit: 1.5,
+        limit: 2.0,
         unit: "x",
         measure: Measure::Over(Target::Nginx, CALLS_16, cpu_us, ratio),
     },
+    // Of nginx's, because most of it is the machine's: waking one more process takes twice as long here as there.
     Goal {
-        name: "added latency at low load, p50",
-        limit: 60.0,
-        unit: "µs",
-        measure: Measure::Over(Target::Direct, CALLS_16, low_p50_us, difference),
+        name: "latency added at low load over what nginx adds, p50",
+        limit: 1.5,
+        unit: "x",
+        measure: Measure::Added(Target::Nginx, CALLS_16, low_p50_us),
     },
     Goal {
-        name: "added latency at low load, p99",
-        limit: 250.0,
-        unit: "µs",
-        measure: Measure::Over(Target::Direct, CALLS_16, low_p99_us, difference),
+        name: "latency added at low load over what nginx adds, p99",
+        limit: 1.5,
+        unit: "x",
+        measure: Measure::Added(Target::Nginx, CALLS_16, low_p99_us),
     },
     Goal { name: "start to ready", limit: 100.0, unit: "ms", measure: Measure::Of(START, ready_ms) },
     Goal {
@@ -73,7 +77,11 @@ impl Goal {
     pub(crate) fn measured(&self, medians: Medians<'_>, target: Target) -> Option<f64> {
         match self.measure {
             Measure::Of(scenario, read) => medians.of(scenario, target, read),
-            Measure::Over(other, ..) if other == target => None,
+            Measure::Over(other, ..) | Measure::Added(other, ..) if other == target => None,
+            Measure::Added(other, scenario, read) => {
+                let added = |target| medians.of_pairs(scenario, (target, Target::Direct), read, difference);
+                Some(ratio(added(target)?, added(other)?))
+            }
             Measure::Over(other, scenario, read, combine) => medians.of_pairs(scenario, (target, other), read, combine),
         }
     }
