@@ -7,39 +7,25 @@
 //! Source: OpenTelemetry semantic conventions for MCP (status: development), with the dots of OpenTelemetry's names
 //! as underscores.
 
+mod families;
 mod series;
 
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::text;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
 use toolgate_mcp::version::Revision;
 
-use self::series::{Label, Series};
+use self::families::Families;
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What a label reads when its value is not one of those that we count apart.
 pub const OTHER: &str = "_OTHER";
-
-/// In seconds, as the OpenTelemetry conventions for MCP give them.
-const OPERATION_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-
-/// In seconds; the gateway's own share of a call is far below the first bucket of an operation.
-const OVERHEAD_BUCKETS: [f64; 13] =
-    [0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
-
-/// In seconds.
-const SPEND_WRITE_BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 /// Methods that are counted under their own name.
 const METHODS: [&str; 36] = [
@@ -90,29 +76,6 @@ pub fn method_label(method: &str) -> &'static str {
 /// The gateway's metrics. Clones share the same numbers; two values made by [`Metrics::new`] share nothing.
 #[derive(Clone)]
 pub struct Metrics(Arc<Families>);
-
-struct Families {
-    registry: Registry,
-    server_operation: Series<5, Histogram>,
-    client_operation: Series<3, Histogram>,
-    server_session: Series<2, Histogram>,
-    client_session: Series<2, Histogram>,
-    requests: Series<4, Counter>,
-    overhead: Histogram,
-    upstream_up: Series<1, Gauge>,
-    upstream_circuit_open: Series<1, Gauge>,
-    upstream_failures: Series<2, Counter>,
-    upstream_since: Series<1, Gauge>,
-    active_streams: Gauge,
-    dropped_frames: Series<2, Counter>,
-    config_reloads: Series<1, Counter>,
-    limit_refusals: Series<2, Counter>,
-    spend: Series<1, Counter<f64, AtomicU64>>,
-    spend_rows: Series<1, Counter>,
-    spend_queue: Gauge,
-    spend_write: Histogram,
-    spend_write_failures: Counter,
-}
 
 /// One finished operation of a client with the gateway.
 #[derive(Debug, Clone, Copy)]
@@ -353,121 +316,6 @@ impl Drop for SessionGuard {
     fn drop(&mut self) {
         let lasted = self.began.elapsed().as_secs_f64();
         self.metrics.0.client_session.with(self.labels, |histogram| histogram.observe(lasted));
-    }
-}
-
-const SERVER_OPERATION_LABELS: [Label; 5] = [
-    Label::closed("mcp_method_name"),
-    Label::open("gen_ai_tool_name"),
-    Label::open("error_type"),
-    Label::closed("network_transport"),
-    Label::closed("mcp_protocol_version"),
-];
-const CLIENT_OPERATION_LABELS: [Label; 3] =
-    [Label::open("server"), Label::closed("mcp_method_name"), Label::open("error_type")];
-const SESSION_LABELS: [Label; 2] = [Label::closed("network_transport"), Label::closed("mcp_protocol_version")];
-const REQUEST_LABELS: [Label; 4] =
-    [Label::open("server"), Label::open("tool"), Label::closed("status"), Label::open("code")];
-
-/// Together, with the quarter on top that a full family may still take, these stay below a mebibyte. A histogram writes
-/// 17 lines for each series, a counter one.
-const SERVER_OPERATION_BYTES: usize = 352 * 1024;
-const CLIENT_OPERATION_BYTES: usize = 96 * 1024;
-/// Room for every transport and revision.
-const SESSION_BYTES: usize = 24 * 1024;
-const REQUEST_BYTES: usize = 176 * 1024;
-const SMALL_BYTES: usize = 16 * 1024;
-
-impl Families {
-    fn new() -> Self {
-        let mut registry = Registry::default();
-        let operation: fn() -> Histogram = || Histogram::new(OPERATION_BUCKETS);
-        let lines = OPERATION_BUCKETS.len() + 3;
-        let server_operation = Series::new(SERVER_OPERATION_LABELS, lines, SERVER_OPERATION_BYTES, operation);
-        let client_operation = Series::new(CLIENT_OPERATION_LABELS, lines, CLIENT_OPERATION_BYTES, operation);
-        let sessions = || Series::new(SESSION_LABELS, lines, SESSION_BYTES, operation);
-        let (server_session, client_session) = (sessions(), sessions());
-        let requests = Series::new(REQUEST_LABELS, 1, REQUEST_BYTES, Counter::default);
-        let overhead = Histogram::new(OVERHEAD_BUCKETS);
-        let upstream_up = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
-        let upstream_circuit_open = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
-        let failure_labels = [Label::open("server"), Label::closed("stage")];
-        let upstream_failures = Series::new(failure_labels, 1, SMALL_BYTES, Counter::default);
-        let upstream_since = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
-        let active_streams = Gauge::default();
-        let dropped_labels = [Label::open("server"), Label::closed("why")];
-        let dropped_frames = Series::new(dropped_labels, 1, SMALL_BYTES, Counter::default);
-        let config_reloads = Series::new([Label::closed("result")], 1, SMALL_BYTES, Counter::default);
-        let refusal_labels = [Label::closed("limit"), Label::closed("of")];
-        let limit_refusals = Series::new(refusal_labels, 1, SMALL_BYTES, Counter::default);
-        let spend = Series::new([Label::open("server")], 1, SMALL_BYTES, Counter::default);
-        let spend_rows = Series::new([Label::closed("result")], 1, SMALL_BYTES, Counter::default);
-        let spend_queue = Gauge::default();
-        let spend_write = Histogram::new(SPEND_WRITE_BUCKETS);
-        let spend_write_failures = Counter::default();
-
-        let (server, client) = ("mcp_server_operation_duration", "mcp_client_operation_duration");
-        registry.register_with_unit(
-            server,
-            "Duration of a client's operation with the gateway",
-            Unit::Seconds,
-            server_operation.clone(),
-        );
-        registry.register_with_unit(
-            client,
-            "Duration of the gateway's operation with an upstream server",
-            Unit::Seconds,
-            client_operation.clone(),
-        );
-        let about = "How long clients' sessions lasted";
-        registry.register_with_unit("mcp_server_session_duration", about, Unit::Seconds, server_session.clone());
-        let about = "How long sessions with upstream servers lasted";
-        registry.register_with_unit("mcp_client_session_duration", about, Unit::Seconds, client_session.clone());
-        let ours = registry.sub_registry_with_prefix("toolgate");
-        ours.register("requests", "Requests by server, tool and outcome", requests.clone());
-        ours.register_with_unit("overhead", "The gateway's own share of a call", Unit::Seconds, overhead.clone());
-        ours.register("upstream_up", "Whether the upstream server answers", upstream_up.clone());
-        let about = "Whether the upstream server is left alone because it could not be reached";
-        ours.register("upstream_circuit_open", about, upstream_circuit_open.clone());
-        let about = "Failures of upstream servers, by stage";
-        ours.register("upstream_failures", about, upstream_failures.clone());
-        let about = "Since when the upstream server answers or does not, in seconds since 1970";
-        ours.register("upstream_since_seconds", about, upstream_since.clone());
-        ours.register("active_streams", "Streams that are open to clients", active_streams.clone());
-        ours.register("dropped_frames", "Messages of upstream servers that reached nobody", dropped_frames.clone());
-        ours.register("config_reloads", "Reloads of the configuration", config_reloads.clone());
-        ours.register("limit_refusals", "Calls refused because a limit or budget is used up", limit_refusals.clone());
-        ours.register("spend_dollars", "What calls cost, in USD", spend.clone());
-        ours.register("spend_rows", "Calls by what became of their rows in the log", spend_rows.clone());
-        ours.register("spend_queue", "Calls that wait to be written down", spend_queue.clone());
-        let about = "How long a batch of calls took to be written down";
-        ours.register_with_unit("spend_write", about, Unit::Seconds, spend_write.clone());
-        let about = "Batches of calls that the database did not take and that are tried again";
-        ours.register("spend_write_failures", about, spend_write_failures.clone());
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        ours.register("build", "The running gateway", build);
-        Self {
-            registry,
-            server_operation,
-            client_operation,
-            server_session,
-            client_session,
-            requests,
-            overhead,
-            upstream_up,
-            upstream_circuit_open,
-            upstream_failures,
-            upstream_since,
-            active_streams,
-            dropped_frames,
-            config_reloads,
-            limit_refusals,
-            spend,
-            spend_rows,
-            spend_queue,
-            spend_write,
-            spend_write_failures,
-        }
     }
 }
 
