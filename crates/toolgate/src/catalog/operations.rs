@@ -21,7 +21,7 @@ use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
 use super::{Catalog, Scope, Visit, charged, repeats, rules, spans};
-use crate::upstream::{Ask, Form, Upstream, UpstreamError};
+use crate::upstream::{Ask, Form, Rounds, Upstream, UpstreamError, error_for_legacy};
 
 /// One server's tools.
 pub struct ToolsOfServer {
@@ -132,8 +132,10 @@ impl Catalog {
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
         let charge = charged::begin(visit, &found, &call)?;
+        let upstream = Arc::clone(&found.upstream);
         let mut called = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await;
-        if called.as_ref().is_ok_and(|(answer, _)| is_header_mismatch(answer)) {
+        // The code means something else, or nothing, to a server of an older revision, which has run the call.
+        if called.as_ref().is_ok_and(|(answer, _)| is_header_mismatch(answer)) && upstream.is_modern() {
             // In a box, since it is rare and every call would carry its size.
             called = Box::pin(self.call_again(visit, params, &call)).await;
         }
@@ -153,7 +155,9 @@ impl Catalog {
         let found = self.find_anew(Kind::Tools, visit, &call.name).await?;
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), call)?;
-        self.send_named(visit, method::TOOLS_CALL, params, call, found, headers).await
+        let (answer, called) = self.send_named(visit, method::TOOLS_CALL, params, call, found, headers).await?;
+        let answer = if visit.rounds == Rounds::Pass { answer } else { error_for_legacy(answer) };
+        Ok((answer, called))
     }
 
     /// Gets a prompt.
