@@ -3,10 +3,11 @@
 //! What a configuration decides hangs on one [`Snapshot`], swapped whole by a reload: a request takes it once and never
 //! sees a mixture of two. What outlives configurations (sessions, metrics, running tasks) hangs on [`Gateway`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Where the gateway listens.
     pub bind: Bind,
+    /// What `/openapi.json` answers, once somebody has asked.
+    pub openapi: OnceLock<Bytes>,
 }
 
 /// What a configuration is put together from.
@@ -127,6 +130,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             bind,
+            openapi: OnceLock::new(),
         }))
     }
 

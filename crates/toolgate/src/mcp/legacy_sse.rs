@@ -12,6 +12,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming};
 use toolgate_mcp::sse;
@@ -79,7 +80,7 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri, 
 }
 
 /// The query of the message endpoint.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct MessageQuery {
     session_id: String,
 }

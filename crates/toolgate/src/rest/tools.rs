@@ -9,6 +9,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -30,7 +31,7 @@ use crate::telemetry::{OperationSpan, RequestCount, SpanFacts, Status};
 use crate::upstream::{ClientSide, Rounds, Upstream};
 
 /// LiteLLM's query of the list route.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct ListQuery {
     server_id: Option<String>,
     mcp_server_name: Option<String>,
@@ -133,11 +134,12 @@ fn access_denied(names: Option<&str>) -> Response {
 }
 
 /// LiteLLM's body of the call route, as far as it matters here.
-#[derive(Deserialize)]
-struct CallBody<'a> {
+#[derive(Deserialize, JsonSchema)]
+pub struct CallBody<'a> {
     server_id: Option<String>,
     name: Option<String>,
     #[serde(borrow)]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     arguments: Option<&'a RawValue>,
 }
 
