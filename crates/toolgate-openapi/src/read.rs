@@ -22,8 +22,6 @@ use crate::operation::Operation;
 use crate::options::{Options, Overlay};
 use crate::schema::{SchemaError, Schemas, Version};
 
-pub use servers::is_internal;
-
 pub(crate) use media::{essence, is_json, is_sendable, is_text};
 
 /// Why a document is no description of an API.
@@ -88,11 +86,13 @@ pub fn read(documents: &Documents, options: &Options) -> Result<Api, ReadError> 
         root,
         room: Room::among(1, documents.limits()),
     };
+    let (base, base_is_given) = reader.base();
     let mut api = Api {
         title: info("title"),
         version: info("version"),
         description: info("description"),
-        base: reader.base(),
+        base,
+        base_is_given,
         operations: Vec::new(),
         left_out: Vec::new(),
         schemes: reader.schemes(),

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use toolgate_client::{HttpClient, TlsOptions};
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_openapi::{Api, Operation};
 use url::Url;
 
 use super::output::Output;
 use super::{Exit, Failure, runtime};
-use crate::config::settings::OpenApiSettings;
+use crate::config::settings::{OpenApiSettings, TlsSettings};
 use crate::telemetry::printable::printable;
 use crate::upstream::openapi::preview;
 
@@ -80,9 +79,8 @@ pub fn run(args: &OpenApiArgs, output: &Output) -> Result<Exit, Failure> {
     };
     let timeout = Duration::from_secs(args.timeout);
     let api = runtime::block_on(async {
-        let client = HttpClient::new(&TlsOptions::default())
-            .map_err(|error| Failure::new(Exit::Unexpected, "tls", error.to_string()))?;
-        let read = tokio::time::timeout(timeout, preview(&args.spec, args.url.clone(), &settings, &client)).await;
+        let tls = TlsSettings::default();
+        let read = tokio::time::timeout(timeout, preview(&args.spec, args.url.clone(), &settings, &tls)).await;
         let read = read.unwrap_or_else(|_| Err(format!("it did not come within {} s", args.timeout)));
         read.map_err(|why| Failure::new(Exit::ConfigInvalid, "openapi", format!("`{}`: {why}", args.spec)))
     })?;

@@ -6,19 +6,21 @@ use serde_json::{Value, json};
 
 use crate::support::{Entry, Prism, TestGateway, config, oas_examples, sample, soon};
 
-/// Documents, by what keeps a judge from judging them: Prism does not read 2.0's arrays and forms, or the document is not
-/// one that anything can serve.
-const NOT_JUDGED: [(&str, &str); 0] = [];
-
+/// All documents of the package.
 fn documents() -> Vec<PathBuf> {
     let root = oas_examples();
     let mut found = Vec::new();
-    for version in ["2.0", "3.0", "3.1"] {
-        let folder = root.join(version).join("json");
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        found.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "json")));
+    let mut folders: Vec<PathBuf> =
+        ["2.0", "3.0", "3.1"].iter().map(|version| root.join(version).join("json")).collect();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "json") {
+                found.push(path);
+            }
+        }
     }
-    found.retain(|path| !NOT_JUDGED.iter().any(|(name, _)| path.ends_with(name)));
     found.sort();
     found
 }
@@ -80,7 +82,9 @@ async fn a_validating_server_accepts_every_generated_call() {
     assert!(calls > 200, "{calls}");
 }
 
+/// `3.0/json/folder/pet-store.json` as `30_folder_pet_store`.
 fn name_of(path: &Path) -> String {
-    let version = path.components().rev().nth(2).unwrap().as_os_str().to_str().unwrap().replace('.', "");
-    format!("v{version}_{}", path.file_stem().unwrap().to_str().unwrap().replace('-', "_"))
+    let path = path.strip_prefix(oas_examples()).unwrap().with_extension("");
+    let parts = path.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "json");
+    parts.map(|part| part.replace('-', "_").replace('.', "")).collect::<Vec<_>>().join("_")
 }

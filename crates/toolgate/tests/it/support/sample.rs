@@ -8,8 +8,13 @@ pub(crate) fn sample(schema: &Value) -> Value {
 }
 
 const DEEPEST: usize = 5;
+/// Schemas that lead to nothing but themselves are left here.
+const BOTTOM: usize = 24;
 
 fn of(root: &Value, schema: &Value, depth: usize) -> Value {
+    if depth > BOTTOM {
+        return Value::Null;
+    }
     if let Some(reference) = schema["$ref"].as_str() {
         let target = root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
         return of(root, target, depth + 1);
