@@ -60,7 +60,7 @@ impl<'d> Reader<'d> {
         if self.version == Version::V2 {
             return Ok(None);
         }
-        let Some(server) = first_server(draft.node.node).or_else(|| first_server(draft.item.node)) else {
+        let Some(server) = draft.owners().rev().find_map(|owner| first_server(owner.node)) else {
             return Ok(None);
         };
         // Where nothing can be called, there is nothing to compare with.

@@ -1,4 +1,4 @@
-//! `multipart/form-data`.
+//! `multipart/form-data`, and what else is `multipart/..`: the parts have names there, too, so that they can be told apart.
 //!
 //! Source: RFC 7578; what stands for quotes and line ends in names is HTML's.
 
@@ -15,8 +15,8 @@ struct Part<'p> {
     bytes: Vec<u8>,
 }
 
-/// The bytes of a form and its media type.
-pub(super) fn write(known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8>, String), CallError> {
+/// The bytes of a form of the kind `kind`, and its media type.
+pub(super) fn write(kind: &str, known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8>, String), CallError> {
     let mut parts = Vec::new();
     for (name, value) in fields.iter().filter(|(_, value)| **value != Node::Null) {
         let field = known.iter().find(|field| field.name == *name);
@@ -47,7 +47,7 @@ pub(super) fn write(known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    Ok((out, format!("multipart/form-data; boundary={boundary}")))
+    Ok((out, format!("{kind}; boundary={boundary}")))
 }
 
 fn part<'p>(name: &'p str, value: &Node, field: Option<&Field>) -> Result<Part<'p>, CallError> {

@@ -70,6 +70,85 @@ fn every_spelling_of_a_name_finds_the_operation() {
     assert_eq!(unnamed.find("get__pets_{petid}").map(|one| one.name.as_str()), Some("get__pets_petid"));
 }
 
+fn only_tool(text: &str) -> serde_json::Value {
+    let api = api_of(text, &options()).unwrap();
+    assert_eq!((api.operations.len(), &api.left_out), (1, &Vec::new()));
+    serde_json::from_str(api.operations[0].tool()).unwrap()
+}
+
+#[test]
+fn what_stands_beside_the_reference_of_a_path_counts_as_well() {
+    let text = r##"
+openapi: 3.1.0
+paths:
+  /a: {$ref: "#/components/pathItems/A", parameters: [{name: own, in: query}], summary: Own}
+  /b: {$ref: "#/components/pathItems/A", get: {operationId: ownGet}}
+components: {pathItems: {A: {parameters: [{name: shared, in: query}], get: {operationId: get, description: Theirs}}}}
+"##;
+    let api = api_of(text, &options()).unwrap();
+    let names: Vec<&str> = api.operations.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["get", "ownget"]);
+    let tool: serde_json::Value = serde_json::from_str(api.operations[0].tool()).unwrap();
+    let arguments: Vec<&String> = tool["inputSchema"]["properties"].as_object().unwrap().keys().collect();
+    assert_eq!((arguments, &tool["description"]), (vec!["shared", "own"], &"Own\n\nTheirs".into()));
+}
+
+#[test]
+fn a_reference_describes_what_it_leads_to_from_3_1_on() {
+    let text = |version: &str| {
+        format!(
+            r##"
+openapi: {version}
+paths:
+  /a:
+    post:
+      parameters: [{{$ref: "#/components/parameters/P", description: Here}}]
+      requestBody: {{$ref: "#/components/requestBodies/B", description: This}}
+components:
+  parameters: {{P: {{name: p, in: query, description: There, schema: {{type: string, description: Of its schema}}}}}}
+  requestBodies: {{B: {{description: That, content: {{application/json: {{schema: {{type: object, description: That one}}}}}}}}}}
+"##
+        )
+    };
+    let said = |version: &str| {
+        let tool = only_tool(&text(version));
+        let of = |name: &str| tool["inputSchema"]["properties"][name]["description"].as_str().unwrap().to_owned();
+        (of("p"), of("body"))
+    };
+    assert_eq!(said("3.1.0"), ("Here\n\nOf its schema".to_owned(), "This\n\nThat one".to_owned()));
+    assert_eq!(said("3.0.3"), ("There\n\nOf its schema".to_owned(), "That one".to_owned()));
+}
+
+#[test]
+fn a_form_in_parts_is_sent_as_the_kind_that_the_description_names() {
+    let sent = |kind: &str| {
+        let text = format!(
+            "openapi: 3.1.0\npaths: {{/a: {{post: {{operationId: a, requestBody: {{content: {{'{kind}': {{schema: {{type: object}}}}}}}}}}}}}}"
+        );
+        let api = api_of(&text, &options()).unwrap();
+        let request = api.operations[0].request(&crate::support::base(), r#"{"body":{"n":1}}"#).unwrap();
+        let header = request.headers.iter().find(|(name, _)| name == "content-type").unwrap().1.clone();
+        header.split(';').next().unwrap().to_owned()
+    };
+    assert_eq!(sent("multipart/form-data"), "multipart/form-data");
+    assert_eq!(sent("multipart/mixed"), "multipart/mixed");
+    assert_eq!(sent("multipart/*"), "multipart/form-data");
+}
+
+#[test]
+fn reserved_characters_stay_in_lists_where_the_description_allows_them() {
+    let sent = |style: &str| {
+        let text = format!(
+            "openapi: 3.1.0\npaths: {{/a: {{get: {{operationId: a, parameters: [{{name: q, in: query, allowReserved: true, explode: false, style: {style}}}]}}}}}}"
+        );
+        let api = api_of(&text, &options()).unwrap();
+        let request = api.operations[0].request(&crate::support::base(), r#"{"q":["a/b","c,d|e f"]}"#).unwrap();
+        request.url.query().unwrap().to_owned()
+    };
+    assert_eq!(sent("form"), "q=a/b,c%2Cd%7Ce%20f");
+    assert_eq!(sent("pipeDelimited"), "q=a/b%7Cc,d%7Ce%20f");
+}
+
 fn base_of(text: &str, origin: Option<&str>) -> Result<String, String> {
     let origin = origin.map(|url| Url::parse(url).unwrap());
     let api: Api = api_of(text, &Options { origin, ..Options::default() }).unwrap();

@@ -118,11 +118,17 @@ pub(super) fn as_text(api: &Api) -> String {
         lines.push(format!("{:names$}  {:7}  {}", one.name, one.method, printable(&one.path)));
         lines.extend(one.notes.iter().map(|note| format!("  note: {}", printable(note))));
     }
-    lines.push(format!("{} tools, {} operations left out", api.operations.len(), api.left_out.len()));
+    let (tools, left_out) = (api.operations.len(), api.left_out.len());
+    lines.push(format!("{}, {} left out", counted(tools, "tool"), counted(left_out, "operation")));
     for one in &api.left_out {
         lines.push(format!("  {} {}: {}", one.method, printable(&one.path), printable(&one.reason)));
     }
     lines.join("\n")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 #[cfg(test)]
@@ -171,7 +177,7 @@ mod tests {
         requests go to https://api.test/
         TOOL  METHOD   PATH
         geta  GET      /a
-        1 tools, 1 operations left out
+        1 tool, 1 operation left out
           POST /a: `$ref: #/no` leads to nothing
         ");
     }

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use toolgate_openapi::{Api, Options, read};
 use url::Url;
 
-use super::source::{Fetcher, Source, Validators, blocking};
+use super::source::{Fetcher, Source, Validators, blocking, shown};
 use super::{Loaded, RestApi};
 use crate::config::settings::{OpenApiSettings, ServerSettings, TlsSettings, Transport};
 use crate::egress::Reach;
@@ -96,7 +96,8 @@ pub(crate) async fn read_configured(server: &ServerSettings) -> Result<Api, Stri
         return Err("it is no OpenAPI server".to_owned());
     };
     let source = Source::of(spec)?;
-    read_from(&source, options(server, &source), settings, &server.tls).await
+    let read = read_from(&source, options(server, &source), settings, &server.tls).await;
+    read.map_err(|why| format!("`spec_path: {}` cannot be used: {why}", shown(spec)))
 }
 
 /// The options of a description that is not part of a configuration, or of one that is.

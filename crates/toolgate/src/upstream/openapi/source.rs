@@ -138,7 +138,7 @@ impl Source {
                 }
                 let folder = path.parent().unwrap_or(Path::new(""));
                 let whole = resolved_inside(folder, name).await?;
-                read_file(&whole).await.map(Bytes::from)
+                read_file(&whole).await.map(Bytes::from).map_err(|why| format!("`{name}`: {why}"))
             }
         }
     }
@@ -205,15 +205,18 @@ async fn resolved_inside(folder: &Path, name: &str) -> Result<PathBuf, String> {
 }
 
 async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| format!("`{shown}` cannot be read: {error}");
+    // Whoever asked names the path; what it is relative to shows here.
+    let failed = |error: std::io::Error| match std::path::absolute(path) {
+        Ok(whole) if path.is_relative() => format!("{} cannot be read: {error}", whole.display()),
+        _ => format!("it cannot be read: {error}"),
+    };
     let facts = tokio::fs::metadata(path).await.map_err(failed)?;
     if !facts.is_file() {
-        return Err(format!("`{shown}` is no file"));
+        return Err("it is no file".to_owned());
     }
     let most = Limits::default().document_bytes as u64;
     if facts.len() > most {
-        return Err(format!("`{shown}` has {} bytes, more than the {most} that are read", facts.len()));
+        return Err(format!("it has {} bytes, more than the {most} that are read", facts.len()));
     }
     tokio::fs::read(path).await.map_err(failed)
 }
