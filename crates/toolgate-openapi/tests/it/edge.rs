@@ -89,8 +89,10 @@ components: {pathItems: {A: {parameters: [{name: shared, in: query}], get: {oper
     let names: Vec<&str> = api.operations.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["get", "ownget"]);
     let tool: serde_json::Value = serde_json::from_str(api.operations[0].tool()).unwrap();
-    let arguments: Vec<&String> = tool["inputSchema"]["properties"].as_object().unwrap().keys().collect();
-    assert_eq!((arguments, &tool["description"]), (vec!["shared", "own"], &"Own\n\nTheirs".into()));
+    let properties = tool["inputSchema"]["properties"].as_object().unwrap();
+    let arguments: Vec<&str> = properties.keys().map(String::as_str).collect();
+    assert_eq!(arguments, ["shared", "own"]);
+    assert_eq!(tool["description"], "Own\n\nTheirs");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use toolgate::config::settings::Transport;
 
-use crate::support::{Caller, Entry, RestService, TestGateway, config, soon};
+use crate::support::{Caller, Entry, Modern, RestService, TestGateway, config, soon};
 
 /// A document in a folder of its own.
 struct Spec {
@@ -364,6 +364,85 @@ async fn a_changed_description_is_told_and_served() {
     api.until_asked("/describe", asked + 3).await;
     assert_eq!(admin.tool_names().await, ["pets-two"]);
     assert!(api.seen().iter().any(|one| one["headers"].get("if-none-match").is_some()));
+}
+
+#[tokio::test]
+async fn a_reload_of_the_configuration_has_the_description_read_again() {
+    let api = RestService::start().await;
+    api.describe(PETS_JSON);
+    let lines = Entry::detected(&api.url).with(&format!("spec_path: {}/describe", api.url));
+    let config = config().server("pets", lines);
+    let gate = TestGateway::start(config.clone()).await;
+    let admin = gate.admin();
+    assert_eq!(admin.tool_names().await, ["pets-one"]);
+    let mut stream = admin.initialized_at("/mcp").await.open_stream("/mcp").await;
+    api.describe(&PETS_JSON.replace("one", "two"));
+    gate.reload(&config);
+    let told = soon("the news", stream.message()).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    assert_eq!(admin.tool_names().await, ["pets-two"]);
+}
+
+#[tokio::test]
+async fn a_large_description_is_listed_in_pages() {
+    let api = RestService::start().await;
+    let paths: String = (0..1_200).map(|n| format!("  /echo/{n}: {{get: {{operationId: op{n}}}}}\n")).collect();
+    let spec = spec(&format!("openapi: 3.1.0\npaths:\n{paths}"));
+    let gate = TestGateway::start(config().server("api", entry(&spec, &api.url))).await;
+    let admin = gate.admin();
+    let (mut names, mut pages, mut params) = (Vec::new(), 0, json!({}));
+    loop {
+        let answer = admin.rpc("tools/list", params).await;
+        let result = answer.result();
+        names.extend(result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()));
+        pages += 1;
+        let Some(cursor) = result["nextCursor"].as_str() else { break };
+        params = json!({ "cursor": cursor });
+    }
+    assert_eq!((pages, names.len()), (2, 1_200));
+    let sent = echoed(&admin, names.last().unwrap(), json!({})).await;
+    assert_eq!(sent["path"], "/echo/1199");
+}
+
+#[tokio::test]
+async fn what_is_put_into_a_path_stays_in_its_place() {
+    let api = RestService::start().await;
+    let spec = spec("openapi: 3.1.0\npaths: {'/echo/users/{id}/keys': {get: {operationId: keys}}}");
+    let gate = TestGateway::start(config().server("api", entry(&spec, &format!("{}/v1", api.url)))).await;
+    let admin = gate.admin();
+    let encoded = [
+        ("123?admin=true", "123%3Fadmin%3Dtrue"),
+        ("user#section", "user%23section"),
+        ("x&evil=1", "x%26evil%3D1"),
+        ("a/b", "a%2Fb"),
+        ("%2fadmin", "%252fadmin"),
+        ("a\r\nHost: evil", "a%0D%0AHost%3A%20evil"),
+        ("a\\b", "a%5Cb"),
+        ("...", "..."),
+    ];
+    for (value, expected) in encoded {
+        let sent = echoed(&admin, "api-keys", json!({"id": value})).await;
+        assert_eq!(
+            (sent["path"].as_str().unwrap(), &sent["query"]),
+            (&*format!("/v1/echo/users/{expected}/keys"), &Value::Null)
+        );
+    }
+    let asked = api.seen().len();
+    for value in
+        ["..", ".", "../admin", "..\\admin", "..;/admin", "%2e%2e%2fadmin", "%2e%2e", "%252e%252e/", "a/../../b", ""]
+    {
+        refused(&admin, "api-keys", json!({"id": value})).await;
+    }
+    assert_eq!(api.seen().len(), asked, "none of these was sent");
+}
+
+#[tokio::test]
+async fn any_json_is_structure_for_clients_that_take_it() {
+    let api = RestService::start().await;
+    let spec = spec(ANSWERS);
+    let gate = TestGateway::start(config().server("api", entry(&spec, &api.url))).await;
+    let answer = Modern::new(&gate.admin()).call("api-list", json!({})).await;
+    assert_eq!(answer.result()["structuredContent"], json!([1, 2.50]));
 }
 
 const PETS_JSON: &str = r#"{"openapi":"3.0.0","paths":{"/echo/one":{"get":{"operationId":"one"}}}}"#;
