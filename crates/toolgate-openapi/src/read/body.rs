@@ -88,7 +88,11 @@ impl<'d> Reader<'d> {
             entry.get("example").into_iter().chain(many.filter_map(|(_, example)| example.get("value"))).collect();
         let schema = schema_of(kind);
         let fields = match (&media, schema) {
-            (Media::Form | Media::Multipart(_), Some(schema)) => self.fields(schema, entry.get("encoding")),
+            (Media::Form, Some(schema)) => self.fields(schema, entry.get("encoding"), true),
+            // Before 3.1, styles are for the other kind of form alone.
+            (Media::Multipart(_), Some(schema)) => {
+                self.fields(schema, entry.get("encoding"), self.version >= Version::V31)
+            }
             _ => Vec::new(),
         };
         let schema = self.body_schema(schema, &media, said, &examples)?;
@@ -148,7 +152,7 @@ impl<'d> Reader<'d> {
     }
 
     /// What is to be known of a form's fields to write them.
-    fn fields(&self, schema: Place<'d>, encoding: Option<&Node>) -> Vec<Field> {
+    fn fields(&self, schema: Place<'d>, encoding: Option<&Node>, styled: bool) -> Vec<Field> {
         let mut properties = Vec::new();
         self.properties(schema, DEPTH, &mut properties);
         let mut fields: Vec<Field> = Vec::new();
@@ -161,6 +165,7 @@ impl<'d> Reader<'d> {
             let explode = encoding.and_then(|one| one.get("explode"));
             let style = match (style, explode) {
                 (None, None) => None,
+                _ if !styled => None,
                 (style, explode) => {
                     let style = style.unwrap_or(crate::operation::Style::Form);
                     let usual = style == crate::operation::Style::Form;

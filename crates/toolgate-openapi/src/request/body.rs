@@ -45,7 +45,7 @@ pub(super) fn form(body: &Body, fields: &[(&str, &Node)]) -> Result<Bytes, CallE
 }
 
 /// A field as the parameter that is written alike. Without a style, objects go as JSON.
-fn parameter(name: &str, value: &Node, known: Option<&Field>) -> Parameter {
+pub(super) fn parameter(name: &str, value: &Node, known: Option<&Field>) -> Parameter {
     let style = known.and_then(|field| field.style);
     let json = known.and_then(|field| field.content_type.as_deref()).is_some_and(crate::read::is_json);
     let (style, explode) = style.unwrap_or((Style::Form, true));

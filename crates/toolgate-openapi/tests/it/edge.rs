@@ -138,6 +138,29 @@ fn a_form_in_parts_is_sent_as_the_kind_that_the_description_names() {
 }
 
 #[test]
+fn fields_of_a_form_in_parts_have_the_style_that_the_description_names_from_3_1_on() {
+    let sent = |version: &str, encoding: &str| {
+        let schema = "{type: object, properties: {o: {type: object}, l: {type: array}}}";
+        let text = format!(
+            "openapi: {version}\npaths: {{/a: {{post: {{operationId: a, requestBody: {{content: {{multipart/form-data: {{schema: {schema}, encoding: {{o: {encoding}, l: {encoding}}}}}}}}}}}}}}}"
+        );
+        let api = api_of(&text, &options()).unwrap();
+        let arguments = r#"{"body":{"o":{"R":1,"G":"a b"},"l":["x","y"]}}"#;
+        let request = api.operations[0].request(&crate::support::base(), arguments).unwrap();
+        let body = String::from_utf8(request.body.unwrap()).unwrap();
+        let parts = body.split("name=\"").skip(1).map(|part| {
+            let (name, rest) = part.split_once('"').unwrap();
+            format!("{name}={}", rest.split("\r\n\r\n").nth(1).unwrap().lines().next().unwrap())
+        });
+        parts.collect::<Vec<_>>().join(" & ")
+    };
+    assert_eq!(sent("3.1.0", "{style: deepObject}"), "o[R]=1 & o[G]=a b & l[0]=x & l[1]=y");
+    assert_eq!(sent("3.1.0", "{style: form, explode: false}"), "o=R,1,G,a b & l=x,y");
+    assert_eq!(sent("3.1.0", "{style: form}"), "R=1 & G=a b & l=x & l=y");
+    assert_eq!(sent("3.0.3", "{style: form}"), r#"o={"R":1,"G":"a b"} & l=x & l=y"#);
+}
+
+#[test]
 fn reserved_characters_stay_in_lists_where_the_description_allows_them() {
     let sent = |style: &str| {
         let text = format!(
