@@ -4,6 +4,7 @@
 //! sees a mixture of two. What outlives configurations (sessions, metrics, running tasks) hangs on [`Gateway`].
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use crate::identity::Identity;
 use crate::mcp::live::Lives;
 use crate::mcp::modern::parking::Parking;
 use crate::mcp::modern::slots::Slots;
-use crate::mcp::session::{self, Sessions};
+use crate::mcp::session::{self, ClientSession, Sessions};
 use crate::places::Places;
 use crate::stored::{self, Kept, StoredServers};
 use crate::telemetry::{Metrics, Traces};
@@ -203,6 +204,13 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Ends a client's session here: its id is unknown from now on. Its connections to servers are closed apart.
+    pub fn end_session(&self, session: &ClientSession) {
+        self.sessions.end(session);
+        self.lives.end(&session.key);
+        self.metrics.server_session(session.revision, session.age(SystemTime::now()));
+    }
+
     /// The rows behind `caller` as they are now; `None` when the key is not in force any more.
     pub async fn principal_anew(&self, caller: &Caller) -> Option<Arc<Principal>> {
         Some(self.again(caller).await?.principal)

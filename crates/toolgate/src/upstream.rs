@@ -72,6 +72,7 @@ pub use level::LogLevel;
 pub use news::{Changed, News};
 pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use resume::Rest;
+pub use rounds::error_for_legacy;
 pub use status::{Failure, Stage, State, Status};
 pub use tasks::TaskWatch;
 pub use wishes::Overhearing;
@@ -145,10 +146,11 @@ impl Upstream {
             return Ok(answer);
         }
         if !rounds::may_be_asked_back(ask.method) {
-            return Ok(rounds::for_legacy(answer));
+            return Ok(rounds::for_legacy(ask.method, answer));
         }
         // In a box, since it is rare and every request would carry its size.
-        Box::pin(self.go_rounds(lane, ask, answer)).await.map(rounds::for_legacy)
+        let answer = Box::pin(self.go_rounds(lane, ask, answer)).await?;
+        Ok(rounds::for_legacy(ask.method, answer))
     }
 
     /// Whether the server speaks revision 2026-07-28, as far as is known.

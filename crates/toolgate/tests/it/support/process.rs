@@ -26,8 +26,13 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it with a configuration file, on a free port, and waits until it listens.
     pub(crate) async fn serve(config: &Path, data: &Path) -> Self {
+        Self::serve_with(config, data, &[]).await
+    }
+
+    /// As [`Process::serve`], with options of its own.
+    pub(crate) async fn serve_with(config: &Path, data: &Path, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolgate"));
-        command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data);
+        command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data).args(options);
         let keep = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
         command.env_clear().envs(keep.collect::<Vec<_>>());
         let (output, input) = std::io::pipe().unwrap();
