@@ -75,6 +75,16 @@ pub struct Destination<'a> {
     pub template: &'a str,
 }
 
+impl Destination<'_> {
+    /// Whether MCP is spoken there.
+    #[must_use]
+    pub fn is_mcp(self) -> bool {
+        let path = self.template.trim_end_matches('/');
+        (path == "/mcp" || path.starts_with("/mcp/") || path.ends_with("/mcp") || path.starts_with("/sse"))
+            && path != "/mcp/enabled"
+    }
+}
+
 /// How the database does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseState {

@@ -8,6 +8,7 @@
 pub mod accounting;
 pub mod admin;
 pub mod auth;
+pub mod body;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -1,6 +1,5 @@
-//! What all HTTP routes share: the table of routes and the document that is made of it, the way in, reading bodies.
+//! What all HTTP routes share: the table of routes and the document that is made of it, the way in.
 
-pub mod body;
 pub mod describe;
 pub mod docs;
 pub mod openapi;

@@ -241,7 +241,7 @@ impl Record {
             request_duration_ms: Some(took.num_milliseconds()),
             model: format!("MCP: {tool}"),
             requester_ip_address: self.from.map(|address| address.to_string()),
-            session_id: self.session.map(hexadecimal),
+            session_id: self.session.map(|session| session.to_string()),
             status: Some(self.outcome.status().into()),
             mcp_namespaced_tool_name: Some(namespaced),
             mcp_server_id: Some(self.server.id.as_str().to_owned()),
@@ -253,13 +253,4 @@ impl Record {
         ids.put_into(&mut row);
         row
     }
-}
-
-fn hexadecimal(SessionKey(key): SessionKey) -> String {
-    use std::fmt::Write as _;
-    key.iter().fold(String::with_capacity(32), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -16,9 +16,9 @@ use serde::de::value::Error as CaptureError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::AdminError;
+use crate::body;
 use crate::config::suggest;
 use crate::gateway::Gateway;
-use crate::server::body;
 
 /// The longest body of a management request, in bytes, where the configuration allows longer ones.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -5,8 +5,8 @@ use toolgate_access::role::Role;
 use toolgate_store::StoreError;
 
 use super::body::FieldError;
+use crate::body::BodyError;
 use crate::faces::admission::NotAdmitted;
-use crate::server::body::BodyError;
 
 /// What a rule has to say about one field.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use crate::auth::origin::Refused;
 use crate::auth::{AuthError, Caller, Gatekeeper, Peer, Shown, jwt};
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::{Destination, NotLetIn};
-use crate::server::routes;
 
 /// A caller who was let in, with the configuration that let it in. A handler that takes this is guarded.
 pub struct Admitted {
@@ -86,7 +85,7 @@ impl Admitted {
             }
         };
         if let Some(allowed) = &general.allowed_clients
-            && routes::is_mcp(destination(parts).template)
+            && destination(parts).is_mcp()
         {
             clients::check(allowed, vouched, &parts.headers).map_err(NotAdmitted::Client)?;
         }

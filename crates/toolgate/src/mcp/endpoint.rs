@@ -28,10 +28,10 @@ use super::scope::{PathNames, Selection};
 use super::session::ClientSession;
 use super::speaking::Speaking;
 use crate::auth::Caller;
+use crate::body;
 use crate::catalog::{Scope, ScopeError};
 use crate::faces::admission::Admitted;
 use crate::gateway::{Gateway, Snapshot};
-use crate::server::body;
 use crate::upstream::{ClientSide, CredentialError, Lane, Rounds, Upstream, debug};
 
 /// Messages in one batch (revision 2025-03-26 only).

@@ -27,10 +27,10 @@ use super::scope::Selection;
 use super::session::ClientSession;
 use super::speaking::Speaking;
 use super::stream as event_stream;
+use crate::body;
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::Gateway;
 use crate::seal::Purpose;
-use crate::server::body;
 use crate::upstream::{Rounds, SessionKey};
 
 /// Ends the session when the client is gone: it is the stream.

@@ -8,9 +8,9 @@ use toolgate_mcp::session;
 use toolgate_mcp::version::Revision;
 
 use super::reply::Message;
+use crate::body::BodyError;
 use crate::catalog::ScopeError;
 use crate::faces::admission::detail;
-use crate::server::body::BodyError;
 use crate::upstream::CredentialError;
 
 /// Why a request is refused.

@@ -19,13 +19,13 @@ use toolgate_mcp::method;
 use toolgate_mcp::translate::errors;
 
 use crate::auth::Caller;
+use crate::body;
 use crate::catalog::{CallError, Called, Failure, Kind, Scope, ToolsOfServer, Visit};
 use crate::faces;
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::scope;
-use crate::server::body;
 use crate::telemetry::calls::{self, CallLine};
 use crate::telemetry::{OperationSpan, RequestCount, SpanFacts, Status};
 use crate::upstream::{ClientSide, Rounds, Upstream};

@@ -20,6 +20,7 @@ use super::describe::Sketch;
 use super::routes::{Access, ROUTES, Route};
 use crate::admin::Least;
 use crate::gateway::Gateway;
+use crate::identity::Destination;
 use texts::{Success, Text};
 
 /// `GET /openapi.json`
@@ -187,7 +188,8 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 fn error_of(route: &Route, is_management: bool) -> &'static str {
-    match (is_management, super::routes::is_mcp(route.path)) {
+    let destination = Destination { method: route.method, template: route.path };
+    match (is_management, destination.is_mcp()) {
         (true, _) => "ManagementError",
         (false, true) => "McpError",
         (false, false) => "Refusal",

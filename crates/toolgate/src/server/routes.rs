@@ -252,14 +252,6 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/", Access::Public, || get(docs::get)),
 ];
 
-/// Whether a route of the table is spoken MCP on.
-#[must_use]
-pub fn is_mcp(template: &str) -> bool {
-    let path = template.trim_end_matches('/');
-    (path == "/mcp" || path.starts_with("/mcp/") || path.ends_with("/mcp") || path.starts_with("/sse"))
-        && path != "/mcp/enabled"
-}
-
 /// Whether `request` is `POST /mcp`, as nearly all are. The router's boxes and look-ups cost a twentieth of a small call,
 /// so those go to the handler that the table has for them without it.
 #[must_use]
