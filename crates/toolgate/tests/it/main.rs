@@ -50,6 +50,7 @@ mod naming;
 mod openapi;
 mod openapi_prism;
 mod passthrough;
+mod privileges;
 mod process;
 mod projects;
 mod questions;
