@@ -197,7 +197,7 @@ impl Upstream {
     }
 
     /// Whether the server answers on this lane, connecting first if need be: MCP's handshake, or a ping on a connection
-    /// that is there.
+    /// that is there; of a REST API, its description and anything at its base URL.
     ///
     /// # Errors
     /// When it gave no sign of life within `timeout`.
@@ -206,6 +206,9 @@ impl Upstream {
         let _running = self.pool.requests.token();
         let deadline = Deadline::after(timeout);
         let _entered = self.enter(deadline)?;
+        if let Some(api) = &self.rest_api {
+            return Box::pin(api.sign_of_life(&self.pool, lane, deadline)).await;
+        }
         let probing = self.pool.sign_of_life(lane, deadline);
         deadline.wait(&self.settings.name, Wait::Answer, probing).await?
     }

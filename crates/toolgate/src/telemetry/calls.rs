@@ -55,7 +55,7 @@ pub fn log(line: CallLine<'_>) {
             trace_id = trace.map(|(trace, _)| trace.as_str()),
             span_id = trace.map(|(_, span)| span.as_str()),
         },
-        "a call has ended"
+        "a request has ended"
     );
 }
 

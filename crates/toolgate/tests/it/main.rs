@@ -49,6 +49,7 @@ mod modern_tasks;
 mod naming;
 mod openapi;
 mod openapi_prism;
+mod openapi_stored;
 mod passthrough;
 mod privileges;
 mod process;

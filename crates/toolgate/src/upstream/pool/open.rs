@@ -189,7 +189,7 @@ impl Pool {
                     HttpKind::Sse => toolgate_client::HttpKind::Sse,
                     HttpKind::Detect => lock(&self.found).unwrap_or(toolgate_client::HttpKind::Detect),
                 },
-                client: self.shared.http_client(&self.settings.tls)?,
+                client: self.shared.http_client(&self.settings.tls, self.settings.origin.reach())?,
             })),
             (Transport::Stdio(command), Wear::Environment(environment)) => Ok(Target::Stdio(StdioTarget {
                 command: command.command.clone(),
