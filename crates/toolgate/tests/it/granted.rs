@@ -7,7 +7,7 @@ use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_access::permission::ObjectPermission;
 use toolgate_store::{Actor, Change, Database, Key, KeyChanges, KeyRing, Store, StoreSettings};
 
-use crate::support::{Caller, FakeMcp, TestGateway, config, script, soon};
+use crate::support::{Caller, FakeMcp, Scripted, TestGateway, config, script, soon};
 
 const ALICE: &str = "sk-alice-0123456789abcdef0123456789";
 
@@ -74,6 +74,101 @@ async fn a_key_reaches_what_it_is_granted_and_everything_else_is_not_there() {
     let nowhere = alice.rpc_at("/nowhere/mcp", "tools/list", json!({})).await.http.status;
     assert_eq!(alice.rpc_at("/mail/mcp", "tools/list", json!({})).await.http.status, nowhere);
     assert_eq!(alice.get("/mcp-rest/tools/list?server_id=mail").await.status, 403);
+    gate.stop().await;
+}
+
+/// Every way to name a server, with `NAME` for it.
+async fn ask_for(caller: &Caller, name: &str) -> Vec<(u16, String)> {
+    let filled = |text: &str| text.replace("NAME", name);
+    let rpc = |method: &str, params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{}}}"#, filled(params))
+    };
+    let list = rpc("tools/list", "{}");
+    let greeting = r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#;
+    let initialize = rpc("initialize", greeting);
+    let by_header = caller.clone().with("x-mcp-servers", name);
+    let in_argument = r#""argument":{"name":"who","value":"a"}"#;
+    let posts = [
+        (caller, "/mcp", rpc("tools/call", r#"{"name":"NAME-send","arguments":{}}"#)),
+        (caller, "/mcp", rpc("prompts/get", r#"{"name":"NAME-greet"}"#)),
+        (caller, "/mcp", rpc("resources/read", r#"{"uri":"NAME://inbox"}"#)),
+        (
+            caller,
+            "/mcp",
+            rpc(
+                "completion/complete",
+                &format!(r#"{{"ref":{{"type":"ref/prompt","name":"NAME-greet"}},{in_argument}}}"#),
+            ),
+        ),
+        (
+            caller,
+            "/mcp",
+            rpc(
+                "completion/complete",
+                &format!(r#"{{"ref":{{"type":"ref/resource","uri":"NAME://{{x}}"}},{in_argument}}}"#),
+            ),
+        ),
+        (caller, "/NAME/mcp", list.clone()),
+        (caller, "/mcp/NAME", list.clone()),
+        (caller, "/NAME/mcp", initialize.clone()),
+        (caller, "/toolset/NAME/mcp", list.clone()),
+        (&by_header, "/mcp", list),
+        (&by_header, "/mcp", initialize),
+        (caller, "/mcp-rest/tools/call", filled(r#"{"server_id":"NAME","name":"send","arguments":{}}"#)),
+        (caller, "/v1/mcp/server/NAME/user-credential", r#"{"credential":"x"}"#.to_owned()),
+        (caller, "/v1/mcp/server/NAME/user-env-vars", r#"{"values":{"A":"x"}}"#.to_owned()),
+    ];
+    let mut told = Vec::new();
+    for (caller, path, body) in posts {
+        told.push(caller.post(&filled(path), body).await);
+    }
+    for path in [
+        "/mcp-rest/tools/list?server_id=NAME",
+        "/v1/mcp/server/NAME",
+        "/v1/mcp/server/health?server_ids=NAME",
+        "/v1/mcp/access/explain?server=NAME",
+        "/v1/mcp/access/explain?server=NAME&tool=send",
+        "/v1/mcp/server/NAME/user-env-vars",
+    ] {
+        told.push(caller.get(&filled(path)).await);
+    }
+    let plain = |reply: &crate::support::Reply| {
+        let mut body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        if let Some(error) = body.get_mut("error").and_then(serde_json::Value::as_object_mut) {
+            error.remove("request_id");
+        }
+        (reply.status.as_u16(), body.to_string().replace(name, "NAME"))
+    };
+    told.iter().map(plain).collect()
+}
+
+#[tokio::test]
+async fn a_server_of_others_answers_under_none_of_its_names_and_in_no_way_but_as_one_that_is_not_there() {
+    let files = FakeMcp::start(script().tools(&["read"])).await;
+    let prompts = vec![vec![json!({"name": "greet"})]];
+    let mail = script().tools(&["send"]).resources(&["mail://inbox", "post://inbox", "mail_id_1://inbox"]);
+    let mail = FakeMcp::start(mail.on("prompts/list", Scripted::Pages("prompts", prompts))).await;
+    let keys = Keys::in_memory().await;
+    keys.make(ALICE, Some(tools_of("files", &["read"]))).await;
+    let entry = mail.entry().with("alias: post").with("server_id: mail_id_1");
+    let servers = config().server("files", files.entry()).server("mail", entry);
+    let gate = TestGateway::start_with_store(servers, keys.store.clone()).await;
+    // What there is of it is known to the gateway.
+    assert_eq!(gate.admin().names("/mcp", "prompts/list", "prompts", "name").await, ["post-greet"]);
+    gate.admin().call("post-send", json!({})).await.result();
+    let heard = mail.seen().len();
+
+    let alice = with_key(&gate, ALICE);
+    for (method, of) in [("prompts/list", "prompts"), ("resources/list", "resources")] {
+        assert_eq!(alice.rpc(method, json!({})).await.result()[of], json!([]), "{method}");
+    }
+    let missing = ask_for(&alice, "nobody").await;
+    for name in ["mail", "post", "mail_id_1"] {
+        for (place, (told, expected)) in ask_for(&alice, name).await.iter().zip(&missing).enumerate() {
+            assert_eq!(told, expected, "request {place} for {name}");
+        }
+    }
+    assert_eq!(mail.seen().len(), heard, "the server hears of none of it");
     gate.stop().await;
 }
 
