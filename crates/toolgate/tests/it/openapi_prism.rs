@@ -49,6 +49,15 @@ const NOT_JUDGED: [(&str, &str); 20] = [
     ("30_server_path_level-get__relative-", "the path has a server of its own, which Prism does not serve"),
 ];
 
+/// Prism has nothing to answer with; the request was right.
+const RIGHT: [&str; 5] = [
+    "NO_COMPLEX_OBJECT_TEXT",
+    "NO_RESPONSE_DEFINED",
+    "NO_RESPONSE_RESPONSE_DEFINED",
+    "NOT_ACCEPTABLE",
+    "SCHEMA_TOO_COMPLEX",
+];
+
 /// What Prism says against a request. `None`: it is right.
 fn verdict(result: &Value) -> Option<String> {
     let text = result["content"][0]["text"].as_str().unwrap_or_default();
@@ -56,14 +65,6 @@ fn verdict(result: &Value) -> Option<String> {
         return Some(text.to_owned());
     }
     let (_, kind) = text.split_once("stoplight.io/prism/errors#")?;
-    // It has nothing to answer with; the request was right.
-    const RIGHT: [&str; 5] = [
-        "NO_COMPLEX_OBJECT_TEXT",
-        "NO_RESPONSE_DEFINED",
-        "NO_RESPONSE_RESPONSE_DEFINED",
-        "NOT_ACCEPTABLE",
-        "SCHEMA_TOO_COMPLEX",
-    ];
     if RIGHT.iter().any(|right| kind.starts_with(right)) {
         return None;
     }
