@@ -132,7 +132,7 @@ impl Catalog {
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
-        let charge = charged::begin(visit, &found, &call)?;
+        let charge = charged::begin(visit, &found, &call).await?;
         let mut called = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await;
         if called.as_ref().is_ok_and(|(answer, _)| is_header_mismatch(answer)) {
             // In a box, since it is rare and every call would carry its size.

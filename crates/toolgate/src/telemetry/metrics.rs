@@ -99,6 +99,8 @@ struct Families {
     spend_queue: Gauge,
     spend_write: Histogram,
     spend_write_failures: Counter,
+    shared_limits_up: Gauge,
+    limits_counted_alone: Counter,
 }
 
 /// One finished operation of a client with the gateway.
@@ -256,6 +258,16 @@ impl Metrics {
         });
     }
 
+    /// Says whether limits and budgets are counted for all replicas. Nobody asks where no Redis is configured.
+    pub fn shared_limits(&self, are_up: bool) {
+        self.0.shared_limits_up.set(i64::from(are_up));
+    }
+
+    /// Counts a call whose limits this replica counted for itself, because Redis could not be asked.
+    pub fn counted_alone(&self) {
+        self.0.limits_counted_alone.inc();
+    }
+
     /// Says how many calls wait to be written down.
     pub fn spend_queue(&self, waiting: usize) {
         self.0.spend_queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));
@@ -342,6 +354,7 @@ impl Families {
         let spend_queue = Gauge::default();
         let spend_write = Histogram::new(SPEND_WRITE_BUCKETS);
         let spend_write_failures = Counter::default();
+        let (shared_limits_up, limits_counted_alone) = (Gauge::default(), Counter::default());
 
         let (server, client) = ("mcp_server_operation_duration", "mcp_client_operation_duration");
         registry.register_with_unit(
@@ -373,6 +386,10 @@ impl Families {
         ours.register_with_unit("spend_write", about, Unit::Seconds, spend_write.clone());
         let about = "Batches of calls that the database did not take and that are tried again";
         ours.register("spend_write_failures", about, spend_write_failures.clone());
+        let about = "Whether limits and budgets are counted for all replicas, in Redis; 0 where there is none";
+        ours.register("shared_limits_up", about, shared_limits_up.clone());
+        let about = "Calls whose limits one replica counted for itself because Redis could not be asked";
+        ours.register("limits_counted_alone", about, limits_counted_alone.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         ours.register("build", "The running gateway", build);
         Self {
@@ -392,6 +409,8 @@ impl Families {
             spend_queue,
             spend_write,
             spend_write_failures,
+            shared_limits_up,
+            limits_counted_alone,
         }
     }
 }
