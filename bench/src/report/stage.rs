@@ -139,18 +139,31 @@ pub(crate) fn start_nginx(plan: &Plan, upstream_port: u16, dir: &TempDir) -> any
 
 /// Starts toolgate over `ports`, with nothing in its environment but the key.
 pub(crate) fn start_toolgate(plan: &Plan, ports: &[u16], key: &str, dir: &TempDir) -> anyhow::Result<Gateway> {
+    start_toolgate_with(plan, ports, key, dir, "", &[])
+}
+
+/// The same with a line more in `general_settings`, and more in its environment.
+pub(crate) fn start_toolgate_with(
+    plan: &Plan,
+    ports: &[u16],
+    key: &str,
+    dir: &TempDir,
+    general: &str,
+    environment: &[(&str, String)],
+) -> anyhow::Result<Gateway> {
     let program = plan.toolgate.as_deref().context("no --toolgate was given")?;
     let port = free_port()?;
     let config = dir.path().join("toolgate.yaml");
     let servers = (0..).zip(ports).map(|(number, port)| {
         format!("  {}:\n    url: http://127.0.0.1:{port}/mcp\n    transport: http\n", server_name(number))
     });
-    let general = "general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n";
+    let general = format!("general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n  {general}\n");
     fs::write(&config, format!("{general}mcp_servers:\n{}", servers.collect::<String>()))
         .context("cannot write toolgate's config")?;
     let mut command = launch::command(&program.display().to_string(), plan.gateway_core())?;
     command.arg("serve").arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
     command.env_clear().env("HOME", dir.path()).env("LITELLM_MASTER_KEY", key).current_dir(dir.path());
+    command.envs(environment.iter().map(|(name, value)| (*name, value)));
     start_gateway("toolgate", &mut command, port, ("/health/readiness", "200"), dir)
 }
 
