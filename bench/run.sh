@@ -18,9 +18,19 @@ if ! command -v nginx >/dev/null 2>&1; then
     fi
 fi
 
+# GitHub's description of its REST API, for the scenarios of descriptions.
+octokit="@octokit/openapi@23.0.2"
+description="$target/bench/package/generated/api.github.com.json"
+if [ ! -e "$description" ] && command -v npm >/dev/null 2>&1; then
+    mkdir -p "$target/bench"
+    echo "fetching $octokit" >&2
+    (cd "$target/bench" && tar -xzf "$(npm pack --silent "$octokit")" package/generated/api.github.com.json) ||
+        echo "it could not be fetched; its scenario is left out" >&2
+fi
+
 cargo build --locked --profile "$profile" -p toolgate -p toolgate-bench
 if [ "${1:-}" = accounts ]; then
     shift
     exec tools/with-postgres.sh "$target/$profile/toolgate-bench" accounts --toolgate "$target/$profile/toolgate" "$@"
 fi
-exec "$target/$profile/toolgate-bench" report --toolgate "$target/$profile/toolgate" "$@"
+exec "$target/$profile/toolgate-bench" report --toolgate "$target/$profile/toolgate" --description "$description" "$@"

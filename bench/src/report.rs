@@ -18,6 +18,7 @@ use crate::report::scenario::{SCENARIOS, Scenario};
 
 pub(crate) mod accounts;
 mod cell;
+mod describe;
 mod goals;
 mod machine;
 mod medians;
@@ -43,9 +44,12 @@ pub(crate) struct Options {
     /// How often to go through all scenarios; the table shows medians.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Only scenarios whose name contains this.
+    /// Only scenarios whose name contains this; may be repeated.
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
+    /// GitHub's description of its REST API; without it, its scenario is left out.
+    #[arg(long)]
+    description: Option<PathBuf>,
     /// Writes every single measurement to this file, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -62,6 +66,8 @@ struct Plan {
     cores: Option<(usize, usize)>,
     toolgate: Option<PathBuf>,
     nginx: Option<String>,
+    /// GitHub's description of its REST API.
+    description: Option<PathBuf>,
 }
 
 impl Plan {
@@ -100,7 +106,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     launch::raise_open_files();
     let plan = plan(options)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
-    let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| is_wanted(scenario, options)).collect();
+    let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| is_wanted(scenario, options, &plan)).collect();
     ensure!(!chosen.is_empty(), "no scenario is called that");
     let mut report =
         Report { machine: Machine::look(&plan), rounds, seconds: plan.measure.as_secs_f64(), cells: Vec::new() };
@@ -134,6 +140,10 @@ fn plan(options: &Options) -> anyhow::Result<Plan> {
     if nginx.is_none() {
         progress(&format!("nginx is left out: `{}` cannot be run; install it for the ratios", options.nginx));
     }
+    let description = options.description.clone().filter(|path| path.exists());
+    if description.is_none() {
+        progress("GitHub's description is left out: no --description FILE");
+    }
     let cores = match launch::usable_cores()?[..] {
         [gateway, load, ..] => Some((gateway, load)),
         _ => None,
@@ -141,11 +151,12 @@ fn plan(options: &Options) -> anyhow::Result<Plan> {
     let seconds = options.seconds.unwrap_or(if options.quick { 1.0 } else { 3.0 });
     let measure = Duration::try_from_secs_f64(seconds).context("--seconds is not a length of time")?;
     let fewer = if options.quick { 10 } else { 1 };
-    Ok(Plan { measure, warmup: measure.mul_f64(0.3), fewer, cores, toolgate, nginx })
+    Ok(Plan { measure, warmup: measure.mul_f64(0.3), fewer, cores, toolgate, nginx, description })
 }
 
-fn is_wanted(scenario: &Scenario, options: &Options) -> bool {
-    options.only.as_ref().is_none_or(|part| scenario.name.contains(part.as_str()))
+fn is_wanted(scenario: &Scenario, options: &Options, plan: &Plan) -> bool {
+    let is_there = scenario.name != scenario::GITHUB || plan.description.is_some();
+    is_there && (options.only.is_empty() || options.only.iter().any(|part| scenario.name.contains(part.as_str())))
 }
 
 /// Tells the person who waits; on stderr, so that the table can be piped away.

@@ -133,6 +133,11 @@ impl Server {
         match *request.method() {
             Method::POST => {}
             Method::DELETE => return status(StatusCode::OK),
+            Method::GET if request.uri().path().starts_with("/rest/") => {
+                let mut response = Response::new(self.replies.text());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+                return response;
+            }
             _ => {
                 let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));

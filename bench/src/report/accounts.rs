@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use self::database::{Database, Engine};
 use self::http::Client;
 use super::machine::Machine;
-use super::scenario::Servers;
+use super::scenario::{Servers, one_server};
 use super::stage::{self, Gateway, Upstreams};
 use super::{Plan, progress};
 use crate::launch;
@@ -55,6 +55,9 @@ struct Size {
 
 const FEW: Size = Size { keys: 100, teams: 10 };
 const MANY: Size = Size { keys: 100_000, teams: 10_000 };
+
+/// What stands behind the gateway.
+const SERVERS: Servers = one_server(256);
 
 /// Starts of which the fastest counts, since others only waited for the machine.
 const STARTS: usize = 5;
@@ -144,7 +147,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     let warmup = measure.mul_f64(0.3);
-    let plan = Plan { measure, warmup, fewer: 1, cores, toolgate: Some(toolgate), nginx: None };
+    let plan = Plan { measure, warmup, fewer: 1, cores, toolgate: Some(toolgate), nginx: None, description: None };
     let mut report = Report { machine: Machine::look(&plan), engines: Vec::new() };
     let many = if options.quick { Size { keys: 2_000, teams: 200 } } else { MANY };
     if options.postgres.is_none() {
@@ -194,8 +197,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn new(plan: &'a Plan, engine: Engine, postgres: Option<&str>) -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("toolgate-bench-").context("cannot make a directory")?;
-        let servers = Servers { count: 1, tools_each: 10, answer_bytes: 256, sse: false };
-        let upstreams = Upstreams::start(plan, &servers, dir.path())?;
+        let upstreams = Upstreams::start(plan, &SERVERS, dir.path())?;
         let database = Database::new(engine, postgres, dir.path())?;
         // Only this run's own gateways know it, and they listen on loopback.
         let key = format!("sk-bench-{:032x}", u128::from(std::process::id()) << 64 | super::cell::started_ns()?);
@@ -204,8 +206,8 @@ impl<'a> Place<'a> {
 
     fn start(&self, general: &str) -> anyhow::Result<(Gateway, Client)> {
         let environment = self.database.environment();
-        let ports = &self.upstreams.ports;
-        let gateway = stage::start_toolgate_with(self.plan, ports, &self.key, &self.dir, general, &environment)?;
+        let servers = (&SERVERS, self.upstreams.ports.as_slice());
+        let gateway = stage::start_toolgate_with(self.plan, servers, &self.key, &self.dir, general, &environment)?;
         let client = Client::new(gateway.port);
         Ok((gateway, client))
     }

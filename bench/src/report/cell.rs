@@ -9,7 +9,8 @@ use crate::idle::Held;
 use crate::load::{CalledMethod, Summary};
 use crate::process::{self, Memory};
 use crate::report::Plan;
-use crate::report::scenario::{Idle, Load, Scenario, Servers, Work};
+use crate::report::describe::{self, Described};
+use crate::report::scenario::{Idle, Load, Scenario, Servers, Work, one_server};
 use crate::report::stage::{self, Gateway, Idlers, Upstreams};
 
 /// How often a program is started for the start scenario; the fastest counts, since others only waited for the machine.
@@ -59,6 +60,7 @@ pub(crate) struct Numbers {
     pub(crate) idle: Option<IdleNumbers>,
     pub(crate) ready_ms: Option<f64>,
     pub(crate) crowd: Option<crowd::Summary>,
+    pub(crate) described: Option<Described>,
     /// The target's memory at the end.
     pub(crate) memory: Option<Memory>,
 }
@@ -87,6 +89,10 @@ pub(crate) fn measure(plan: &Plan, scenario: &Scenario, target: Target, round: u
         Work::Streams { sessions } => measure_crowd(plan, "streams", *sessions, target, &mut numbers),
         Work::Storm { sessions } => measure_crowd(plan, "storm", *sessions, target, &mut numbers),
         Work::Start => measure_start(plan, target, &mut numbers),
+        Work::Describe(description) => describe::measure(plan, *description).map(|(described, memory)| {
+            numbers.described = Some(described);
+            numbers.memory = Some(memory);
+        }),
     };
     let failure = outcome.err().map(|error| format!("{error:#}"));
     Cell { scenario: scenario.name, target, round, numbers, failure }
@@ -112,7 +118,7 @@ impl Stage {
         let gateway = match target {
             Target::Direct => None,
             Target::Nginx => Some(stage::start_nginx(plan, upstreams.ports[0], &dir)?),
-            Target::Toolgate => Some(stage::start_toolgate(plan, &upstreams.ports, &key, &dir)?),
+            Target::Toolgate => Some(stage::start_toolgate(plan, servers, &upstreams.ports, &key, &dir)?),
         };
         Ok(Self { gateway, upstreams, key, dir })
     }
@@ -172,7 +178,7 @@ fn measure_load(plan: &Plan, load: &Load, target: Target, numbers: &mut Numbers)
 }
 
 fn measure_idle(plan: &Plan, idle: &Idle, target: Target, numbers: &mut Numbers) -> anyhow::Result<()> {
-    let servers = Servers { count: 1, tools_each: 10, answer_bytes: 256, sse: false };
+    let servers = one_server(256);
     let stage = Stage::set(plan, &servers, target)?;
     // A first session makes the target allocate what it needs once, which no idle session is to be charged with.
     let tool = tool_name(target);
@@ -208,7 +214,7 @@ fn measure_crowd(
     target: Target,
     numbers: &mut Numbers,
 ) -> anyhow::Result<()> {
-    let servers = Servers { count: 1, tools_each: 10, answer_bytes: 256, sse: false };
+    let servers = one_server(256);
     let stage = Stage::set(plan, &servers, target)?;
     let mut arguments = stage.arguments((sessions / plan.fewer).max(1));
     arguments.extend(strings(["--upstream", &format!("http://127.0.0.1:{}", stage.upstreams.ports[0])]));
@@ -227,7 +233,7 @@ fn measure_crowd(
 }
 
 fn measure_start(plan: &Plan, target: Target, numbers: &mut Numbers) -> anyhow::Result<()> {
-    let servers = Servers { count: 1, tools_each: 10, answer_bytes: 256, sse: false };
+    let servers = one_server(256);
     for _ in 0..STARTS {
         let stage = Stage::set(plan, &servers, target)?;
         let gateway = stage.gateway.as_ref().ok_or_else(|| anyhow!("there is no gateway to start"))?;

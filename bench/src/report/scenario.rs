@@ -2,6 +2,7 @@
 
 use crate::load::CalledMethod;
 use crate::report::cell::Target;
+use crate::report::describe::Description;
 
 /// One line of the report.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) enum Work {
     Storm { sessions: u32 },
     /// From the start of the process to its first right answer, and the memory then.
     Start,
+    /// From the description of a REST API to its tools.
+    Describe(Description),
 }
 
 /// Calls of one kind.
@@ -45,6 +48,8 @@ pub(crate) struct Servers {
     pub(crate) answer_bytes: usize,
     /// Answers are framed as server-sent events.
     pub(crate) sse: bool,
+    /// They are REST APIs with a description.
+    pub(crate) rest: bool,
 }
 
 /// Sessions at rest.
@@ -58,16 +63,17 @@ pub(crate) struct Idle {
 impl Scenario {
     /// Whether the measurement means anything on `target`.
     pub(crate) fn applies_to(&self, target: Target) -> bool {
-        match self.work {
-            Work::Load(_) => true,
-            Work::Idle(_) | Work::Streams { .. } | Work::Storm { .. } => target == Target::Toolgate,
+        match &self.work {
+            Work::Load(load) => !load.servers.rest || target == Target::Toolgate,
+            Work::Idle(_) | Work::Streams { .. } | Work::Storm { .. } | Work::Describe(_) => target == Target::Toolgate,
             Work::Start => target != Target::Direct,
         }
     }
 }
 
-const fn one_server(answer_bytes: usize) -> Servers {
-    Servers { count: 1, tools_each: 10, answer_bytes, sse: false }
+/// An MCP server with ten tools.
+pub(crate) const fn one_server(answer_bytes: usize) -> Servers {
+    Servers { count: 1, tools_each: 10, answer_bytes, sse: false, rest: false }
 }
 
 const fn calls(answer_bytes: usize, sessions: u32, low_rate_per_s: u32) -> Work {
@@ -91,6 +97,13 @@ pub(crate) const IDLE: &str = "10,000 idle sessions";
 /// The scenario that the goal for the start is about.
 pub(crate) const START: &str = "start to ready";
 
+/// The scenario that the goal for calls of REST APIs is about, beside [`CALLS_16`].
+pub(crate) const REST_16: &str = "openapi: tools/call of a REST API 256 B, 16 sessions";
+/// The scenario that the goals for a description as it is published are about.
+pub(crate) const GITHUB: &str = "openapi: GitHub's description to tools";
+/// The scenario that the goal for a large description is about.
+pub(crate) const MADE_UP: &str = "openapi: 20,000 operations to tools";
+
 /// All of them, in the table's order.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "tools/call 256 B, 1 session", work: calls(256, 1, 200) },
@@ -108,7 +121,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tools/call 256 B as SSE, 16 sessions",
         work: Work::Load(Load {
-            servers: Servers { count: 1, tools_each: 10, answer_bytes: 256, sse: true },
+            servers: Servers { sse: true, ..one_server(256) },
             method: CalledMethod::ToolsCall,
             sessions: 16,
             low_rate_per_s: 500,
@@ -120,7 +133,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: LIST,
         work: Work::Load(Load {
-            servers: Servers { count: 10, tools_each: 50, answer_bytes: 256, sse: false },
+            servers: Servers { count: 10, tools_each: 50, ..one_server(256) },
             method: CalledMethod::ToolsList,
             sessions: 4,
             low_rate_per_s: 50,
@@ -135,6 +148,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "news to 1,000 open streams", work: Work::Streams { sessions: 1000 } },
     Scenario { name: "1,000 sessions after an upstream's restart", work: Work::Storm { sessions: 1000 } },
     Scenario { name: START, work: Work::Start },
+    Scenario {
+        name: REST_16,
+        work: Work::Load(Load {
+            servers: Servers { rest: true, ..one_server(256) },
+            method: CalledMethod::ToolsCall,
+            sessions: 16,
+            low_rate_per_s: 500,
+            steady_rate_per_s: Some(10_000),
+        }),
+    },
+    Scenario { name: GITHUB, work: Work::Describe(Description::GitHub) },
+    Scenario { name: MADE_UP, work: Work::Describe(Description::MadeUp(20_000)) },
 ];
 
 #[cfg(test)]
@@ -144,7 +169,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_the_goals_find_theirs() {
         let mut names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-        for needed in [CALLS_16, CALLS_20_MIB, LIST, IDLE, START] {
+        for needed in [CALLS_16, CALLS_20_MIB, LIST, IDLE, START, REST_16, GITHUB, MADE_UP] {
             assert!(names.contains(&needed));
         }
         names.sort_unstable();

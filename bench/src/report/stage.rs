@@ -30,7 +30,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(name: &str, command: &mut Command, dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(name: &str, command: &mut Command, dir: &Path) -> anyhow::Result<Self> {
         let errors = dir.join(format!("{name}.stderr"));
         let file = File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
         let child = command.stderr(file).spawn().with_context(|| format!("cannot start {name}"))?;
@@ -42,8 +42,13 @@ impl Running {
         self.child.id()
     }
 
+    /// Its stdout, where that is a pipe.
+    pub(crate) fn stdout(&mut self) -> anyhow::Result<ChildStdout> {
+        self.child.stdout.take().context("it has no stdout")
+    }
+
     /// The end of what the program wrote to stderr.
-    fn complaint(&self) -> String {
+    pub(crate) fn complaint(&self) -> String {
         let text = fs::read_to_string(&self.errors).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(5)..].join(" | ")
@@ -137,15 +142,27 @@ pub(crate) fn start_nginx(plan: &Plan, upstream_port: u16, dir: &TempDir) -> any
     start_gateway("nginx", &mut command, port, ("/mcp", "405"), dir)
 }
 
+/// What the upstream answers to `GET /rest/..`, as one tool that takes the arguments which the load sends.
+const REST: &str = r#"{"openapi":"3.1.0","paths":{"/answer":{"get":{"operationId":"answer","parameters":[
+    {"name":"query","in":"query","required":true,"schema":{"type":"string"}},
+    {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":100}},
+    {"name":"include_body","in":"query","schema":{"type":"boolean"}}]}}}}"#;
+
 /// Starts toolgate over `ports`, with nothing in its environment but the key.
-pub(crate) fn start_toolgate(plan: &Plan, ports: &[u16], key: &str, dir: &TempDir) -> anyhow::Result<Gateway> {
-    start_toolgate_with(plan, ports, key, dir, "", &[])
+pub(crate) fn start_toolgate(
+    plan: &Plan,
+    servers: &Servers,
+    ports: &[u16],
+    key: &str,
+    dir: &TempDir,
+) -> anyhow::Result<Gateway> {
+    start_toolgate_with(plan, (servers, ports), key, dir, "", &[])
 }
 
 /// The same with a line more in `general_settings`, and more in its environment.
 pub(crate) fn start_toolgate_with(
     plan: &Plan,
-    ports: &[u16],
+    (servers, ports): (&Servers, &[u16]),
     key: &str,
     dir: &TempDir,
     general: &str,
@@ -154,8 +171,17 @@ pub(crate) fn start_toolgate_with(
     let program = plan.toolgate.as_deref().context("no --toolgate was given")?;
     let port = free_port()?;
     let config = dir.path().join("toolgate.yaml");
+    let spec = dir.path().join("rest.json");
+    if servers.rest {
+        fs::write(&spec, REST).context("cannot write the description of the REST API")?;
+    }
     let servers = (0..).zip(ports).map(|(number, port)| {
-        format!("  {}:\n    url: http://127.0.0.1:{port}/mcp\n    transport: http\n", server_name(number))
+        let lines = if servers.rest {
+            format!("    url: http://127.0.0.1:{port}/rest\n    spec_path: {}\n", spec.display())
+        } else {
+            format!("    url: http://127.0.0.1:{port}/mcp\n    transport: http\n")
+        };
+        format!("  {}:\n{lines}", server_name(number))
     });
     let general = format!("general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n  {general}\n");
     fs::write(&config, format!("{general}mcp_servers:\n{}", servers.collect::<String>()))

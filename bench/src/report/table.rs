@@ -3,8 +3,8 @@
 use crate::report::Report;
 use crate::report::cell::Target;
 use crate::report::goals::{
-    GOALS, all_served_ms, calls_per_s, closed_p50_us, closed_p99_us, cpu_us, idle_added_mib, low_p50_us, low_p99_us,
-    peak_mib, ready_ms, resident_mib, steady_cpu_us,
+    GOALS, all_served_ms, calls_per_s, closed_p50_us, closed_p99_us, cpu_us, described_ms, idle_added_mib, low_p50_us,
+    low_p99_us, peak_mib, ready_ms, resident_mib, steady_cpu_us,
 };
 use crate::report::medians::{Medians, Read, difference, ratio};
 
@@ -68,6 +68,7 @@ const COLUMNS: &[(&str, Read, usize)] = &[
     ("+MiB per 10,000 sessions", idle_added_mib, 1),
     ("ready ms", ready_ms, 1),
     ("all served ms", all_served_ms, 0),
+    ("tools after ms", described_ms, 0),
 ];
 
 fn numbers(medians: Medians<'_>, scenarios: &[&str]) -> String {

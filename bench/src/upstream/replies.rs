@@ -22,6 +22,7 @@ pub(crate) struct Replies {
     list: Reply,
     call: Reply,
     pong: Reply,
+    text: Bytes,
     sse: bool,
 }
 
@@ -45,6 +46,7 @@ impl Replies {
             list: reply(&json!({ "tools": tools(options) })),
             call: reply(&json!({ "content": [{ "type": "text", "text": text }], "isError": false })),
             pong: reply(&json!({})),
+            text: text.into(),
             sse: options.sse,
         }
     }
@@ -58,6 +60,11 @@ impl Replies {
             "ping" => Some(&self.pong),
             _ => None,
         }
+    }
+
+    /// What every tool answers, as a REST API would say it.
+    pub(crate) fn text(&self) -> Spliced {
+        Spliced { head: Some(self.text.clone()), tail: None, chunked: false }
     }
 
     /// Numbers, as JSON without an envelope.

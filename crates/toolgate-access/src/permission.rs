@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// In `mcp_servers`: reach nothing at all, not even what is open to all keys.
@@ -24,7 +25,7 @@ pub type ToolPermissions = BTreeMap<String, Vec<String>>;
 /// Every field may be absent (`None`, `null`), which is not the same as empty for `mcp_servers`: an empty list is an
 /// explicit scope that binds an admin's key and keeps away servers that the key's user submitted, while for what a
 /// key takes over from its team both say nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectPermission {
     /// The row's own id, where it has been stored.
@@ -78,7 +79,7 @@ fn is_empty(list: &Option<Vec<String>>) -> bool {
 }
 
 /// A change to a row: a field that is absent stays, `null` unsets it, a value replaces it as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of ObjectPermission")]
 pub struct ObjectPermissionUpdate {

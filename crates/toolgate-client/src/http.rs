@@ -14,10 +14,12 @@ mod resumption;
 mod sse;
 mod streamable;
 mod streaming;
+mod tcp;
 mod tls;
 
 pub use client::HttpClient;
 pub use exchange::Exchanged;
+pub use tcp::Reach;
 pub use tls::TlsOptions;
 
 pub(crate) use request::{Place, valid_session_id};

@@ -81,7 +81,7 @@ pub use adopted::Adopted;
 pub use answer::{Answer, AnswerOutcome, RpcError};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};
-pub use http::{Exchanged, HttpClient, TlsOptions};
+pub use http::{Exchanged, HttpClient, Reach, TlsOptions};
 pub use listening::Listening;
 pub use modern::ClientFacts;
 pub use options::{Call, Era, Events, GivenUp, Limits, Options, StreamPlace};

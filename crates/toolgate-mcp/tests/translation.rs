@@ -9,7 +9,7 @@ use toolgate_mcp::jsonrpc::{Id, string};
 use toolgate_mcp::translate::questions::{Answers, InputRequired};
 use toolgate_mcp::translate::subscriptions::{self, Filter, Offer};
 use toolgate_mcp::translate::{
-    capabilities, discover, errors, log_level, questions, request, results, tasks, tokens, url_elicitation,
+    capabilities, discover, errors, questions, request, results, tasks, tokens, url_elicitation,
 };
 use toolgate_mcp::uris;
 use toolgate_mcp::version::Revision;
@@ -160,8 +160,8 @@ fn errors_have_the_codes_of_the_clients_era() {
 #[test]
 fn log_levels_are_asked_for_with_each_request() {
     golden("log-levels", include_str!("translation/log-levels.json"), |case| {
-        let asked = log_level::of_request(case.json("params"))?;
-        Ok(asked.map_or("nothing".to_owned(), |level| format!("{level} is asked for")))
+        let client = request::Client::read(case.raw("params"))?;
+        Ok(client.log_level.map_or("nothing".to_owned(), |level| format!("{level} is asked for")))
     });
 }
 

@@ -17,6 +17,9 @@ pub struct Api {
     pub description: Option<String>,
     /// Where requests go, from the options or else the description. Nothing can be called without.
     pub base: Result<Url, String>,
+    /// Whether the base is where the options say, or where the description came from. Where it is not, the description
+    /// named it, and whoever connects there has to judge whether it may.
+    pub base_is_given: bool,
     /// In the description's order.
     pub operations: Vec<Operation>,
     /// What became no tool.

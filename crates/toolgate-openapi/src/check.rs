@@ -178,10 +178,59 @@ impl Run<'_> {
                 problems.push(format!("{} must not have an item twice, but has {}", path.subject(), two[0]));
             }
         }
+        self.contained(map, items, path, depth, problems);
         let first = map.get("prefixItems").and_then(Node::list).unwrap_or_default();
         for (index, item) in items.iter().enumerate() {
             let Some(schema) = first.get(index).or_else(|| map.get("items")) else { continue };
             self.value(schema, item, &Path::Index(path, index), depth - 1, problems);
+        }
+    }
+
+    /// `contains`.
+    fn contained(&mut self, map: &Map, items: &[Node], path: &Path<'_>, depth: usize, problems: &mut Vec<String>) {
+        let Some(schema) = map.get("contains") else { return };
+        let count = |key: &str| map.get(key).and_then(numbers::count);
+        let (least, most) = (count("minContains").unwrap_or(1), count("maxContains").unwrap_or(usize::MAX));
+        let mut fitting = 0;
+        for (index, item) in items.iter().enumerate() {
+            fitting += usize::from(self.fits(schema, item, &Path::Index(path, index), depth - 1));
+        }
+        if self.steps == 0 {
+            return;
+        }
+        if fitting < least {
+            problems.push(format!(
+                "{} must hold at least {least} items of a certain form, but has {fitting}",
+                path.subject()
+            ));
+        } else if fitting > most {
+            problems.push(format!(
+                "{} must hold at most {most} items of a certain form, but has {fitting}",
+                path.subject()
+            ));
+        }
+    }
+
+    /// Whether a value fits, with nothing told of it. Out of steps, everything does.
+    fn fits(&mut self, schema: &Node, value: &Node, path: &Path<'_>, depth: usize) -> bool {
+        let mut problems = Vec::new();
+        self.value(schema, value, path, depth, &mut problems);
+        problems.is_empty()
+    }
+
+    /// What some members want of others.
+    fn dependent(&mut self, map: &Map, object: &Map, path: &Path<'_>, depth: usize, problems: &mut Vec<String>) {
+        let lists = map.get("dependentRequired").and_then(Node::map).into_iter().flat_map(Map::iter);
+        for (name, needed) in lists.filter(|(name, _)| object.get(name).is_some()) {
+            let needed = needed.list().unwrap_or_default().iter().filter_map(Node::text);
+            for other in needed.filter(|other| object.get(other).is_none()) {
+                let other = Path::Key(path, other).text();
+                problems.push(format!("`{other}` is missing, since `{}` is there", Path::Key(path, name).text()));
+            }
+        }
+        let schemas = map.get("dependentSchemas").and_then(Node::map).into_iter().flat_map(Map::iter);
+        for (_, schema) in schemas.filter(|(name, _)| object.get(name).is_some()) {
+            self.value(schema, &Node::Map(object.clone()), path, depth - 1, problems);
         }
     }
 
@@ -201,9 +250,15 @@ impl Run<'_> {
         if let Some(most) = count("maxProperties").filter(|most| object.len() > *most) {
             problems.push(format!("{} must have at most {most} members, but has {}", path.subject(), object.len()));
         }
+        self.dependent(map, object, path, depth, problems);
         let patterns = map.get("patternProperties").and_then(Node::map);
         for (name, value) in object.iter() {
             let at = Path::Key(path, name);
+            if let Some(schema) = map.get("propertyNames")
+                && !self.fits(schema, &Node::from(name), &at, depth - 1)
+            {
+                problems.push(format!("`{}` is no name that {} may have", at.text(), path.subject()));
+            }
             let mut known = false;
             if let Some(schema) = properties.and_then(|all| all.get(name)) {
                 known = true;
@@ -258,6 +313,12 @@ impl Run<'_> {
                 problems.push(format!("{} fits none of {count} alternatives; the nearest: {nearest}", path.subject()));
             }
             // More than one of `oneOf` is for the API to judge: descriptions that tell too little apart are common.
+        }
+        if let Some(condition) = map.get("if") {
+            let branch = if self.fits(condition, value, path, depth - 1) { "then" } else { "else" };
+            if let Some(schema) = map.get(branch) {
+                self.value(schema, value, path, depth - 1, problems);
+            }
         }
         if let Some(schema) = map.get("not") {
             let mut own = Vec::new();

@@ -44,6 +44,6 @@ pub use node::{Map, Node};
 pub use operation::{Operation, litellm_form};
 pub use options::{Options, Overlay, Select};
 pub use parse::ParseError;
-pub use read::{ReadError, is_internal, read};
+pub use read::{ReadError, read};
 pub use request::{CallError, Request};
 pub use schema::Version;

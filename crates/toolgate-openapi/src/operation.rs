@@ -124,8 +124,8 @@ pub(crate) enum Media {
     Json(String),
     /// `application/x-www-form-urlencoded`
     Form,
-    /// `multipart/form-data`
-    Multipart,
+    /// `multipart/form-data`, or another of its kind.
+    Multipart(String),
     /// Text of this media type.
     Text(String),
     /// Bytes; of this media type, unless the argument names one.

@@ -22,8 +22,6 @@ use crate::operation::Operation;
 use crate::options::{Options, Overlay};
 use crate::schema::{SchemaError, Schemas, Version};
 
-pub use servers::is_internal;
-
 pub(crate) use media::{essence, is_json, is_sendable, is_text};
 
 /// Why a document is no description of an API.
@@ -62,8 +60,8 @@ pub(super) struct Room {
 struct Draft<'d> {
     method: String,
     path: &'d str,
-    /// The path item.
-    item: Place<'d>,
+    /// The path item, after the one that it refers to, if it does.
+    items: Vec<Place<'d>>,
     node: Place<'d>,
     operation_id: Option<String>,
     tags: Vec<String>,
@@ -88,11 +86,13 @@ pub fn read(documents: &Documents, options: &Options) -> Result<Api, ReadError> 
         root,
         room: Room::among(1, documents.limits()),
     };
+    let (base, base_is_given) = reader.base();
     let mut api = Api {
         title: info("title"),
         version: info("version"),
         description: info("description"),
-        base: reader.base(),
+        base,
+        base_is_given,
         operations: Vec::new(),
         left_out: Vec::new(),
         schemes: reader.schemes(),
@@ -145,23 +145,18 @@ impl<'d> Reader<'d> {
             if path.starts_with("x-") {
                 continue;
             }
-            let written = Place { node, ..self.root };
-            let item = match self.documents.resolve(written) {
-                Ok(item) if item.node.map().is_some() => item,
-                Ok(_) => {
-                    left_out.push(LeftOut::path(path, "what stands under the path is no object"));
-                    continue;
-                }
-                Err(error) => {
-                    left_out.push(LeftOut::path(path, &error.to_string()));
+            let items = match self.items(Place { node, ..self.root }) {
+                Ok(items) => items,
+                Err(reason) => {
+                    left_out.push(LeftOut::path(path, &reason));
                     continue;
                 }
             };
-            for (method, place) in methods(item) {
+            for (method, place) in methods(&items) {
                 if drafts.len() + left_out.len() >= self.documents.limits().operations {
                     return Err(ReadError::TooManyOperations(self.documents.limits().operations));
                 }
-                match self.draft(path, &method, item, place) {
+                match self.draft(path, &method, &items, place) {
                     Ok(draft) => drafts.push(draft),
                     Err(reason) => left_out.push(LeftOut { method, path: path.to_owned(), reason }),
                 }
@@ -170,7 +165,23 @@ impl<'d> Reader<'d> {
         Ok(drafts)
     }
 
-    fn draft(&self, path: &'d str, method: &str, item: Place<'d>, place: Place<'d>) -> Result<Draft<'d>, String> {
+    /// The path item at `written`, after the one that it refers to: what stands beside such a reference counts as well.
+    fn items(&self, written: Place<'d>) -> Result<Vec<Place<'d>>, String> {
+        let item = self.documents.resolve(written).map_err(|error| error.to_string())?;
+        if item.node.map().is_none() {
+            return Err("what stands under the path is no object".to_owned());
+        }
+        let is_same = std::ptr::eq(item.node, written.node);
+        Ok(if is_same { vec![item] } else { vec![item, written] })
+    }
+
+    /// The description of what `written` leads to. From 3.1 on, a reference may have one of its own.
+    fn description(&self, written: Place<'d>, resolved: Place<'d>) -> Option<&'d str> {
+        let own = written.node.text_of("description").filter(|_| self.version >= Version::V31);
+        own.or_else(|| resolved.node.text_of("description"))
+    }
+
+    fn draft(&self, path: &'d str, method: &str, items: &[Place<'d>], place: Place<'d>) -> Result<Draft<'d>, String> {
         let place = self.documents.resolve(place).map_err(|error| error.to_string())?;
         if place.node.map().is_none() {
             return Err(format!("the operation is not an object but of the type {}", place.node.kind()));
@@ -193,7 +204,7 @@ impl<'d> Reader<'d> {
         if let Some(reason) = self.options.select.refuses(method, path, &tags) {
             return Err(reason);
         }
-        Ok(Draft { method: method.to_owned(), path, item, node: place, operation_id, tags, overlay })
+        Ok(Draft { method: method.to_owned(), path, items: items.to_vec(), node: place, operation_id, tags, overlay })
     }
 
     fn overlay(&self, operation_id: Option<&str>, method: &str, path: &str) -> Option<&'d Overlay> {
@@ -259,19 +270,35 @@ impl<'d> Reader<'d> {
     }
 }
 
+impl<'d> Draft<'d> {
+    /// What speaks for the operation, from the farthest to the operation itself.
+    fn owners(&self) -> impl DoubleEndedIterator<Item = Place<'d>> {
+        self.items.iter().copied().chain([self.node])
+    }
+}
+
 /// The operations of a path item, by their methods in capitals.
-fn methods(item: Place<'_>) -> Vec<(String, Place<'_>)> {
-    let mut found = Vec::new();
+fn methods<'d>(items: &[Place<'d>]) -> Vec<(String, Place<'d>)> {
+    let mut found: Vec<(String, Place<'d>)> = Vec::new();
+    let mut add = |method: &str, place| {
+        let method = method.to_ascii_uppercase();
+        match found.iter_mut().find(|(known, _)| *known == method) {
+            // What stands beside a reference goes before what it leads to.
+            Some(known) => known.1 = place,
+            None => found.push((method, place)),
+        }
+    };
     let known = |key: &str| METHODS.contains(&key.to_ascii_lowercase().as_str());
-    for (key, node) in item.node.map().into_iter().flat_map(Map::iter) {
-        let place = Place { node, ..item };
-        if known(key) {
-            found.push((key.to_ascii_uppercase(), place));
-        } else if key == "additionalOperations" {
-            // 3.2: methods of any name.
-            for (method, node) in node.map().into_iter().flat_map(Map::iter) {
-                if method.bytes().all(|byte| byte.is_ascii_alphabetic()) && !method.is_empty() {
-                    found.push((method.to_ascii_uppercase(), Place { node, ..item }));
+    for item in items {
+        for (key, node) in item.node.map().into_iter().flat_map(Map::iter) {
+            if known(key) {
+                add(key, Place { node, ..*item });
+            } else if key == "additionalOperations" {
+                // 3.2: methods of any name.
+                for (method, node) in node.map().into_iter().flat_map(Map::iter) {
+                    if method.bytes().all(|byte| byte.is_ascii_alphabetic()) && !method.is_empty() {
+                        add(method, Place { node, ..*item });
+                    }
                 }
             }
         }

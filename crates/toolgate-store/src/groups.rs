@@ -29,7 +29,8 @@ row! {
 }
 
 /// A tool of a toolset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ToolsetToolShown")]
 pub struct ToolsetTool {
     /// The server's id.
     pub server_id: String,

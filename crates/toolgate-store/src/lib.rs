@@ -23,6 +23,7 @@ mod groups;
 mod servers;
 mod settings;
 
+mod activity;
 mod spend;
 
 mod audit;
@@ -45,6 +46,7 @@ mod db;
 mod query;
 mod row;
 
+pub use activity::{Activity, ActivityOf};
 pub use audit::{Action, AuditEntry, AuditFilter, Head, Occurrence, Verdict};
 pub use authorization::{Authorization, customer_facts, organization_facts, team_facts, user_facts};
 pub use backup::{Inventory, restore_file};

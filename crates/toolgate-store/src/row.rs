@@ -41,7 +41,7 @@ macro_rules! row {
         free { $($(#[$field_meta:meta])* $field:ident: $type:ty $(= $default:expr)?),* $(,)? }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
         pub struct $row {
             $(#[doc = concat!("Column `", stringify!($id), "`, of the id.")] pub $id: String,)+
             /// When the row was made; set by the store.

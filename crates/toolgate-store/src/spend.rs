@@ -150,7 +150,7 @@ pub enum SpendBy {
 }
 
 impl SpendBy {
-    fn column(self) -> &'static str {
+    pub(crate) fn column(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
             Self::UserId => "user_id",
@@ -561,7 +561,7 @@ async fn used(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreErro
 }
 
 impl SpendFilter {
-    fn conditions(&self, mut conditions: Where) -> Where {
+    pub(crate) fn conditions(&self, mut conditions: Where) -> Where {
         conditions.equals("request_id", self.request_id.as_ref());
         conditions.equals("api_key", self.api_key.as_ref());
         conditions.equals("user_id", self.user_id.as_ref());

@@ -5,6 +5,7 @@
 //! are [`AdminError`]s, of which `faces::admin` makes LiteLLM's bodies.
 
 pub mod access_groups;
+pub mod activity;
 pub mod audit;
 pub mod body;
 pub mod budgets;

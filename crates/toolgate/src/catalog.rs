@@ -21,6 +21,7 @@ mod renames;
 mod repeats;
 mod rules;
 mod scope;
+mod spans;
 mod wishes;
 
 pub use errors::{CallError, FailedCall, FetchError, FindError, ListError};

@@ -138,8 +138,11 @@ where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
-    if !matches!(command, Command::Serve(_)) {
-        start_logs(&environment, output)?;
+    match command {
+        Command::Serve(_) => {}
+        // It tells of each server that fails itself.
+        Command::Check(_) => start_logs("error", &environment, output)?,
+        _ => start_logs("warn", &environment, output)?,
     }
     match command {
         Command::Serve(args) => serve::run(*args, environment, output, gateway),
@@ -160,8 +163,8 @@ where
 }
 
 /// Logs of the commands whose standard output is data: to standard error, and little.
-fn start_logs(environment: &Environment, output: &Output) -> Result<(), Failure> {
-    let filter = logs::filter(None, |name| environment.get(name).map(str::to_owned), "warn")?;
+fn start_logs(level: &str, environment: &Environment, output: &Output) -> Result<(), Failure> {
+    let filter = logs::filter(None, |name| environment.get(name).map(str::to_owned), level)?;
     let (format, colors) = (Some(Format::Pretty), output.error_colors());
     Ok(logs::init(LogOptions { format, filter, destination: Destination::Stderr, colors })?)
 }

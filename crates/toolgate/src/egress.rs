@@ -1,13 +1,58 @@
-//! Which addresses the gateway connects to when somebody who is no admin names them: only those that everybody on the
-//! internet could reach as well.
+//! Which addresses the gateway connects to, by who named them.
 //!
-//! Names are resolved here and every address that comes of one is looked at. The literal forms of addresses that people
-//! smuggle (`0x7f000001`, `127.1`) are understood by the URL parser before they come here.
+//! Whoever writes the configuration file may name any. An admin who makes a server through the API may name those inside,
+//! but not those where a machine of a cloud finds its credentials. A user who proposes a server, and a document that names
+//! another host, may name only what everybody on the internet could reach as well.
+//!
+//! [`Reach::allowed`] is asked for each connection, of the address that is about to be connected to, so a name that leads
+//! elsewhere the next time gains nothing. The literal forms of addresses that people smuggle (`0x7f000001`, `127.1`) are
+//! understood by the URL parser before they come here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use url::{Host, Url};
+
+/// Which addresses may be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reach {
+    /// All.
+    Anywhere,
+    /// All but those that mean only this machine and its cloud: [`is_metadata`].
+    Inside,
+    /// Those of the internet: [`is_public`].
+    Public,
+}
+
+impl Reach {
+    /// The rule for connections; `None` where there is none to follow.
+    #[must_use]
+    pub fn allowed(self) -> Option<fn(IpAddr) -> bool> {
+        match self {
+            Self::Anywhere => None,
+            Self::Inside => Some(|address| !is_metadata(address)),
+            Self::Public => Some(is_public),
+        }
+    }
+
+    /// Whether the URL itself shows that it is out of reach. Names are not resolved, but for those of this machine.
+    #[must_use]
+    pub fn shuts_out(self, url: &Url) -> bool {
+        let Some(allowed) = self.allowed() else { return false };
+        match url.host() {
+            Some(Host::Ipv4(address)) => !allowed(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => !allowed(IpAddr::V6(address)),
+            Some(Host::Domain(name)) => match name.trim_end_matches('.') {
+                "metadata.google.internal" => true,
+                "localhost" => self == Self::Public,
+                name => {
+                    self == Self::Public && [".localhost", ".internal", ".local"].iter().any(|end| name.ends_with(end))
+                }
+            },
+            None => true,
+        }
+    }
+}
 
 /// How long a name may take to be resolved.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -60,6 +105,30 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Whether a machine in a cloud finds its credentials there, or the address means a neighbour on the same wire.
+#[must_use]
+pub fn is_metadata(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_metadata_v4(address),
+        IpAddr::V6(address) => match embedded(address) {
+            Some(inner) => is_metadata_v4(inner),
+            None => address.is_unicast_link_local() || METADATA_V6.contains(&address),
+        },
+    }
+}
+
+/// Beside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud, Azure.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
+
+/// AWS and Google Cloud.
+const METADATA_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+
+fn is_metadata_v4(address: Ipv4Addr) -> bool {
+    address.is_link_local() || METADATA_V4.contains(&address)
+}
+
 /// The address of the older kind that one of the newer stands for: mapped, compatible, NAT64, 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
@@ -88,7 +157,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
             | (198, 51, 100)
             | (203, 0, 113)
     );
-    !is_inner
+    !is_inner && !METADATA_V4.contains(&address)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -99,7 +168,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotPublic, check_public, is_public};
+    use super::{NotPublic, Reach, check_public, is_metadata, is_public};
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {
@@ -136,6 +205,51 @@ mod tests {
             "100::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_a_machine_asks_for_its_credentials_is_known_in_every_form() {
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fe80::1",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+        ] {
+            let address = address.parse().unwrap();
+            assert!(is_metadata(address) && !is_public(address), "{address}");
+        }
+        for address in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "1.1.1.1", "::1", "fd12::1", "100.100.100.201"] {
+            assert!(!is_metadata(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_url_shows_what_it_can_of_where_it_leads() {
+        let cases = [
+            ("http://169.254.169.254/", false, true, true),
+            ("http://[::ffff:169.254.169.254]/", false, true, true),
+            ("http://metadata.google.internal./", false, true, true),
+            ("http://127.1/", false, false, true),
+            ("http://0x7f000001/", false, false, true),
+            ("http://localhost:8080/", false, false, true),
+            ("http://a.localhost/", false, false, true),
+            ("http://api.internal/", false, false, true),
+            ("http://10.1.2.3/", false, false, true),
+            ("http://1.1.1.1/", false, false, false),
+            ("https://api.example.com/", false, false, false),
+        ];
+        for (url, anywhere, inside, public) in cases {
+            let url = url.parse().unwrap();
+            let found = [Reach::Anywhere, Reach::Inside, Reach::Public].map(|reach| reach.shuts_out(&url));
+            assert_eq!(found, [anywhere, inside, public], "{url}");
         }
     }
 

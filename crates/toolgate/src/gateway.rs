@@ -3,9 +3,11 @@
 //! What a configuration decides hangs on one [`Snapshot`], swapped whole by a reload: a request takes it once and never
 //! sees a mixture of two. What outlives configurations (sessions, metrics, running tasks) hangs on [`Gateway`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -23,7 +25,7 @@ use crate::identity::Identity;
 use crate::mcp::live::Lives;
 use crate::mcp::modern::parking::Parking;
 use crate::mcp::modern::slots::Slots;
-use crate::mcp::session::{self, Sessions};
+use crate::mcp::session::{self, ClientSession, Sessions};
 use crate::places::Places;
 use crate::stored::{self, Kept, StoredServers};
 use crate::telemetry::{Metrics, Traces};
@@ -68,6 +70,8 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Where the gateway listens.
     pub bind: Bind,
+    /// What `/openapi.json` answers, once somebody has asked.
+    pub openapi: OnceLock<Bytes>,
 }
 
 /// What a configuration is put together from.
@@ -127,6 +131,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             bind,
+            openapi: OnceLock::new(),
         }))
     }
 
@@ -204,6 +209,13 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Ends a client's session here: its id is unknown from now on. Its connections to servers are closed apart.
+    pub fn end_session(&self, session: &ClientSession) {
+        self.sessions.end(session);
+        self.lives.end(&session.key);
+        self.metrics.server_session(session.revision, session.age(SystemTime::now()));
+    }
+
     /// The rows behind `caller` as they are now; `None` when the key is not in force any more.
     pub async fn principal_anew(&self, caller: &Caller) -> Option<Arc<Principal>> {
         Some(self.again(caller).await?.principal)

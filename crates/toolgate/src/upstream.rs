@@ -72,6 +72,7 @@ pub use level::LogLevel;
 pub use news::{Changed, News};
 pub use reply::{Form, Reply, Streamed, StreamedBody};
 pub use resume::Rest;
+pub use rounds::error_for_legacy;
 pub use status::{Failure, Stage, State, Status};
 pub use tasks::TaskWatch;
 pub use wishes::Overhearing;
@@ -145,10 +146,11 @@ impl Upstream {
             return Ok(answer);
         }
         if !rounds::may_be_asked_back(ask.method) {
-            return Ok(rounds::for_legacy(answer));
+            return Ok(rounds::for_legacy(ask.method, answer));
         }
         // In a box, since it is rare and every request would carry its size.
-        Box::pin(self.go_rounds(lane, ask, answer)).await.map(rounds::for_legacy)
+        let answer = Box::pin(self.go_rounds(lane, ask, answer)).await?;
+        Ok(rounds::for_legacy(ask.method, answer))
     }
 
     /// Whether the server speaks revision 2026-07-28, as far as is known.
@@ -195,7 +197,7 @@ impl Upstream {
     }
 
     /// Whether the server answers on this lane, connecting first if need be: MCP's handshake, or a ping on a connection
-    /// that is there.
+    /// that is there; of a REST API, its description and anything at its base URL.
     ///
     /// # Errors
     /// When it gave no sign of life within `timeout`.
@@ -204,6 +206,9 @@ impl Upstream {
         let _running = self.pool.requests.token();
         let deadline = Deadline::after(timeout);
         let _entered = self.enter(deadline)?;
+        if let Some(api) = &self.rest_api {
+            return Box::pin(api.sign_of_life(&self.pool, lane, deadline)).await;
+        }
         let probing = self.pool.sign_of_life(lane, deadline);
         deadline.wait(&self.settings.name, Wait::Answer, probing).await?
     }

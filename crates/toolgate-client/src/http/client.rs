@@ -11,15 +11,12 @@ use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::origin::{Body, Origin};
+use super::tcp::{DEAD_PEER, Reach, Tcp};
 use super::tls::{self, TlsOptions};
 use crate::error::{Delivery, Error, Problem, causes, root_cause};
-
-/// A connection may take this long to come about, TLS not counted.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Node and uvicorn, on which most MCP servers stand, close a connection after 5 idle seconds. A request that meets
 /// the closing is lost without our knowing whether it was seen, so idle connections are given up before that.
@@ -28,17 +25,14 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Idle connections kept for one server.
 pub(super) const IDLE_PER_HOST: usize = 128;
 
-/// A peer that vanished without a word is noticed within about this time.
-const DEAD_PEER: Duration = Duration::from_secs(10);
-
 /// HTTP/1.1 and HTTP/2 connections, pooled and kept alive. Cloning it shares the pool.
 ///
 /// It follows no redirects, asks for no compression and keeps no cookies.
 #[derive(Clone)]
 pub struct HttpClient {
     /// For `https:`, where HTTP/2 may be spoken on one connection for all.
-    pool: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    tcp: HttpConnector,
+    pool: Client<HttpsConnector<Tcp>, Full<Bytes>>,
+    tcp: Tcp,
     /// Those of `http:` that somebody uses.
     origins: Arc<Mutex<HashMap<Authority, Weak<Origin>>>>,
 }
@@ -49,15 +43,19 @@ impl HttpClient {
     /// # Errors
     /// [`Problem::CaFile`] when the CA file cannot be read or holds no certificate.
     pub fn new(options: &TlsOptions) -> Result<Self, Error> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        tcp.set_keepalive(Some(Duration::from_secs(15)));
-        tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
-        tcp.set_keepalive_retries(Some(3));
-        #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(DEAD_PEER));
+        Self::of(options, Tcp::new(None))
+    }
+
+    /// The same, connecting to no other addresses than `reach` lets through: those in URLs as well as those that names
+    /// lead to. For URLs that somebody named who may not reach everything that this machine can.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn within(options: &TlsOptions, reach: Reach) -> Result<Self, Error> {
+        Self::of(options, Tcp::new(Some(reach)))
+    }
+
+    fn of(options: &TlsOptions, tcp: Tcp) -> Result<Self, Error> {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls::config(options)?)
             .https_or_http()
@@ -71,8 +69,7 @@ impl HttpClient {
             .http2_keep_alive_interval(DEAD_PEER)
             .http2_keep_alive_timeout(DEAD_PEER)
             .build(connector);
-        tcp.enforce_http(true);
-        Ok(Self { pool, tcp, origins: Arc::default() })
+        Ok(Self { pool, tcp: tcp.plain(), origins: Arc::default() })
     }
 
     /// Sends `request` to `server`, which is only the name for errors.

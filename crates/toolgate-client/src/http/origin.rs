@@ -16,7 +16,6 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -24,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service as _;
 
 use super::client::{IDLE_PER_HOST, IDLE_TIMEOUT};
+use super::tcp::Tcp;
 use crate::error::{Delivery, Error, Problem, root_cause};
 
 /// How often it is looked for connections that have rested too long.
@@ -31,7 +31,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// One origin, and the connections to it that nobody uses at the moment.
 pub(crate) struct Origin {
-    connector: HttpConnector,
+    connector: Tcp,
     /// Any URI there.
     uri: Uri,
     /// Held for a few lines at a time, never while a connection is polled or closed.
@@ -63,7 +63,7 @@ pub(crate) struct Body {
 
 impl Origin {
     /// The origin of `uri`, whose scheme must be `http`.
-    pub(crate) fn new(connector: HttpConnector, uri: Uri) -> Self {
+    pub(crate) fn new(connector: Tcp, uri: Uri) -> Self {
         Self { connector, uri, resting: Mutex::default() }
     }
 
@@ -105,7 +105,7 @@ impl Origin {
         let refused = |error: &(dyn std::error::Error + 'static)| {
             Error::new(server, Delivery::NotSent, Problem::Connect { reason: root_cause(error) })
         };
-        let stream = self.connector.clone().call(self.uri.clone()).await.map_err(|error| refused(&error))?;
+        let stream = self.connector.clone().call(self.uri.clone()).await.map_err(|error| refused(&*error))?;
         let (requests, driver) = http1::handshake(stream).await.map_err(|error| refused(&error))?;
         Ok(Box::new(Connection { requests, driver, is_over: false }))
     }

@@ -11,6 +11,7 @@ mod listen;
 mod modern;
 mod modern_stdio;
 mod questions;
+mod reach;
 mod resume;
 mod sse;
 mod stdio;

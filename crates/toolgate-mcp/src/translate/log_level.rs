@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::edit;
 use crate::jsonrpc::string;
-use crate::views::{META_LOG_LEVEL, ViewError};
+use crate::views::ViewError;
 
 /// RFC 5424's severities, the least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,26 +70,12 @@ impl LogLevel {
     pub fn admits(self, level: Self) -> bool {
         level >= self
     }
-
-    /// The level that a server must be set to for all of these to hear what they want; `None` if nobody listens.
-    #[must_use]
-    pub fn lowest(wanted: impl IntoIterator<Item = Self>) -> Option<Self> {
-        wanted.into_iter().min()
-    }
 }
 
 impl fmt::Display for LogLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// The level that a modern request asks for in its `_meta`; `None` when it wants to hear nothing.
-///
-/// # Errors
-/// [`ViewError`] when it names no level.
-pub fn of_request(params: &str) -> Result<Option<LogLevel>, ViewError> {
-    read(META_LOG_LEVEL, edit::get_at(params, &["_meta", META_LOG_LEVEL])?)
 }
 
 /// The level of a log message, from the whole `notifications/message`; `None` when it says none that there is.
@@ -118,8 +104,6 @@ mod tests {
         assert_eq!(LogLevel::parse("Debug"), None);
         assert!(LogLevel::Warning.admits(LogLevel::Warning) && LogLevel::Warning.admits(LogLevel::Emergency));
         assert!(!LogLevel::Warning.admits(LogLevel::Notice));
-        assert_eq!(LogLevel::lowest([LogLevel::Error, LogLevel::Info, LogLevel::Alert]), Some(LogLevel::Info));
-        assert_eq!(LogLevel::lowest([]), None);
     }
 
     #[test]

@@ -55,6 +55,41 @@ fn messages_say_where_what_and_instead_of_what() {
             "`v` must not have an item twice, but has 1",
         ),
         (r#"{"properties":{"v":false}}"#, r#"{"v":1}"#, "`v` is not allowed"),
+        (
+            r#"{"properties":{"v":{"contains":{"const":1}}}}"#,
+            r#"{"v":[2]}"#,
+            "`v` must hold at least 1 items of a certain form, but has 0",
+        ),
+        (
+            r#"{"properties":{"v":{"contains":{"const":1},"maxContains":1}}}"#,
+            r#"{"v":[1,1]}"#,
+            "`v` must hold at most 1 items of a certain form, but has 2",
+        ),
+        (
+            r#"{"properties":{"v":{"propertyNames":{"maxLength":1}}}}"#,
+            r#"{"v":{"ab":1}}"#,
+            "`v.ab` is no name that `v` may have",
+        ),
+        (
+            r#"{"properties":{"v":{"dependentRequired":{"a":["b"]}}}}"#,
+            r#"{"v":{"a":1}}"#,
+            "`v.b` is missing, since `v.a` is there",
+        ),
+        (
+            r#"{"properties":{"v":{"dependentSchemas":{"a":{"required":["b"]}}}}}"#,
+            r#"{"v":{"a":1}}"#,
+            "`v.b` is missing",
+        ),
+        (
+            r#"{"properties":{"v":{"if":{"properties":{"k":{"const":1}}},"then":{"required":["one"]},"else":{"required":["other"]}}}}"#,
+            r#"{"v":{"k":1}}"#,
+            "`v.one` is missing",
+        ),
+        (
+            r#"{"properties":{"v":{"if":{"properties":{"k":{"const":1}}},"then":{"required":["one"]},"else":{"required":["other"]}}}}"#,
+            r#"{"v":{"k":2}}"#,
+            "`v.other` is missing",
+        ),
     ];
     for (schema, arguments, expected) in cases {
         assert_eq!(check(schema, arguments), [expected], "{schema} {arguments}");

@@ -33,7 +33,7 @@ impl<'d> Reader<'d> {
 
     fn body_parameter(&mut self, draft: &Draft<'d>, arguments: &mut Arguments) -> Result<Option<Read>, String> {
         let mut found = None;
-        for owner in [draft.item, draft.node] {
+        for owner in draft.owners() {
             for node in owner.node.get("parameters").and_then(Node::list).unwrap_or_default() {
                 let place = self.documents.resolve(Place { node, ..owner });
                 let place = place.map_err(|error| format!("a parameter: {error}"))?;
@@ -62,8 +62,9 @@ impl<'d> Reader<'d> {
         notes: &mut Vec<String>,
     ) -> Result<Option<Read>, String> {
         let Some(node) = draft.node.node.get("requestBody") else { return Ok(None) };
-        let place = self.documents.resolve(Place { node, ..draft.node });
-        let place = place.map_err(|error| format!("the body: {error}"))?;
+        let written = Place { node, ..draft.node };
+        let place = self.documents.resolve(written).map_err(|error| format!("the body: {error}"))?;
+        let said = self.description(written, place);
         let Some(content) = place.node.get("content").and_then(Node::map).filter(|content| !content.is_empty()) else {
             return Ok(None);
         };
@@ -87,10 +88,14 @@ impl<'d> Reader<'d> {
             entry.get("example").into_iter().chain(many.filter_map(|(_, example)| example.get("value"))).collect();
         let schema = schema_of(kind);
         let fields = match (&media, schema) {
-            (Media::Form | Media::Multipart, Some(schema)) => self.fields(schema, entry.get("encoding")),
+            (Media::Form, Some(schema)) => self.fields(schema, entry.get("encoding"), true),
+            // Before 3.1, styles are for the other kind of form alone.
+            (Media::Multipart(_), Some(schema)) => {
+                self.fields(schema, entry.get("encoding"), self.version >= Version::V31)
+            }
             _ => Vec::new(),
         };
-        let schema = self.body_schema(schema, &media, place.node.text_of("description"), &examples)?;
+        let schema = self.body_schema(schema, &media, said, &examples)?;
         let body = Body { argument: Some(arguments.name("body", "body")), media, fields };
         Ok(Some(Read { body, schema, required: place.node.is_true("required") }))
     }
@@ -103,7 +108,7 @@ impl<'d> Reader<'d> {
         let consumes = self.media_types(draft, "consumes");
         let is_among = |kind: &str| consumes.iter().any(|one| media::essence(one) == kind);
         let multipart = has_file || is_among("multipart/form-data") && !is_among("application/x-www-form-urlencoded");
-        let media = if multipart { Media::Multipart } else { Media::Form };
+        let media = if multipart { Media::Multipart("multipart/form-data".to_owned()) } else { Media::Form };
         let body = Body { argument: None, media, fields: Vec::new() };
         Some(Read { body, schema: Written::plain(""), required: false })
     }
@@ -139,7 +144,7 @@ impl<'d> Reader<'d> {
         let extra = Extra {
             description,
             examples,
-            object: matches!(media, Media::Form | Media::Multipart),
+            object: matches!(media, Media::Form | Media::Multipart(_)),
             ..Extra::default()
         };
         let place = schema.unwrap_or(Place { node: &Node::Null, ..self.root });
@@ -147,7 +152,7 @@ impl<'d> Reader<'d> {
     }
 
     /// What is to be known of a form's fields to write them.
-    fn fields(&self, schema: Place<'d>, encoding: Option<&Node>) -> Vec<Field> {
+    fn fields(&self, schema: Place<'d>, encoding: Option<&Node>, styled: bool) -> Vec<Field> {
         let mut properties = Vec::new();
         self.properties(schema, DEPTH, &mut properties);
         let mut fields: Vec<Field> = Vec::new();
@@ -160,6 +165,7 @@ impl<'d> Reader<'d> {
             let explode = encoding.and_then(|one| one.get("explode"));
             let style = match (style, explode) {
                 (None, None) => None,
+                _ if !styled => None,
                 (style, explode) => {
                     let style = style.unwrap_or(crate::operation::Style::Form);
                     let usual = style == crate::operation::Style::Form;
@@ -240,7 +246,7 @@ fn choose<'m>(
         let rank = match &media {
             Media::Json(kind) if media::essence(kind) == "application/json" => 0,
             Media::Json(_) => 1,
-            Media::Multipart => 2,
+            Media::Multipart(_) => 2,
             Media::Form => 3,
             Media::Text(_) => 4,
             Media::Binary(_) => 5,
@@ -261,7 +267,8 @@ fn media_of(kind: &str, is_object: bool) -> Option<Media> {
     let exact = kind.trim().to_owned();
     Some(match essence.as_str() {
         "application/x-www-form-urlencoded" => Media::Form,
-        essence if essence.starts_with("multipart/") => Media::Multipart,
+        "multipart/*" => Media::Multipart("multipart/form-data".to_owned()),
+        essence if essence.starts_with("multipart/") => Media::Multipart(essence.to_owned()),
         _ if media::is_json(kind) && !essence.contains('*') => Media::Json(exact),
         "*/*" | "application/*" | "*/json" if is_object => Media::Json("application/json".to_owned()),
         "text/*" => Media::Text("text/plain".to_owned()),

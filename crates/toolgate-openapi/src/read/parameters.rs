@@ -20,6 +20,7 @@ pub(super) struct Read {
 /// A parameter as it is written, with where it counts.
 struct Raw<'d> {
     node: Place<'d>,
+    description: Option<&'d str>,
     name: String,
     place: In,
 }
@@ -66,11 +67,11 @@ impl<'d> Reader<'d> {
 
     fn raw_parameters(&self, draft: &Draft<'d>) -> Result<Vec<Raw<'d>>, String> {
         let mut all: Vec<Raw<'d>> = Vec::new();
-        for owner in [draft.item, draft.node] {
+        for owner in draft.owners() {
             let list = owner.node.get("parameters").and_then(Node::list).unwrap_or_default();
             for node in list {
-                let place = Place { node, ..owner };
-                let node = self.documents.resolve(place).map_err(|error| format!("a parameter: {error}"))?;
+                let written = Place { node, ..owner };
+                let node = self.documents.resolve(written).map_err(|error| format!("a parameter: {error}"))?;
                 let name = node.node.get("name").and_then(Node::scalar);
                 let Some(name) = name else { return Err("a parameter has no `name`".to_owned()) };
                 let word = node.node.text_of("in").unwrap_or_default();
@@ -83,7 +84,7 @@ impl<'d> Reader<'d> {
                     ("cookie", Version::V30 | Version::V31) => In::Cookie,
                     _ => return Err(format!("the parameter `{name}` is in `{word}`, which is no place for one")),
                 };
-                let raw = Raw { node, name: name.into_owned(), place };
+                let raw = Raw { node, description: self.description(written, node), name: name.into_owned(), place };
                 match all.iter_mut().find(|known| known.name == raw.name && known.place == raw.place) {
                     // The operation's own counts.
                     Some(known) => *known = raw,
@@ -110,7 +111,7 @@ impl<'d> Reader<'d> {
         };
         let examples = examples(node, self.version);
         let extra = Extra {
-            description: node.text_of("description"),
+            description: raw.description,
             deprecated: node.is_true("deprecated"),
             examples: &examples,
             object: false,

@@ -1,8 +1,6 @@
 //! Where requests go.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use url::{Host, Url};
+use url::Url;
 
 use super::{Draft, Reader};
 use crate::api::Api;
@@ -10,14 +8,22 @@ use crate::node::{Map, Node};
 use crate::schema::Version;
 
 impl<'d> Reader<'d> {
-    /// Where requests go: the options' URL, else the first server of the description, else where it came from.
-    pub(super) fn base(&self) -> Result<Url, String> {
+    /// Where requests go: the options' URL, else the first server of the description, else where it came from. And
+    /// whether the options say so, by the URL itself or by where the description came from.
+    pub(super) fn base(&self) -> (Result<Url, String>, bool) {
         if let Some(url) = &self.options.url {
-            return Ok(url.clone());
+            return (Ok(url.clone()), true);
         }
+        let named = self.named_base();
+        let origin = self.options.origin.as_ref().map(Url::origin);
+        let is_given = named.as_ref().is_ok_and(|url| Some(url.origin()) == origin);
+        (named, is_given)
+    }
+
+    fn named_base(&self) -> Result<Url, String> {
         let root = self.root.node;
         let origin = self.options.origin.as_ref();
-        let url = match self.version {
+        match self.version {
             Version::V2 => self.swagger_base(),
             Version::V30 | Version::V31 => match first_server(root) {
                 Some(server) => absolute(&expanded(server)?, origin),
@@ -26,8 +32,7 @@ impl<'d> Reader<'d> {
                     origin.map(root_of).ok_or_else(|| none.to_owned())
                 }
             },
-        }?;
-        self.trusted(url)
+        }
     }
 
     fn swagger_base(&self) -> Result<Url, String> {
@@ -50,26 +55,12 @@ impl<'d> Reader<'d> {
         absolute(&format!("{scheme}://{host}{}", root.text_of("basePath").unwrap_or_default()), None)
     }
 
-    /// A description may not send requests to the inside of whoever runs the gateway, unless it comes from there.
-    fn trusted(&self, url: Url) -> Result<Url, String> {
-        if self.options.origin.as_ref().is_some_and(|origin| origin.origin() == url.origin()) {
-            return Ok(url);
-        }
-        let is_local = is_link_local(&url) || self.options.origin.is_some() && is_internal(&url);
-        if is_local {
-            return Err(format!(
-                "the description names the server `{url}`, an internal address; if that is meant, set `url`"
-            ));
-        }
-        Ok(url)
-    }
-
     /// The server of the operation or its path, if it has one of its own.
     pub(super) fn own_server(&self, draft: &Draft<'d>, api: &Api) -> Result<Option<Url>, String> {
         if self.version == Version::V2 {
             return Ok(None);
         }
-        let Some(server) = first_server(draft.node.node).or_else(|| first_server(draft.item.node)) else {
+        let Some(server) = draft.owners().rev().find_map(|owner| first_server(owner.node)) else {
             return Ok(None);
         };
         // Where nothing can be called, there is nothing to compare with.
@@ -123,57 +114,4 @@ fn root_of(url: &Url) -> Url {
     root.set_query(None);
     root.set_fragment(None);
     root
-}
-
-/// Addresses where machines in a cloud find their credentials.
-fn is_link_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_link_local(),
-        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => address.is_link_local(),
-            None => {
-                (address.segments()[0] & 0xffc0) == 0xfe80
-                    || address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
-            }
-        },
-        Some(Host::Domain(name)) => name == "metadata.google.internal",
-        None => false,
-    }
-}
-
-/// Addresses that are not in the public Internet, as far as the URL shows.
-#[must_use]
-pub fn is_internal(url: &Url) -> bool {
-    let v4 = |address: Ipv4Addr| {
-        let [a, b, ..] = address.octets();
-        address.is_private()
-            || address.is_loopback()
-            || address.is_link_local()
-            || address.is_unspecified()
-            || address.is_broadcast()
-            || address.is_multicast()
-            || (a == 100 && (64..128).contains(&b))
-            || a == 0
-    };
-    match url.host() {
-        Some(Host::Ipv4(address)) => v4(address),
-        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => v4(address),
-            None => {
-                let first = address.segments()[0];
-                address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_multicast()
-                    || (first & 0xfe00) == 0xfc00
-                    || (first & 0xffc0) == 0xfe80
-            }
-        },
-        Some(Host::Domain(name)) => {
-            name == "localhost"
-                || name.ends_with(".localhost")
-                || name.ends_with(".internal")
-                || name.ends_with(".local")
-        }
-        None => true,
-    }
 }

@@ -127,9 +127,9 @@ impl Tool<'_, '_> {
         let said = |owner: &Node, key: &str| {
             owner.text_of(key).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let (operation, item) = (self.draft.node.node, self.draft.item.node);
-        let summary = said(operation, "summary").or_else(|| said(item, "summary"));
-        let description = said(operation, "description").or_else(|| said(item, "description"));
+        let operation = self.draft.node.node;
+        let of_nearest = |key: &str| self.draft.owners().rev().find_map(|owner| said(owner.node, key));
+        let (summary, description) = (of_nearest("summary"), of_nearest("description"));
         let text = match (summary, description) {
             (Some(summary), Some(description)) if description.starts_with(&summary) => description,
             (Some(summary), Some(description)) => format!("{summary}\n\n{description}"),

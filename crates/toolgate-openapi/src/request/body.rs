@@ -23,7 +23,7 @@ pub(super) fn bytes(body: &Body, argument: &str, value: &Node) -> Result<Bytes, 
             let kind = kind.clone().or(file.media_type);
             Ok((file.bytes, Some(kind.unwrap_or_else(|| "application/octet-stream".to_owned()))))
         }
-        Media::Form | Media::Multipart => match value {
+        Media::Form | Media::Multipart(_) => match value {
             Node::Map(map) => form(body, &map.iter().collect::<Vec<_>>()),
             other => Err(wrong(format!("`{argument}` must be an object, not a {}", other.kind()))),
         },
@@ -32,8 +32,8 @@ pub(super) fn bytes(body: &Body, argument: &str, value: &Node) -> Result<Bytes, 
 
 /// A form of these fields.
 pub(super) fn form(body: &Body, fields: &[(&str, &Node)]) -> Result<Bytes, CallError> {
-    if body.media == Media::Multipart {
-        return multipart::write(&body.fields, fields).map(|(bytes, kind)| (bytes, Some(kind)));
+    if let Media::Multipart(kind) = &body.media {
+        return multipart::write(kind, &body.fields, fields).map(|(bytes, kind)| (bytes, Some(kind)));
     }
     let mut pairs = Vec::new();
     for (name, value) in fields.iter().filter(|(_, value)| **value != Node::Null) {
@@ -45,7 +45,7 @@ pub(super) fn form(body: &Body, fields: &[(&str, &Node)]) -> Result<Bytes, CallE
 }
 
 /// A field as the parameter that is written alike. Without a style, objects go as JSON.
-fn parameter(name: &str, value: &Node, known: Option<&Field>) -> Parameter {
+pub(super) fn parameter(name: &str, value: &Node, known: Option<&Field>) -> Parameter {
     let style = known.and_then(|field| field.style);
     let json = known.and_then(|field| field.content_type.as_deref()).is_some_and(crate::read::is_json);
     let (style, explode) = style.unwrap_or((Style::Form, true));

@@ -1,26 +1,31 @@
-//! `multipart/form-data`.
+//! `multipart/form-data`, and what else is `multipart/..`: the parts have names there, too, so that they can be told apart.
 //!
 //! Source: RFC 7578; what stands for quotes and line ends in names is HTML's.
 
-use super::{CallError, file, wrong};
+use std::borrow::Cow;
+
+use super::{CallError, file, style, wrong};
+use crate::documents::percent_decoded;
 use crate::names::fnv;
 use crate::node::Node;
 use crate::operation::Field;
 
 /// One part.
 struct Part<'p> {
-    name: &'p str,
+    name: Cow<'p, str>,
     file_name: Option<String>,
     content_type: Option<String>,
     bytes: Vec<u8>,
 }
 
-/// The bytes of a form and its media type.
-pub(super) fn write(known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8>, String), CallError> {
+/// The bytes of a form of the kind `kind`, and its media type.
+pub(super) fn write(kind: &str, known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8>, String), CallError> {
     let mut parts = Vec::new();
     for (name, value) in fields.iter().filter(|(_, value)| **value != Node::Null) {
         let field = known.iter().find(|field| field.name == *name);
+        let style = field.filter(|field| !field.file).and_then(|field| field.style);
         match value {
+            value if style.is_some() => parts.extend(styled(name, value, field)),
             Node::List(items) => {
                 for item in items {
                     parts.push(part(name, item, field)?);
@@ -33,7 +38,7 @@ pub(super) fn write(known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8
     let mut out = Vec::new();
     for part in &parts {
         out.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
-        let mut disposition = format!("Content-Disposition: form-data; name=\"{}\"", escaped(part.name));
+        let mut disposition = format!("Content-Disposition: form-data; name=\"{}\"", escaped(&part.name));
         if let Some(name) = &part.file_name {
             disposition.push_str(&format!("; filename=\"{}\"", escaped(name)));
         }
@@ -47,7 +52,7 @@ pub(super) fn write(known: &[Field], fields: &[(&str, &Node)]) -> Result<(Vec<u8
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    Ok((out, format!("multipart/form-data; boundary={boundary}")))
+    Ok((out, format!("{kind}; boundary={boundary}")))
 }
 
 fn part<'p>(name: &'p str, value: &Node, field: Option<&Field>) -> Result<Part<'p>, CallError> {
@@ -58,7 +63,7 @@ fn part<'p>(name: &'p str, value: &Node, field: Option<&Field>) -> Result<Part<'
         };
         let file = file::read(name, text).map_err(wrong)?;
         return Ok(Part {
-            name,
+            name: Cow::Borrowed(name),
             file_name: Some(file.name.unwrap_or_else(|| name.to_owned())),
             content_type: Some(
                 file.media_type.or(content_type).unwrap_or_else(|| "application/octet-stream".to_owned()),
@@ -70,7 +75,24 @@ fn part<'p>(name: &'p str, value: &Node, field: Option<&Field>) -> Result<Part<'
         Some(text) => (text.into_owned(), None),
         None => (value.to_json(), Some("application/json".to_owned())),
     };
-    Ok(Part { name, file_name: None, content_type: content_type.or(usual), bytes: text.into_bytes() })
+    Ok(Part {
+        name: Cow::Borrowed(name),
+        file_name: None,
+        content_type: content_type.or(usual),
+        bytes: text.into_bytes(),
+    })
+}
+
+/// The parts of a field whose style the description names: what it would be in a query, without its encoding.
+fn styled<'p>(name: &str, value: &Node, field: Option<&Field>) -> Vec<Part<'p>> {
+    let mut pairs = Vec::new();
+    style::query(&super::body::parameter(name, value, field), value, &mut pairs);
+    let part = |pair: String| {
+        let (name, text) = pair.split_once('=').unwrap_or((&pair, ""));
+        let name = Cow::Owned(percent_decoded(name).into_owned());
+        Part { name, file_name: None, content_type: None, bytes: percent_decoded(text).into_owned().into_bytes() }
+    };
+    pairs.into_iter().map(part).collect()
 }
 
 /// A line that is in none of the parts.

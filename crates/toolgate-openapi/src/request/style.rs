@@ -118,7 +118,7 @@ pub(super) fn cookie(parameter: &Parameter, value: &Node, out: &mut Vec<String>)
         Node::Map(map) if parameter.explode && !parameter.json => {
             out.extend(keys_and_values(map, &safe).into_iter().map(|(key, value)| format!("{key}={value}")));
         }
-        // A comma ends nothing in a cookie, but not every reader knows that, so it is encoded within values and between.
+        // The comma between values is the specification's; one within a value is encoded, so that it is told apart.
         Node::List(items) if !parameter.json => {
             let values: Vec<String> = items.iter().map(|item| safe(&plain(item))).collect();
             out.push(format!("{name}={}", values.join(",")));
@@ -157,8 +157,12 @@ pub(super) fn query(parameter: &Parameter, value: &Node, out: &mut Vec<String>) 
         // A list of nothing says nothing.
         (_, Node::List(items)) if items.is_empty() => {}
         (style, Node::List(items)) => {
-            // The separator of values must not be in them.
-            let values: Vec<String> = items.iter().map(|item| encoded(&plain(item))).collect();
+            // The separator of values must not be in them. Of those, only the comma is a reserved character.
+            let value = |item: &Node| match separator(style) {
+                "," => text(&plain(item)).replace(',', "%2C"),
+                _ => text(&plain(item)),
+            };
+            let values: Vec<String> = items.iter().map(value).collect();
             out.push(format!("{name}={}", values.join(separator(style))));
         }
         (_, Node::Map(map)) if map.is_empty() => {}

@@ -1,5 +1,6 @@
 //! Keywords whose values are no schemas.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::write::{Extra, Text};
@@ -38,11 +39,11 @@ impl Schemas<'_> {
             text.text("title", self.cut(title));
         }
         let own = map.get("description").and_then(Node::text).filter(|text| !text.trim().is_empty());
-        let description = extra.description.filter(|text| !text.trim().is_empty()).or(own);
+        let description = both(extra.description.filter(|text| !text.trim().is_empty()), own);
         let is_file = direction == Direction::Input && types::is_file(map);
         match (description, is_file) {
-            (Some(description), false) => text.text("description", self.cut(description)),
-            (Some(description), true) => text.text("description", &format!("{}\n{FILE}", self.cut(description))),
+            (Some(description), false) => text.text("description", self.cut(&description)),
+            (Some(description), true) => text.text("description", &format!("{}\n{FILE}", self.cut(&description))),
             (None, true) => text.text("description", FILE),
             (None, false) => {}
         }
@@ -108,6 +109,17 @@ impl Schemas<'_> {
             // `$schema`, `$id`, `xml`, extensions and everything that is written elsewhere.
             _ => {}
         }
+    }
+}
+
+/// What a parameter says, and then what its schema says, unless one says it all.
+fn both<'t>(outer: Option<&'t str>, own: Option<&'t str>) -> Option<Cow<'t, str>> {
+    match (outer, own) {
+        (Some(outer), Some(own)) if own.contains(outer.trim()) => Some(Cow::Borrowed(own)),
+        (Some(outer), Some(own)) if !outer.contains(own.trim()) => {
+            Some(Cow::Owned(format!("{}\n\n{own}", outer.trim_end())))
+        }
+        (one, other) => one.or(other).map(Cow::Borrowed),
     }
 }
 

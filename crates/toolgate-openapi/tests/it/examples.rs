@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use toolgate_openapi::{Api, Options};
+use toolgate_openapi::{Api, Operation, Options};
 
 use crate::support::{api_of_file, shown};
 
@@ -92,6 +92,9 @@ fn published_examples_become_these_tools() {
     }
 }
 
+/// Of these, the authors changed only one of the two: a description, the order of operations.
+const CHANGED_BY_AUTHORS: [&str; 2] = ["2.0/yaml/petstore-expanded.yaml", "3.1/yaml/parameters-style.yaml"];
+
 #[test]
 fn yaml_and_json_of_one_description_become_the_same_tools() {
     let root = examples();
@@ -104,13 +107,14 @@ fn yaml_and_json_of_one_description_become_the_same_tools() {
             if let Ok(api) = &yaml {
                 check_tools(api, path.to_str().unwrap());
             }
-            // Where only one of the two was changed by its authors, the operations are still the same.
-            let names = |api: Result<Api, String>| -> Vec<String> {
-                api.map(|api| api.operations.iter().map(|one| one.name.clone()).collect()).unwrap_or_default()
+            let is_other = CHANGED_BY_AUTHORS.iter().any(|name| path.ends_with(name));
+            let tools = |api: Result<Api, String>| -> Vec<String> {
+                let shown = |one: &Operation| if is_other { one.name.clone() } else { one.tool().to_owned() };
+                let mut tools: Vec<String> = api.unwrap().operations.iter().map(shown).collect();
+                tools.sort_unstable();
+                tools
             };
-            if json.exists() {
-                assert_eq!(names(yaml), names(api_of_file(&json, &Options::default())), "{}", path.display());
-            }
+            assert_eq!(tools(yaml), tools(api_of_file(&json, &Options::default())), "{}", path.display());
         }
     }
 }

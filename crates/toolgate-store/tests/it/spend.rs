@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use toolgate_store::{
-    Budget, Change, Customer, Direction, Key, KeyChanges, Organization, PageOf, PayerKind, SpendBy, SpendFilter,
-    SpendRow, Store, Team, TeamChanges, TeamMembership, User,
+    ActivityOf, Budget, Change, Customer, Direction, Key, KeyChanges, Organization, PageOf, PayerKind, SpendBy,
+    SpendFilter, SpendRow, Store, Team, TeamChanges, TeamMembership, User,
 };
 
 use crate::support::{TestClock, actor, databases, hash, key, stores, time};
@@ -271,5 +271,45 @@ async fn spend_and_changes_of_the_same_rows_do_not_hold_each_other_up() {
         };
         tokio::join!(spending, changing);
         assert_eq!(paid(&store).await, [30.0; 6], "no change put an old sum back");
+    }
+}
+
+#[tokio::test]
+async fn each_day_is_summed_up_by_whose_calls_they_were() {
+    for (_database, store) in stores().await {
+        let at = |id: &str, day: &str, user: &str, status: &str| SpendRow {
+            start_time: time(&format!("{day}T23:59:59Z")),
+            user_id: Some(user.into()),
+            status: Some(status.into()),
+            total_tokens: 3,
+            ..call(id, 0.5)
+        };
+        let batch = [
+            at("a", "2026-03-01", "u", "success"),
+            at("b", "2026-03-01", "u", "failure"),
+            at("c", "2026-03-01", "v", "success"),
+            at("d", "2026-03-02", "u", "success"),
+        ];
+        store.record_spend(&batch).await.unwrap();
+        let of = |only: Option<&str>, except: &[&str]| ActivityOf {
+            by: SpendBy::UserId,
+            only: only.map(|id| vec![id.to_owned()]),
+            except: except.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let asked = async |of: ActivityOf| {
+            let rows = store.activity(&SpendFilter::default(), &of, 100).await.unwrap();
+            rows.into_iter()
+                .map(|row| (row.day, row.entity, row.calls, row.failures, row.total_tokens))
+                .collect::<Vec<_>>()
+        };
+        let day = time("2026-03-01T00:00:00Z").timestamp() / 86_400;
+        let (first, other, next) =
+            ((day, "u".into(), 2, 1, 6), (day, "v".into(), 1, 0, 3), (day + 1, "u".into(), 1, 0, 3));
+        assert_eq!(asked(of(None, &[])).await, [next, first, other.clone()]);
+        assert_eq!(asked(of(Some("v"), &[])).await, std::slice::from_ref(&other));
+        assert_eq!(asked(of(None, &["u"])).await, [other]);
+        assert_eq!(store.activity(&SpendFilter::default(), &of(None, &[]), 1).await.unwrap().len(), 1);
+        let since = SpendFilter { since: Some(time("2026-03-02T00:00:00Z")), ..SpendFilter::default() };
+        assert_eq!(store.activity(&since, &of(None, &[]), 100).await.unwrap().len(), 1);
     }
 }

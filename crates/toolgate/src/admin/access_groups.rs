@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::Path;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::key::KeyHash;
@@ -18,7 +19,7 @@ use super::terms::{self, Sent, or_empty, shown, value};
 use super::{AdminError, Allowed};
 
 /// The fields of an access group, as they are sent to make or change one.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GroupBody {
     access_group_name: Sent<String>,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toolgate_store::{AuditEntry, AuditFilter, Direction};
@@ -38,10 +39,12 @@ const TABLES: [(&str, &str); 17] = [
 ];
 
 /// LiteLLM's query.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AuditQuery {
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
     changed_by: Option<String>,
     changed_by_api_key: Option<String>,
@@ -112,7 +115,8 @@ fn own_table(name: String) -> String {
 }
 
 /// A row as LiteLLM shows it, with what proves it beside.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 pub struct Entry {
     id: String,
     updated_at: DateTime<Utc>,
@@ -147,7 +151,8 @@ impl From<AuditEntry> for Entry {
 }
 
 /// A page of the log.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntries")]
 pub struct Entries {
     audit_logs: Vec<Entry>,
     total: i64,

@@ -182,6 +182,11 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 }
 
+/// Whether a body of this type takes fields of known names only.
+pub(crate) fn takes_named_fields<T: DeserializeOwned>() -> bool {
+    fields_of::<T>().is_some()
+}
+
 /// The names of a struct's fields, as it tells them to whatever it is read from; `None` for what is no plain struct.
 fn fields_of<'de, T: Deserialize<'de>>() -> Option<&'static [&'static str]> {
     let mut fields = None;

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use toolgate_store::{Budget, BudgetChanges, Change, OwnBudget, PageOf, StoreError};
@@ -11,7 +12,7 @@ use super::terms::{self, Sent, value};
 use super::{AdminError, Allowed};
 
 /// The fields of a budget, as they are sent to make or change one.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BudgetBody {
     budget_id: Option<String>,
@@ -128,7 +129,8 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<BudgetBody>) -> R
 }
 
 /// The body of `/budget/info`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "BudgetsNamed")]
 pub struct Asked {
     budgets: Vec<String>,
 }
@@ -142,10 +144,12 @@ pub async fn info(allowed: Allowed, JsonBody(body): JsonBody<Asked>) -> Result<J
 }
 
 /// The query of `/budget/list`: LiteLLM has no pages here, so all budgets come where none is asked for.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Listed {
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
 }
 
@@ -164,7 +168,8 @@ pub async fn list(allowed: Allowed, QueryOf(query): QueryOf<Listed>) -> Result<J
 }
 
 /// The body of `/budget/delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "BudgetDeleted")]
 pub struct Deleted {
     id: String,
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_store::{SpendFilter, SpendRow};
@@ -22,7 +23,7 @@ use super::{AdminError, Allowed};
 const PAGE: (u32, u32) = (50, 500);
 
 /// Which calls.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CallsQuery {
     /// A key's hash.

@@ -2,6 +2,7 @@
 //! `customer_endpoints.py`.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::permission::ObjectPermissionUpdate;
@@ -16,7 +17,7 @@ use super::{AdminError, Allowed};
 const PAGE_SIZES: (u32, u32) = (50, 100);
 
 /// The fields of a customer, as they are sent to make or change one.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CustomerBody {
     user_id: String,
@@ -121,7 +122,7 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<CustomerBody>) ->
 }
 
 /// The query of `/customer/info`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Asked {
     end_user_id: String,
 }
@@ -135,10 +136,12 @@ pub async fn info(allowed: Allowed, QueryOf(query): QueryOf<Asked>) -> Result<Js
 }
 
 /// The query of `/customer/list`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Listed {
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
 }
 
@@ -157,7 +160,8 @@ pub async fn list(allowed: Allowed, QueryOf(query): QueryOf<Listed>) -> Result<J
 }
 
 /// A body that names customers.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CustomersNamed")]
 pub struct Named {
     user_ids: Vec<String>,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolgate_access::explain::{Effect, Explanation, Level, Reach, Rule, Step};
 use toolgate_access::key::{KeyHash, PREFIX, VirtualKey};
@@ -21,8 +22,9 @@ use crate::catalog;
 use crate::identity::CalledAt;
 
 /// What is asked.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "ExplainBody")]
 pub struct Asked {
     /// The key's hash or alias, in a body also the key itself; without it the caller's own.
     key: Option<String>,

@@ -3,6 +3,7 @@
 //! LiteLLM: `management_endpoints/key_management_endpoints.py`. Whose keys a caller may touch, and what they may give,
 //! is in `rights`; a key that the caller may not see answers as one that is not there.
 
+pub mod bulk;
 mod list;
 mod request;
 mod rights;
@@ -12,6 +13,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use chrono::Utc;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_access::key::{KeyHash, PREFIX, RANDOM_BYTES, VirtualKey};
@@ -79,22 +81,30 @@ async fn make(allowed: &Allowed, sent: &KeyRequest, mut key: Key, route: &'stati
 
 /// `POST /key/update`.
 pub async fn update(allowed: Allowed, JsonBody(sent): JsonBody<KeyRequest>) -> Answered {
-    const ROUTE: &str = "/key/update";
     sent.refuse_regeneration()?;
+    Ok(answer(update_named(&allowed, &sent, "/key/update").await?))
+}
+
+/// Changes the key that `sent` names, for a member of its team if the team lets members use `route`.
+async fn update_named(
+    allowed: &Allowed,
+    sent: &KeyRequest,
+    route: &'static str,
+) -> Result<Map<String, Value>, AdminError> {
     let before = match (sent.key(), &sent.key_alias) {
-        (Some(named), _) => Subject::named(&allowed, named, "Key not found.").await?,
-        (None, Change::Set(Some(alias))) => Subject::of_alias(&allowed, alias).await?,
+        (Some(named), _) => Subject::named(allowed, named, "Key not found.").await?,
+        (None, Change::Set(Some(alias))) => Subject::of_alias(allowed, alias).await?,
         (None, _) => return Err(AdminError::Invalid("either key or key_alias must be provided".to_owned())),
     };
-    rights::check_change(&allowed, &before.key, before.team.as_ref(), ROUTE)?;
-    let after = changed(&allowed, &before, &sent, ROUTE).await?;
+    rights::check_change(allowed, &before.key, before.team.as_ref(), route)?;
+    let after = changed(allowed, &before, sent, route).await?;
     let changes = changes(&before.key, &after);
     let alias = after.key_alias.as_deref();
     let hash = before.hash()?;
     let key = allowed.store.update_key(&allowed.actor, &hash, changes).await.map_err(|why| told(why, alias))?;
     let mut row = view::row(&key)?;
     row.insert("key".to_owned(), json!(before.named));
-    Ok(answer(row))
+    Ok(row)
 }
 
 /// The key as it shall be, which the caller may make it.
@@ -120,8 +130,9 @@ async fn changed(
 }
 
 /// LiteLLM's `KeyRequest`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "KeysDeleted")]
 pub struct DeleteBody {
     keys: Option<Vec<String>>,
     key_aliases: Option<Vec<String>>,
@@ -162,7 +173,7 @@ pub async fn delete(allowed: Allowed, JsonBody(sent): JsonBody<DeleteBody>) -> A
 }
 
 /// The query of `/key/info`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InfoQuery {
     key: Option<String>,
@@ -232,7 +243,8 @@ async fn renew(allowed: &Allowed, in_path: Option<&str>, sent: &KeyRequest) -> A
 }
 
 /// LiteLLM's `BlockKeyRequest`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "KeyNamed")]
 pub struct BlockBody {
     key: String,
 }

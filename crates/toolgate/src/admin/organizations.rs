@@ -6,6 +6,7 @@
 pub mod members;
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_access::permission::ObjectPermissionUpdate;
@@ -20,7 +21,7 @@ use super::terms::{self, Sent, or_empty, shown, value};
 use super::{AdminError, Allowed};
 
 /// The fields of an organization, as they are sent to make or change one.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OrganizationBody {
     organization_id: Option<String>,
@@ -182,7 +183,7 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<OrganizationBody>
 }
 
 /// The query of `/organization/info`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Asked {
     organization_id: String,
 }
@@ -199,12 +200,14 @@ pub async fn info(allowed: Allowed, QueryOf(query): QueryOf<Asked>) -> Result<Js
 }
 
 /// The query of `/organization/list`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Listed {
     org_id: Option<String>,
     org_alias: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
 }
 
@@ -240,7 +243,8 @@ pub async fn list(allowed: Allowed, QueryOf(query): QueryOf<Listed>) -> Result<J
 }
 
 /// The body of `/organization/delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "OrganizationsDeleted")]
 pub struct Deleted {
     organization_ids: Vec<String>,
 }

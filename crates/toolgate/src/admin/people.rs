@@ -1,5 +1,6 @@
 //! Members of teams and organizations, as requests name them: by user id or by e-mail address.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toolgate_store::{Direction, PageOf, Store, User, UserFilter, UserOrder};
 
@@ -11,7 +12,7 @@ use super::{AdminError, Allowed};
 const MAX_MEMBERS: usize = 500;
 
 /// Somebody who is to become a member.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// Their id.
@@ -25,7 +26,7 @@ pub struct Member {
 }
 
 /// One member or a list of them.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Members {
     /// One.

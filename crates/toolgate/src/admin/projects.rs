@@ -5,6 +5,7 @@
 //! change no budget that others may share. To everybody else a project that is not theirs is one that is not there.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_access::permission::ObjectPermissionUpdate;
@@ -19,7 +20,7 @@ use super::{AdminError, Allowed};
 const ALL_MODELS: &str = "all-proxy-models";
 
 /// The fields of a project, as they are sent to make or change one.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProjectBody {
     project_id: Option<String>,
@@ -236,7 +237,7 @@ fn check_admins_own(allowed: &Allowed, before: &Project, body: &ProjectBody) -> 
 }
 
 /// The query of `/project/info`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Asked {
     project_id: String,
 }
@@ -253,10 +254,12 @@ fn sees(allowed: &Allowed, project: &Project) -> bool {
 }
 
 /// The query of `/project/list`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Listed {
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
 }
 
@@ -284,7 +287,8 @@ pub async fn list(allowed: Allowed, QueryOf(query): QueryOf<Listed>) -> Result<J
 }
 
 /// The body of `/project/delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ProjectsDeleted")]
 pub struct Deleted {
     project_ids: Vec<String>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_access::key::VirtualKey;
@@ -17,7 +18,7 @@ use super::{AdminError, Allowed};
 const MAX_SUMS: u32 = 365_000;
 
 /// LiteLLM's query; pages are ours, since it gives all rows at once.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LogsQuery {
     /// A key, or its hash.
@@ -88,7 +89,7 @@ pub async fn logs(allowed: Allowed, QueryOf(query): QueryOf<LogsQuery>) -> Resul
 }
 
 /// A day means all of it; `is_end` gives the moment after it.
-fn instant(field: &str, text: &str, is_end: bool) -> Result<DateTime<Utc>, FieldError> {
+pub(super) fn instant(field: &str, text: &str, is_end: bool) -> Result<DateTime<Utc>, FieldError> {
     if let Ok(time) = text.parse::<DateTime<Utc>>() {
         return Ok(time);
     }

@@ -5,10 +5,13 @@
 
 mod body;
 pub mod members;
+pub mod permissions;
 
 use std::collections::HashMap;
 
 use axum::Json;
+use axum::extract::Path;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::principal::TeamFacts;
@@ -56,6 +59,14 @@ async fn managed(allowed: &Allowed, team_id: &str) -> Result<(Team, Standing), A
     } else {
         Err(denied())
     }
+}
+
+/// Whether the caller manages a team.
+///
+/// # Errors
+/// As for one that is not there.
+pub(super) async fn check_managed(allowed: &Allowed, team_id: &str) -> Result<(), AdminError> {
+    managed(allowed, team_id).await.map(|_| ())
 }
 
 /// Whether the caller sees a team: who is in it or over it, and keys of the team itself.
@@ -140,29 +151,48 @@ fn role(name: &str) -> Result<TeamRole, AdminError> {
 
 /// `POST /team/update`: what is not sent stays, null clears.
 pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<TeamBody>) -> Result<Json<Value>, AdminError> {
+    changed(&allowed, body).await
+}
+
+/// `PATCH /team/{team_id}`: the same, and `metadata` is merged into what is there (RFC 7386).
+pub async fn patch(
+    allowed: Allowed,
+    Path(team_id): Path<String>,
+    JsonBody(mut body): JsonBody<TeamBody>,
+) -> Result<Json<Value>, AdminError> {
+    if body.team_id.as_ref().is_some_and(|other| *other != team_id) {
+        return Err(FieldError::wrong("team_id", "it is not the team of the path").into());
+    }
+    let (team, _) = managed(&allowed, &team_id).await?;
+    body.team_id = Some(team_id);
+    body.merge_metadata(&team);
+    changed(&allowed, body).await
+}
+
+async fn changed(allowed: &Allowed, body: TeamBody) -> Result<Json<Value>, AdminError> {
     let team_id = body.team_id.clone().ok_or_else(|| FieldError::wrong("team_id", "it is needed"))?;
     if body.members_with_roles.is_some() {
         return Err(FieldError::Unknown { name: "members_with_roles".to_owned(), nearest: None }.into());
     }
-    let (team, standing) = managed(&allowed, &team_id).await?;
+    let (team, standing) = managed(allowed, &team_id).await?;
     if standing == Standing::Manages && body.sets_bounds() {
         let text = "Team admins change team_alias and object_permission; ask a proxy or organization admin for more";
         return Err(AdminError::Forbidden(text.to_owned()));
     }
     if let Change::Set(organization) = &body.organization_id {
         let id = organization.as_deref().filter(|id| !id.is_empty());
-        check_organization(&allowed, id, &body).await?;
+        check_organization(allowed, id, &body).await?;
     } else if standing == Standing::Sets {
-        check_own_organization(&allowed, &team, &body).await?;
+        check_own_organization(allowed, &team, &body).await?;
     }
     body.check(Some(&team))?;
-    body.check_groups(&allowed, &team.access_group_ids)?;
-    terms::check_given_budget(&allowed, &body.max_budget)?;
+    body.check_groups(allowed, &team.access_group_ids)?;
+    terms::check_given_budget(allowed, &body.max_budget)?;
     let object_permission =
-        terms::permission(&allowed, team.object_permission.as_ref(), body.object_permission.clone())?;
+        terms::permission(allowed, team.object_permission.as_ref(), body.object_permission.clone())?;
     let changes = body.changes(&team, object_permission)?;
     let team = allowed.store.update_team(&allowed.actor, &team_id, changes).await?;
-    let team = with_members(&allowed, &team).await?;
+    let team = with_members(allowed, &team).await?;
     Ok(Json(json!({ "team_id": team_id, "data": team })))
 }
 
@@ -174,7 +204,8 @@ async fn check_own_organization(allowed: &Allowed, team: &Team, body: &TeamBody)
 }
 
 /// A query or body that names a team.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TeamNamed")]
 pub struct One {
     team_id: String,
 }
@@ -205,14 +236,16 @@ fn without_hash(key: &toolgate_store::Key) -> Value {
 }
 
 /// The query of lists.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Listed {
     user_id: Option<String>,
     organization_id: Option<String>,
     team_id: Option<String>,
     team_alias: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
     sort_by: Option<String>,
     sort_order: Option<String>,
@@ -296,7 +329,8 @@ async fn page_of_teams(allowed: &Allowed, page: &Page<Team>) -> Result<Vec<Value
 }
 
 /// The body of `/team/delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TeamsDeleted")]
 pub struct Deleted {
     team_ids: Vec<String>,
 }

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use toolgate_access::id::ToolsetId;
@@ -18,18 +19,41 @@ use super::{AdminError, Allowed};
 /// The longest name.
 const MAX_NAME: usize = 128;
 
+/// A tool of a toolset, as it is sent.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ToolsetTool")]
+struct Tool {
+    /// The server's id.
+    server_id: String,
+    /// The tool by the server's own name.
+    tool_name: String,
+}
+
+impl From<Tool> for ToolsetTool {
+    fn from(Tool { server_id, tool_name }: Tool) -> Self {
+        Self { server_id, tool_name }
+    }
+}
+
+fn tools(sent: Vec<Tool>) -> Vec<ToolsetTool> {
+    sent.into_iter().map(ToolsetTool::from).collect()
+}
+
 /// The body of `POST`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ToolsetNew")]
 pub struct New {
     toolset_name: String,
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
-    tools: Vec<ToolsetTool>,
+    tools: Vec<Tool>,
 }
 
 /// The body of `PUT`. What is absent stays; `null` clears the description and is nothing elsewhere.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ToolsetChanged")]
 pub struct Changed {
     toolset_id: String,
     #[serde(default)]
@@ -37,7 +61,7 @@ pub struct Changed {
     #[serde(default)]
     description: Change<Option<String>>,
     #[serde(default)]
-    tools: Option<Vec<ToolsetTool>>,
+    tools: Option<Vec<Tool>>,
 }
 
 /// `POST /v1/mcp/toolset`
@@ -50,7 +74,7 @@ pub async fn create(allowed: Allowed, JsonBody(new): JsonBody<New>) -> Result<Re
         toolset_id: new_id(),
         toolset_name: new.toolset_name.clone(),
         description: new.description,
-        tools: new.tools,
+        tools: tools(new.tools),
         ..Toolset::default()
     };
     match allowed.store.create_toolset(&allowed.actor, toolset).await {
@@ -87,11 +111,12 @@ pub async fn get(allowed: Allowed, Path(id): Path<String>) -> Result<Response, A
 /// # Errors
 /// [`AdminError`].
 pub async fn update(allowed: Allowed, JsonBody(changed): JsonBody<Changed>) -> Result<Response, AdminError> {
-    let Changed { toolset_id, toolset_name, description, tools } = changed;
+    let Changed { toolset_id, toolset_name, description, tools: sent } = changed;
     if let Some(name) = &toolset_name {
         check_name(name)?;
     }
-    let changes = ToolsetChanges { toolset_name: toolset_name.clone().into(), description, tools: tools.into() };
+    let changes =
+        ToolsetChanges { toolset_name: toolset_name.clone().into(), description, tools: sent.map(tools).into() };
     match allowed.store.update_toolset(&allowed.actor, &toolset_id, changes).await {
         Ok(toolset) => {
             take_in(&allowed).await;

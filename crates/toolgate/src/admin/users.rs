@@ -6,6 +6,7 @@
 mod body;
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::issue;
@@ -157,6 +158,91 @@ fn sees_all_of(allowed: &Allowed, user_id: &str) -> bool {
 
 /// `POST /user/update`: what is not sent stays, null clears.
 pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<UserBody>) -> Result<Json<Value>, AdminError> {
+    changed(&allowed, body).await.map(Json)
+}
+
+/// The body of `/user/bulk_update`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "UsersBulkUpdate")]
+pub struct BulkUpdate {
+    /// For each user what changes.
+    #[serde(default)]
+    users: Option<Vec<UserBody>>,
+    /// Everybody there is, by `user_updates`.
+    #[serde(default)]
+    all_users: bool,
+    /// What changes for all users.
+    #[serde(default)]
+    user_updates: Option<UserBody>,
+}
+
+/// The most users of one request, as in LiteLLM.
+const MAX_UPDATED: usize = 500;
+
+/// `POST /user/bulk_update`: what can be changed is, and the answer says what was not and why.
+pub async fn bulk_update(allowed: Allowed, JsonBody(body): JsonBody<BulkUpdate>) -> Result<Json<Value>, AdminError> {
+    let bodies = match (body.users, body.all_users, body.user_updates) {
+        (Some(users), false, None) if (1..=MAX_UPDATED).contains(&users.len()) => users,
+        (None, true, Some(updates)) => for_everybody(&allowed, &updates).await?,
+        _ => {
+            let why =
+                format!("give either `users`, 1 to {MAX_UPDATED} of them, or `all_users`: true and `user_updates`");
+            return Err(FieldError::wrong("users", why).into());
+        }
+    };
+    let (mut results, mut updated) = (Vec::new(), 0);
+    for body in bodies {
+        let (user_id, user_email) = (body.user_id.clone(), value(&body.user_email));
+        let (error, user) = match changed(&allowed, body).await {
+            Ok(mut answer) => (None, answer["data"].take()),
+            Err(AdminError::Store(why)) => return Err(why.into()),
+            Err(why) => (Some(why.to_string()), Value::Null),
+        };
+        updated += usize::from(error.is_none());
+        results.push(json!({
+            "user_id": user_id, "user_email": user_email, "success": error.is_none(), "error": error, "updated_user": user,
+        }));
+    }
+    let requested = results.len();
+    Ok(Json(json!({
+        "results": results,
+        "total_requested": requested,
+        "successful_updates": updated,
+        "failed_updates": requested - updated,
+    })))
+}
+
+/// The same change for all users.
+async fn for_everybody(allowed: &Allowed, updates: &UserBody) -> Result<Vec<UserBody>, AdminError> {
+    if updates.user_id.is_some() || updates.user_email.as_set().is_some() {
+        return Err(FieldError::wrong("user_updates", "it is for all users, and names none").into());
+    }
+    let order = (UserOrder::CreatedAt, Direction::Ascending);
+    let (filter, mut bodies) = (UserFilter::default(), Vec::new());
+    let mut number = 1;
+    loop {
+        let page = allowed.store.users(&filter, order, PageOf::new(number, MAX_PAGE_SIZE)).await?;
+        let pages = page.pages();
+        bodies.extend(page.items.into_iter().map(|user| updates.for_user(user.user_id)));
+        if i64::from(number) >= pages {
+            return Ok(bodies);
+        }
+        number += 1;
+    }
+}
+
+/// `GET /user/available_roles`: the roles of users, in LiteLLM's words.
+pub async fn roles(_allowed: Allowed) -> Result<Json<Value>, AdminError> {
+    let role = |description: &str, label: &str| json!({ "description": description, "ui_label": label });
+    Ok(Json(json!({
+        "proxy_admin": role("admin over litellm proxy, has all permissions", "Admin (All Permissions)"),
+        "proxy_admin_viewer": role("view all keys, view all spend", "Admin (View Only)"),
+        "internal_user": role("view/create/delete their own keys, view their own spend", "Internal User (Create/Delete/View)"),
+        "internal_user_viewer": role("view their own keys, view their own spend", "Internal Viewer (View Only)"),
+    })))
+}
+
+async fn changed(allowed: &Allowed, body: UserBody) -> Result<Value, AdminError> {
     if let Some(name) = body.only_new() {
         return Err(FieldError::Unknown { name: name.to_owned(), nearest: None }.into());
     }
@@ -168,7 +254,7 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<UserBody>) -> Res
         }
         _ => return Err(FieldError::wrong("user_id", "Either user id or user email must be provided").into()),
     };
-    check_update(&allowed, &before, &body).await?;
+    check_update(allowed, &before, &body).await?;
     if body.sends_role() {
         issue::check_role_change(
             &allowed.giver(),
@@ -180,11 +266,11 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<UserBody>) -> Res
         issue::check_max_budget(&allowed.giver(), Some(budget))?;
     }
     let object_permission =
-        terms::permission(&allowed, before.object_permission.as_ref(), body.object_permission.clone())?;
+        terms::permission(allowed, before.object_permission.as_ref(), body.object_permission.clone())?;
     let changes = body.changes(&before, object_permission)?;
     let after = allowed.store.update_user(&allowed.actor, &before.user_id, changes).await?;
-    let teams = teams_of(&allowed, &after.user_id).await?;
-    Ok(Json(json!({ "user_id": after.user_id, "data": of(&after, &teams, json!({})) })))
+    let teams = teams_of(allowed, &after.user_id).await?;
+    Ok(json!({ "user_id": after.user_id, "data": of(&after, &teams, json!({})) }))
 }
 
 /// What the caller, if they are no proxy admin, may change of a user.
@@ -206,7 +292,7 @@ async fn check_update(allowed: &Allowed, user: &User, body: &UserBody) -> Result
 }
 
 /// The query of `/user/info`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Asked {
     user_id: Option<String>,
@@ -274,7 +360,7 @@ fn without_hash(key: &Key) -> Value {
 }
 
 /// The query of `/user/list`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Listed {
     role: Option<String>,
@@ -283,7 +369,9 @@ pub struct Listed {
     user_email: Option<String>,
     team: Option<String>,
     organization_ids: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page: Option<String>,
+    #[schemars(with = "Option<u32>")]
     page_size: Option<String>,
     sort_by: Option<String>,
     sort_order: Option<String>,
@@ -354,7 +442,8 @@ fn order(query: &Listed) -> Result<(UserOrder, Direction), AdminError> {
 }
 
 /// The body of `/user/delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "UsersDeleted")]
 pub struct Deleted {
     user_ids: Vec<String>,
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_store::{Secret, UserCredential, UserEnvVars};
@@ -27,7 +28,7 @@ const MAX_VALUE: usize = 4096;
 type Answered = Result<Json<Value>, AdminError>;
 
 /// The body of a credential.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct CredentialBody {
     credential: String,
     #[serde(default = "yes")]
@@ -133,7 +134,7 @@ fn kind(row: &UserCredential) -> &'static str {
 }
 
 /// The body of values. One that is covered stays as it is; an empty one is forgotten.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct ValuesBody {
     values: BTreeMap<String, String>,
 }

@@ -20,9 +20,8 @@ use super::last_good::Given;
 use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
-use super::{Catalog, Scope, Visit, charged, repeats, rules};
-use crate::telemetry::SpanFacts;
-use crate::upstream::{Ask, Form, Upstream, UpstreamError};
+use super::{Catalog, Scope, Visit, charged, repeats, rules, spans};
+use crate::upstream::{Ask, Form, Rounds, Upstream, UpstreamError, error_for_legacy};
 
 /// One server's tools.
 pub struct ToolsOfServer {
@@ -133,8 +132,10 @@ impl Catalog {
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
         let charge = charged::begin(visit, &found, &call).await?;
+        let upstream = Arc::clone(&found.upstream);
         let mut called = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await;
-        if called.as_ref().is_ok_and(|(answer, _)| is_header_mismatch(answer)) {
+        // The code means something else, or nothing, to a server of an older revision, which has run the call.
+        if called.as_ref().is_ok_and(|(answer, _)| is_header_mismatch(answer)) && upstream.is_modern() {
             // In a box, since it is rare and every call would carry its size.
             called = Box::pin(self.call_again(visit, params, &call)).await;
         }
@@ -154,7 +155,9 @@ impl Catalog {
         let found = self.find_anew(Kind::Tools, visit, &call.name).await?;
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), call)?;
-        self.send_named(visit, method::TOOLS_CALL, params, call, found, headers).await
+        let (answer, called) = self.send_named(visit, method::TOOLS_CALL, params, call, found, headers).await?;
+        let answer = if visit.rounds == Rounds::Pass { answer } else { error_for_legacy(answer) };
+        Ok((answer, called))
     }
 
     /// Gets a prompt.
@@ -301,8 +304,7 @@ impl Catalog {
         if !visit.span.is_on() {
             return Ok(upstream.ask(&lane, Ask { params: Some(params), ..ask }).await?);
         }
-        let facts = SpanFacts { method, ..SpanFacts::default() };
-        let span = visit.span.client_span(&upstream.settings.name, facts);
+        let span = spans::of_request(visit.span, &upstream.settings, method, params);
         let mut headers = headers.clone().unwrap_or_default();
         span.inject_headers(&mut headers);
         let params = span.inject_meta(Some(params));

@@ -187,6 +187,9 @@ async fn probe(upstream: &Upstream, timeout: Duration) -> Probe {
         Err(error @ (UpstreamError::Credential(_) | UpstreamError::NotActiveYet { .. })) => {
             (Outcome::Skipped, error.to_string())
         }
+        Err(error @ UpstreamError::AuthRequired { .. }) => {
+            (Outcome::Failed, format!("{error}; or give the entry an `auth_type` and `auth_value`"))
+        }
         Err(error) => (Outcome::Failed, error.to_string()),
     };
     let server = upstream.settings.name.clone();

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use toolgate_client::{HttpClient, TlsOptions};
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_openapi::{Api, Operation};
 use url::Url;
 
 use super::output::Output;
 use super::{Exit, Failure, runtime};
-use crate::config::settings::OpenApiSettings;
+use crate::config::settings::{OpenApiSettings, TlsSettings};
 use crate::telemetry::printable::printable;
 use crate::upstream::openapi::preview;
 
@@ -80,9 +79,8 @@ pub fn run(args: &OpenApiArgs, output: &Output) -> Result<Exit, Failure> {
     };
     let timeout = Duration::from_secs(args.timeout);
     let api = runtime::block_on(async {
-        let client = HttpClient::new(&TlsOptions::default())
-            .map_err(|error| Failure::new(Exit::Unexpected, "tls", error.to_string()))?;
-        let read = tokio::time::timeout(timeout, preview(&args.spec, args.url.clone(), &settings, &client)).await;
+        let tls = TlsSettings::default();
+        let read = tokio::time::timeout(timeout, preview(&args.spec, args.url.clone(), &settings, &tls)).await;
         let read = read.unwrap_or_else(|_| Err(format!("it did not come within {} s", args.timeout)));
         read.map_err(|why| Failure::new(Exit::ConfigInvalid, "openapi", format!("`{}`: {why}", args.spec)))
     })?;
@@ -120,11 +118,17 @@ pub(super) fn as_text(api: &Api) -> String {
         lines.push(format!("{:names$}  {:7}  {}", one.name, one.method, printable(&one.path)));
         lines.extend(one.notes.iter().map(|note| format!("  note: {}", printable(note))));
     }
-    lines.push(format!("{} tools, {} operations left out", api.operations.len(), api.left_out.len()));
+    let (tools, left_out) = (api.operations.len(), api.left_out.len());
+    lines.push(format!("{}, {} left out", counted(tools, "tool"), counted(left_out, "operation")));
     for one in &api.left_out {
         lines.push(format!("  {} {}: {}", one.method, printable(&one.path), printable(&one.reason)));
     }
     lines.join("\n")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 #[cfg(test)]
@@ -173,7 +177,7 @@ mod tests {
         requests go to https://api.test/
         TOOL  METHOD   PATH
         geta  GET      /a
-        1 tools, 1 operations left out
+        1 tool, 1 operation left out
           POST /a: `$ref: #/no` leads to nothing
         ");
     }

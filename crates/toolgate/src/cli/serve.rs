@@ -30,7 +30,7 @@ pub struct ServeArgs {
     #[arg(long, env = "PORT", default_value_t = 4000)]
     port: u16,
 
-    /// Where made keys are kept [default: toolgate in the user's data directory]
+    /// Where the database and made keys are kept [default: toolgate in the user's data directory]
     #[arg(long, value_name = "DIR", env = "TOOLGATE_DATA_DIR")]
     data_dir: Option<PathBuf>,
 

@@ -21,8 +21,7 @@ pub struct VersionArgs {
 pub fn run(args: &VersionArgs, output: &Output) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     if args.json {
-        let served = Revision::ALL.into_iter().filter(|revision| revision.has_handshake());
-        let revisions: Vec<&str> = served.map(Revision::name).collect();
+        let revisions = Revision::ALL.map(Revision::name);
         let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
         let facts = json!({"name": "toolgate", "version": version, "mcp_revisions": revisions, "target": target});
         output.line(&facts.to_string())?;

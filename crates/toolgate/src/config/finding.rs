@@ -65,6 +65,13 @@ pub struct Place {
 }
 
 impl Finding {
+    /// The finding as one line of a log, without the line of the file.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let help = self.help.as_ref().map(|help| format!("; {}", visible(help))).unwrap_or_default();
+        format!("{}: {}{help}", visible(&self.path), visible(&self.message))
+    }
+
     /// The finding as a person reads it, several lines, ending with a line break.
     ///
     /// ```text
@@ -92,12 +99,18 @@ impl Finding {
     }
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
 impl Place {
     fn render(&self, out: &mut String, paint: Paint, severity: Severity) {
         let number = self.line.to_string();
         let blank = " ".repeat(number.len());
         let bar = paint.faint("|");
-        let _ = writeln!(out, "{blank}{} {}:{}:{}", paint.faint("-->"), self.file, self.line, self.column);
+        let _ = writeln!(out, "{blank}{} {self}", paint.faint("-->"));
         if self.source_line.is_empty() {
             return;
         }

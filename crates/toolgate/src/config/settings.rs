@@ -203,6 +203,12 @@ pub struct TlsSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self { verify: true, ca_file: None }
+    }
+}
+
 /// Caps.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -375,6 +381,8 @@ pub struct OpenApiSettings {
     pub overlay: BTreeMap<String, toolgate_openapi::Overlay>,
     /// `openapi_output_schemas`. Default true.
     pub output_schemas: bool,
+    /// `spec_ref_origins`.
+    pub ref_origins: RefOrigins,
     /// `spec_refresh_seconds`: how often the description is looked at again. Default 5 min.
     pub refresh: Duration,
     /// `max_response_bytes`: how much of an answer is shown. Default 1 MiB.
@@ -387,10 +395,20 @@ impl Default for OpenApiSettings {
             select: toolgate_openapi::Select::default(),
             overlay: BTreeMap::new(),
             output_schemas: true,
+            ref_origins: RefOrigins::default(),
             refresh: Duration::from_secs(300),
             response_bytes: 1024 * 1024,
         }
     }
+}
+
+/// Where documents may be that a description refers to, beside where it is itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefOrigins {
+    /// `*`: anywhere in the internet, over https.
+    pub any: bool,
+    /// At these origins, as `https://host:port`.
+    pub at: Vec<String>,
 }
 
 /// Which HTTP transport a server speaks.

@@ -68,7 +68,8 @@ impl Admitted {
             let token = std::str::from_utf8(shown.key).ok().filter(|text| jwt::is_token(text));
             match (&general.jwt, token) {
                 (Some(settings), Some(token)) => {
-                    let coming = gateway.identity.bearer(settings, token, from, chrono::Utc::now());
+                    let to = destination(parts);
+                    let coming = gateway.identity.bearer(settings, token, from, to, chrono::Utc::now());
                     let found = Box::pin(coming).await.map_err(|why| not_let_in(why, &shown))?;
                     let who = found.who.clone();
                     let found = bearer.insert(found);

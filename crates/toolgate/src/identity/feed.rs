@@ -15,6 +15,9 @@ use crate::gateway::Gateway;
 /// How often the database is asked, beside being heard. It also shows that it answers.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
+/// How often one that does not answer is asked: what hangs on it is to go on within a second of its return.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 impl Identity {
     /// Reads what there is to be reached, so that the first request does not come before it is known. A database that
     /// does not answer holds nothing up: until it does, what is kept there does not exist.
@@ -36,6 +39,7 @@ pub async fn follow(gateway: Gateway) {
         let before = seen;
         let caught_up = gateway.identity.catch_up(&gateway, &store, &mut seen).await;
         let answered = gateway.identity.answers.swap(caught_up.is_ok(), Ordering::Relaxed);
+        let pause = if caught_up.is_ok() { ASK_EVERY } else { ASK_AGAIN };
         match caught_up {
             Ok(()) if !answered => tracing::info!("the database answers again"),
             Err(error) if answered => {
@@ -50,7 +54,7 @@ pub async fn follow(gateway: Gateway) {
         tokio::select! {
             () = gateway.stopping.cancelled() => return,
             news = changed.changed() => if news.is_err() { return },
-            () = tokio::time::sleep(ASK_EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

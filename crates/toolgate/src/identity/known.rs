@@ -142,6 +142,13 @@ impl KnownKeys {
         *self.confirmed.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// As if the database had not answered for as long as that is borne.
+    #[cfg(test)]
+    pub(super) fn lose(&self) {
+        let then = Instant::now().checked_sub(WITHOUT_DATABASE).expect("the machine runs for longer");
+        *self.confirmed.write().unwrap_or_else(PoisonError::into_inner) = then;
+    }
+
     pub(super) fn is_fresh(&self) -> bool {
         self.confirmed.read().unwrap_or_else(PoisonError::into_inner).elapsed() < WITHOUT_DATABASE
     }

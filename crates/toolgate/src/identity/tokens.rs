@@ -14,12 +14,12 @@ use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use toolgate_access::principal::{Principal, UserFacts};
 use toolgate_access::role::Role;
-use toolgate_access::standing;
+use toolgate_access::{routes, standing};
 use toolgate_store::{Action, Actor, Noun, Occurrence, Store, StoreError, User};
 
 use super::jwks::{KeySets, Unreachable};
 use super::known::Held;
-use super::{Identity, NotLetIn};
+use super::{Destination, Identity, NotLetIn};
 use crate::accounting::Accounting;
 use crate::auth::jwt::{self, BadToken, Claims, Presented};
 use crate::auth::{CallerId, Who};
@@ -321,7 +321,7 @@ async fn existing_user(store: &Store, user_id: &str, named: &Named) -> Result<()
 }
 
 impl Identity {
-    /// The caller with this token, calling from `from` at the time `now`.
+    /// The caller with this token, calling from `from` for `destination` at the time `now`.
     ///
     /// # Errors
     /// See [`NotLetIn`].
@@ -330,6 +330,7 @@ impl Identity {
         settings: &Arc<JwtSettings>,
         token: &str,
         from: Option<IpAddr>,
+        destination: Destination<'_>,
         now: DateTime<Utc>,
     ) -> Result<Bearer, NotLetIn> {
         let Some(store) = self.store.as_ref() else { return Err(self.refused(from, "token: there is no database")) };
@@ -349,6 +350,8 @@ impl Identity {
         if let Err(why) = standing::check(held.principal(), now) {
             return Err(self.refused(from, &why.to_string()));
         }
+        let routes = if good.named.is_admin { &settings.admin_routes } else { &settings.other_routes };
+        routes::check(routes, destination.method, destination.template)?;
         if self.tokens.signed_in(&good).await {
             tell_of_sign_in(store, &good, from).await;
         }
@@ -358,6 +361,10 @@ impl Identity {
 
     /// Somebody who came with a token, and what they reach now; `None` when no token of theirs is good any more.
     pub async fn bearer_again(&self, id: &CallerId, from: Option<IpAddr>, now: DateTime<Utc>) -> Option<Who> {
+        // Rows are relied on for no longer without the database than those of keys are.
+        if !self.keys.is_fresh() {
+            return None;
+        }
         let holder = self.tokens.holders.get(id).await?;
         if holder.expires.load(Ordering::Relaxed) <= now.timestamp() {
             return None;
@@ -388,3 +395,6 @@ async fn tell_of_sign_in(store: &Store, good: &Good, from: Option<IpAddr>) {
         tracing::warn!(%error, "a sign-in could not be written into the audit log");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use super::{Running, start_with};
 use crate::cli::runtime::StopSignals;
 use crate::cli::{Exit, Failure, ServeOptions, configured, database};
 use crate::config::master_key::{self, NewMasterKey};
-use crate::config::{self, Environment, Finding, Loaded, Paint, Settings, Severity, Watcher};
+use crate::config::{self, Environment, Finding, Loaded, Settings, Severity, Watcher};
 use crate::telemetry::Metrics;
 
 /// How long servers' processes are given to end after a second signal.
@@ -145,11 +145,12 @@ fn take(running: &Running, options: &ServeOptions, environment: &Environment, lo
 
 fn log_findings(findings: &[Finding]) {
     for finding in findings {
-        let text = finding.render(Paint::Plain);
+        let (text, code) = (finding.line(), finding.code);
+        let place = finding.place.as_ref().map(ToString::to_string);
         match finding.severity {
-            Severity::Error => tracing::error!(code = finding.code, "{text}"),
-            Severity::Warning => tracing::warn!(code = finding.code, "{text}"),
-            Severity::Note => tracing::info!(code = finding.code, "{text}"),
+            Severity::Error => tracing::error!(code, place, "{text}"),
+            Severity::Warning => tracing::warn!(code, place, "{text}"),
+            Severity::Note => tracing::info!(code, place, "{text}"),
         }
     }
 }

@@ -126,7 +126,7 @@ impl Exchange {
                 return None;
             }
         };
-        self.count(&request.method, &ended, began);
+        self.count(&request.method, &ended, began, &span);
         span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
         let retry_after = ended.limited.and_then(|limited| limited.retry_after);
         Some(Answered { retry_after, ..Answered::from(ended.message) })
@@ -198,15 +198,17 @@ impl Exchange {
         let named = views::Named::read(request.params).ok();
         let located = views::Located::read(request.params).ok();
         let meta = views::meta(request.params).ok().flatten();
+        let session = self.session.as_ref().map(|session| session.key.to_string());
+        let from = self.caller.from.map(|from| from.to_string());
         let facts = SpanFacts {
             method: &request.method,
             name: named.as_ref().map(|named| &*named.name),
             resource_uri: located.as_ref().map(|located| &*located.uri),
             request_id: Some(request.id.as_json()),
             version: Some(self.revision.name()),
-            session: None,
+            session: session.as_deref(),
             transport: Some("tcp"),
-            peer: None,
+            peer: from.as_deref().map(|from| (from, None)),
         };
         traces.server_span(facts, meta.map(RawValue::get), &self.trace_headers)
     }
@@ -280,7 +282,7 @@ impl Exchange {
             Ok(read) => read,
             Err(error) => {
                 let ended = Ended::error(&request.id, &ErrorObject::new(code::INVALID_PARAMS, error.to_string()));
-                self.count(&request.method, &ended, began);
+                self.count(&request.method, &ended, began, &OperationSpan::none());
                 return ended.message.into();
             }
         };
@@ -288,7 +290,6 @@ impl Exchange {
         let span = self.span(request);
         let client = ClientSide { capabilities: Arc::clone(&capabilities), ..ClientSide::none() };
         let offer = self.snapshot.catalog.offer(Visit { client: &client, ..self.visit(&span) }).await;
-        span.finish(None);
         let result = initialize::result(settings, revision, &offer, self.scope.the_one().map(AsRef::as_ref));
         if let Some(live) = &self.live {
             // Over HTTP+SSE the session begins with its stream, and only now servers can be told of the client.
@@ -297,7 +298,8 @@ impl Exchange {
         }
         let (_, token) = self.gateway.sessions.open(&self.caller.id, revision, &capabilities, SystemTime::now());
         let ended = Ended::ok(jsonrpc::result(&request.id, &result).into());
-        self.count(&request.method, &ended, began);
+        self.count(&request.method, &ended, began, &span);
+        span.finish(None);
         Answered { opened: Some(token), ..Answered::from(ended.message) }
     }
 }

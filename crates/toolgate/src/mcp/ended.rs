@@ -11,7 +11,8 @@ use super::dispatch::Exchange;
 use super::reply::Message;
 use crate::catalog::{CallError, Called};
 use crate::faces::jsonrpc as face;
-use crate::telemetry::{RequestCount, ServerOperation, Status};
+use crate::telemetry::calls::{self, CallLine};
+use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, Status};
 use crate::upstream::{Reply, Streamed};
 
 /// How an operation ended, for the metrics.
@@ -55,8 +56,13 @@ impl ErrorType {
 }
 
 impl Exchange {
-    /// Counts an operation that began then.
-    pub(super) fn count(&self, method: &str, ended: &Ended, began: Instant) {
+    /// Counts an operation that began then, and logs it for those who want that.
+    pub(super) fn count(&self, method: &str, ended: &Ended, began: Instant, span: &OperationSpan) {
+        self.count_traced(method, ended, began, span.ids());
+    }
+
+    /// As [`Exchange::count`], where the span is elsewhere by now.
+    pub(super) fn count_traced(&self, method: &str, ended: &Ended, began: Instant, trace: Option<(String, String)>) {
         let error_type = ended.error.as_ref().map(ErrorType::label);
         let called = ended.called.as_ref();
         let metrics = &self.gateway.metrics;
@@ -74,7 +80,7 @@ impl Exchange {
             },
             took,
         );
-        metrics.request(RequestCount {
+        let counted = RequestCount {
             server: called.map(|called| called.server.as_str()),
             tool: called.map(|called| called.name.as_str()),
             status: match ended.error {
@@ -83,6 +89,15 @@ impl Exchange {
                 Some(ErrorType::Code(_)) => Status::Error,
             },
             code: if let Some(ErrorType::Code(code)) = ended.error { code } else { 0 },
+        };
+        metrics.request(counted);
+        calls::log(CallLine {
+            method,
+            counted,
+            principal: &self.caller.principal,
+            took,
+            upstream_took: called.map(|called| called.upstream_took),
+            trace: trace.as_ref(),
         });
     }
 }

@@ -324,8 +324,7 @@ pub async fn delete(State(gateway): State<Gateway>, admitted: Admitted, headers:
         FoundSession::Absent => Refusal::SessionRequired.into_response(),
         FoundSession::Unknown => Refusal::UnknownSession.into_response(),
         FoundSession::Open(session) => {
-            gateway.sessions.end(&session);
-            gateway.lives.end(&session.key);
+            gateway.end_session(&session);
             admitted.snapshot.upstreams.close_session(&session.key).await;
             // LiteLLM's body.
             axum::Json(serde_json::json!({ "message": "Session terminated successfully" })).into_response()

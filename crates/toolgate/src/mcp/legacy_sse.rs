@@ -12,6 +12,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toolgate_mcp::jsonrpc::{self, ErrorObject, Message as Incoming};
 use toolgate_mcp::sse;
@@ -35,13 +36,14 @@ use crate::upstream::{Rounds, SessionKey};
 /// Ends the session when the client is gone: it is the stream.
 struct OpenStream {
     gateway: Gateway,
-    key: SessionKey,
+    session: ClientSession,
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.gateway.lives.end(&self.key);
-        let (gateway, key) = (self.gateway.clone(), self.key);
+        self.gateway.metrics.server_session(self.session.revision, self.session.age(SystemTime::now()));
+        self.gateway.lives.end(&self.session.key);
+        let (gateway, key) = (self.gateway.clone(), self.session.key);
         let closing = async move { gateway.snapshot().upstreams.close_session(&key).await };
         self.gateway.tasks.spawn(closing);
     }
@@ -66,18 +68,19 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri, 
     let key = SessionKey(key);
     let token = gateway.sessions.sealer().seal(Purpose::SseSession, caller.id.as_str(), &key.0);
     let endpoint = format!("{}/messages?session_id={token}", uri.path().trim_end_matches('/'));
-    let live = gateway.lives.of(&ClientSession::of_stream(key, SystemTime::now()), &caller);
+    let session = ClientSession::of_stream(key, SystemTime::now());
+    let live = gateway.lives.of(&session, &caller);
     let listener =
         Listener { caller: &caller, selection, scope: &scope, sealer: None, tells_places: false, after: None };
     let reader = live.listen(listener).reader;
     let first = Bytes::from(sse::encode(Some("endpoint"), None, endpoint.as_bytes()));
     let counted = gateway.metrics.stream_opened();
-    let reader = reader.after(first).holding((OpenStream { gateway, key }, place, counted));
+    let reader = reader.after(first).holding((OpenStream { gateway, session }, place, counted));
     event_stream::response(Body::from_stream(reader))
 }
 
 /// The query of the message endpoint.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct MessageQuery {
     session_id: String,
 }

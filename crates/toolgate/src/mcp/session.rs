@@ -141,6 +141,12 @@ impl ClientSession {
         UNIX_EPOCH + Duration::from_secs(self.opened_s)
     }
 
+    /// How long ago that was.
+    #[must_use]
+    pub fn age(&self, now: SystemTime) -> Duration {
+        Duration::from_secs(seconds(now).saturating_sub(self.opened_s))
+    }
+
     /// What the client can do for servers.
     #[must_use]
     pub fn capabilities(&self) -> Arc<Capabilities> {

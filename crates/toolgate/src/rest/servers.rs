@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use http::request::Parts;
 use http::{Request, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::grant::Grant;
@@ -39,7 +40,7 @@ use crate::telemetry::OperationSpan;
 use crate::upstream::{ClientSide, State as Standing, Upstream, UpstreamError};
 
 /// LiteLLM's query of the list. What has no meaning here is accepted and not looked at.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct ListQuery {
     team_id: Option<String>,
     user_id: Option<String>,
@@ -208,6 +209,13 @@ pub async fn get(admitted: Admitted, Path(id): Path<String>) -> Response {
 
 /// Servers that one request has asked at the same time.
 const PROBES: usize = 16;
+
+/// The query of the health route; `server_ids` may come several times.
+#[derive(JsonSchema)]
+pub struct HealthQuery {
+    #[expect(dead_code, reason = "read by hand, since a query has no lists for serde")]
+    server_ids: Option<Vec<String>>,
+}
 
 /// `GET /v1/mcp/server/health`: how servers do. Each is asked, as the caller: by MCP's handshake, or by a ping where there
 /// is a connection already.

@@ -1,6 +1,7 @@
 //! `/mcp-rest/tools/list` and `/mcp-rest/tools/call`: LiteLLM's REST face to the same tools, names bare.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -8,25 +9,29 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use toolgate_client::{Answer, AnswerOutcome};
 use toolgate_mcp::edit::set_field;
 use toolgate_mcp::method;
+use toolgate_mcp::translate::errors;
 
 use crate::auth::Caller;
 use crate::catalog::{CallError, Called, Failure, Kind, Scope, ToolsOfServer, Visit};
+use crate::faces;
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::scope;
 use crate::server::body;
+use crate::telemetry::calls::{self, CallLine};
 use crate::telemetry::{OperationSpan, RequestCount, SpanFacts, Status};
 use crate::upstream::{ClientSide, Rounds, Upstream};
 
 /// LiteLLM's query of the list route.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct ListQuery {
     server_id: Option<String>,
     mcp_server_name: Option<String>,
@@ -129,11 +134,12 @@ fn access_denied(names: Option<&str>) -> Response {
 }
 
 /// LiteLLM's body of the call route, as far as it matters here.
-#[derive(Deserialize)]
-struct CallBody<'a> {
+#[derive(Deserialize, JsonSchema)]
+pub struct CallBody<'a> {
     server_id: Option<String>,
     name: Option<String>,
     #[serde(borrow)]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     arguments: Option<&'a RawValue>,
 }
 
@@ -165,13 +171,21 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
         Ok(params) => params,
         Err(error) => return detail(StatusCode::BAD_REQUEST, "invalid_json", &error.to_string()),
     };
-    let facts = SpanFacts { method: method::TOOLS_CALL, name: Some(&name), ..SpanFacts::default() };
+    let began = Instant::now();
+    let from = caller.from.map(|from| from.to_string());
+    let facts = SpanFacts {
+        method: method::TOOLS_CALL,
+        name: Some(&name),
+        transport: Some("tcp"),
+        peer: from.as_deref().map(|from| (from, None)),
+        ..SpanFacts::default()
+    };
     let span = gateway.traces.server_span(facts, None, &parts.headers);
     let client = ClientSide::none();
     let visit = visit(&gateway, &caller, &client, &scope, &span);
     let called = snapshot.catalog.call_tool::<Answer>(visit, Some(&params)).await;
-    span.finish(called.is_err().then_some("gateway_error"));
-    count(&gateway, &called);
+    count(&gateway, &caller, &called, began, &span);
+    span.finish(error_type(&called).as_deref());
     match called {
         Ok((answer, _)) => match answer.outcome() {
             AnswerOutcome::Result(result) => json_response(StatusCode::OK, result.to_owned()),
@@ -187,19 +201,48 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
 }
 
 /// Counts a call as the MCP face does; a call that brought no answer is an error.
-fn count(gateway: &Gateway, called: &Result<(Answer, Called), CallError>) {
+fn count(
+    gateway: &Gateway,
+    caller: &Caller,
+    called: &Result<(Answer, Called), CallError>,
+    began: Instant,
+    span: &OperationSpan,
+) {
     let of = called.as_ref().map_or_else(CallError::called, |(_, called)| Some(called));
     let status = match called {
         Ok((_, called)) if called.is_tool_error => Status::ToolError,
         Ok((answer, _)) if answer.is_result() => Status::Ok,
         _ => Status::Error,
     };
-    gateway.metrics.request(RequestCount {
+    let counted = RequestCount {
         server: of.map(|called| called.server.as_str()),
         tool: of.map(|called| called.name.as_str()),
         status,
         code: 0,
+    };
+    gateway.metrics.request(counted);
+    calls::log(CallLine {
+        method: method::TOOLS_CALL,
+        counted,
+        principal: &caller.principal,
+        took: began.elapsed(),
+        upstream_took: of.map(|called| called.upstream_took),
+        trace: span.ids().as_ref(),
     });
+}
+
+/// As the MCP face names it.
+fn error_type(called: &Result<(Answer, Called), CallError>) -> Option<Cow<'static, str>> {
+    match called {
+        Ok((_, called)) if called.is_tool_error => Some(Cow::Borrowed("tool_error")),
+        Ok((answer, _)) => match answer.outcome() {
+            AnswerOutcome::Result(_) => None,
+            AnswerOutcome::Error(error) => {
+                Some(errors::code_of(error).map_or(Cow::Borrowed("upstream_error"), |code| code.to_string().into()))
+            }
+        },
+        Err(error) => Some(faces::jsonrpc::call_error(error).code.to_string().into()),
+    }
 }
 
 fn missing(parameter: &str) -> Response {

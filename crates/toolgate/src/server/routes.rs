@@ -6,20 +6,22 @@
 use axum::body::Body;
 use axum::handler::Handler as _;
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::routing::MethodRouter;
 use axum::{Extension, Router};
 use http::{Method, Request};
 
 use crate::admin::servers::{self as made_servers, import, pin, preview, public, sessions, submissions};
 use crate::admin::{
-    Least, access_groups, audit, budgets, calls, customers, explain, keys, organizations, projects, spend, teams,
-    toolsets, users, vault,
+    Least, access_groups, activity, audit, budgets, calls, customers, explain, keys, organizations, projects, spend,
+    teams, toolsets, users, vault,
 };
 use crate::faces::admission;
 use crate::gateway::Gateway;
 use crate::identity::Destination;
 use crate::mcp::{endpoint, legacy_sse, listen};
 use crate::rest::{health, servers, tools};
+use crate::server::describe::{Endpoint, delete, get, patch, post, put};
+use crate::server::{docs, openapi};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +42,18 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
-    handler: fn() -> MethodRouter<Gateway>,
+    handler: fn() -> Endpoint,
 }
 
-const fn route(
-    method: &'static str,
-    path: &'static str,
-    access: Access,
-    handler: fn() -> MethodRouter<Gateway>,
-) -> Route {
+impl Route {
+    /// What answers it, and what that says of itself.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        (self.handler)()
+    }
+}
+
+const fn route(method: &'static str, path: &'static str, access: Access, handler: fn() -> Endpoint) -> Route {
     Route { method, path, access, handler }
 }
 
@@ -84,9 +89,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/toolset/{name}/mcp/", Access::Key, || get(listen::get)),
     route("DELETE", "/toolset/{name}/mcp/", Access::Key, || delete(endpoint::delete)),
     route("GET", "/mcp-rest/tools/list", Access::Key, || get(tools::list)),
-    route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call)),
+    route("POST", "/mcp-rest/tools/call", Access::Key, || post(tools::call).reads_body::<tools::CallBody<'static>>()),
     route("GET", "/v1/mcp/server", Access::Key, || get(servers::list)),
-    route("GET", "/v1/mcp/server/health", Access::Key, || get(servers::health)),
+    route("GET", "/v1/mcp/server/health", Access::Key, || get(servers::health).reads_query::<servers::HealthQuery>()),
     route("GET", "/v1/mcp/server/{server_id}", Access::Key, || get(servers::get)),
     route("POST", "/v1/mcp/server", Access::Role(Least::Admin), || post(made_servers::create)),
     route("PUT", "/v1/mcp/server", Access::Role(Least::Admin), || put(made_servers::update)),
@@ -152,6 +157,11 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/key/unblock", Access::Role(Least::Manager), || post(keys::unblock)),
     route("GET", "/key/info", Access::Role(Least::Holder), || get(keys::info)),
     route("GET", "/key/list", Access::Role(Least::Holder), || get(keys::list)),
+    route("POST", "/key/bulk_update", Access::Role(Least::Admin), || post(keys::bulk::update)),
+    route("POST", "/team/key/bulk_update", Access::Role(Least::Manager), || post(keys::bulk::update_of_team)),
+    route("POST", "/v2/key/info", Access::Role(Least::Holder), || post(keys::bulk::info)),
+    route("GET", "/key/aliases", Access::Role(Least::Holder), || get(keys::bulk::aliases)),
+    route("POST", "/key/{key}/reset_spend", Access::Role(Least::Manager), || post(keys::bulk::reset_spend)),
     route("GET", "/metrics", Access::Public, || get(health::metrics)),
     route("POST", "/team/new", Access::Role(Least::Manager), || post(teams::new)),
     route("POST", "/team/update", Access::Role(Least::Manager), || post(teams::update)),
@@ -164,6 +174,12 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/team/member_add", Access::Role(Least::Manager), || post(teams::members::add)),
     route("POST", "/team/member_update", Access::Role(Least::Manager), || post(teams::members::update)),
     route("POST", "/team/member_delete", Access::Role(Least::Manager), || post(teams::members::delete)),
+    route("POST", "/team/bulk_member_add", Access::Role(Least::Manager), || post(teams::members::add_many)),
+    route("PATCH", "/team/{team_id}", Access::Role(Least::Manager), || patch(teams::patch)),
+    route("GET", "/team/permissions_list", Access::Role(Least::Holder), || get(teams::permissions::list)),
+    route("POST", "/team/permissions_update", Access::Role(Least::Manager), || post(teams::permissions::update)),
+    route("POST", "/team/permissions_bulk_update", Access::Role(Least::Admin), || post(teams::permissions::add)),
+    route("GET", "/team/daily/activity", Access::Role(Least::Holder), || get(activity::teams)),
     route("POST", "/organization/new", Access::Role(Least::Admin), || post(organizations::new)),
     route("PATCH", "/organization/update", Access::Role(Least::Manager), || patch(organizations::update)),
     route("DELETE", "/organization/delete", Access::Role(Least::Admin), || delete(organizations::delete)),
@@ -176,6 +192,7 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/organization/member_delete", Access::Role(Least::Manager), || {
         delete(organizations::members::delete)
     }),
+    route("GET", "/organization/daily/activity", Access::Role(Least::Holder), || get(activity::organizations)),
     route("POST", "/project/new", Access::Role(Least::Manager), || post(projects::new)),
     route("POST", "/project/update", Access::Role(Least::Manager), || post(projects::update)),
     route("DELETE", "/project/delete", Access::Role(Least::Admin), || delete(projects::delete)),
@@ -187,6 +204,10 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v2/user/info", Access::Role(Least::Holder), || get(users::info_v2)),
     route("GET", "/user/list", Access::Role(Least::Holder), || get(users::list)),
     route("POST", "/user/delete", Access::Role(Least::Manager), || post(users::delete)),
+    route("POST", "/user/bulk_update", Access::Role(Least::Admin), || post(users::bulk_update)),
+    route("GET", "/user/available_roles", Access::Role(Least::Holder), || get(users::roles)),
+    route("GET", "/user/daily/activity", Access::Role(Least::Holder), || get(activity::users)),
+    route("GET", "/user/daily/activity/aggregated", Access::Role(Least::Holder), || get(activity::users_at_once)),
     route("POST", "/customer/new", Access::Role(Least::Admin), || post(customers::new)),
     route("POST", "/customer/update", Access::Role(Least::Admin), || post(customers::update)),
     route("POST", "/customer/delete", Access::Role(Least::Admin), || post(customers::delete)),
@@ -194,6 +215,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/customer/unblock", Access::Role(Least::Admin), || post(customers::unblock)),
     route("GET", "/customer/info", Access::Role(Least::AdminViewer), || get(customers::info)),
     route("GET", "/customer/list", Access::Role(Least::AdminViewer), || get(customers::list)),
+    route("GET", "/customer/daily/activity", Access::Role(Least::AdminViewer), || get(activity::customers)),
     route("POST", "/end_user/new", Access::Role(Least::Admin), || post(customers::new)),
     route("POST", "/end_user/update", Access::Role(Least::Admin), || post(customers::update)),
     route("POST", "/end_user/delete", Access::Role(Least::Admin), || post(customers::delete)),
@@ -201,6 +223,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/end_user/unblock", Access::Role(Least::Admin), || post(customers::unblock)),
     route("GET", "/end_user/info", Access::Role(Least::AdminViewer), || get(customers::info)),
     route("GET", "/end_user/list", Access::Role(Least::AdminViewer), || get(customers::list)),
+    route("GET", "/end_user/daily/activity", Access::Role(Least::AdminViewer), || get(activity::customers)),
     route("POST", "/budget/new", Access::Role(Least::Admin), || post(budgets::new)),
     route("POST", "/budget/update", Access::Role(Least::Admin), || post(budgets::update)),
     route("POST", "/budget/info", Access::Role(Least::AdminViewer), || post(budgets::info)),
@@ -224,6 +247,9 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/v1/unified_access_group/{access_group_id}", Access::Role(Least::Admin), || {
         delete(access_groups::delete)
     }),
+    route("GET", "/openapi.json", Access::Public, || get(openapi::get)),
+    route("GET", "/docs", Access::Public, || get(docs::get)),
+    route("GET", "/", Access::Public, || get(docs::get)),
 ];
 
 /// Whether a route of the table is spoken MCP on.
@@ -252,7 +278,7 @@ pub fn router(gateway: Gateway) -> Router {
         .iter()
         .fold(Router::new(), |router, route| {
             let destination = Destination { method: route.method, template: route.path };
-            let handler: MethodRouter<Gateway> = (route.handler)().layer(Extension(destination));
+            let handler: MethodRouter<Gateway> = route.endpoint().router.layer(Extension(destination));
             router.route(route.path, handler.layer(Extension(route.access)))
         })
         .fallback(admission::not_found)

@@ -7,23 +7,19 @@
 //! Source: OpenTelemetry semantic conventions for MCP (status: development), with the dots of OpenTelemetry's names
 //! as underscores.
 
+mod families;
 mod series;
 
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::text;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
 use toolgate_mcp::version::Revision;
 
-use self::series::{Label, Series};
+use self::families::Families;
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -31,18 +27,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// What a label reads when its value is not one of those that we count apart.
 pub const OTHER: &str = "_OTHER";
 
-/// In seconds, as the OpenTelemetry conventions for MCP give them.
-const OPERATION_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-
-/// In seconds; the gateway's own share of a call is far below the first bucket of an operation.
-const OVERHEAD_BUCKETS: [f64; 13] =
-    [0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
-
-/// In seconds.
-const SPEND_WRITE_BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
-
 /// Methods that are counted under their own name.
-const METHODS: [&str; 27] = [
+const METHODS: [&str; 36] = [
     "completion/complete",
     "elicitation/create",
     "initialize",
@@ -56,6 +42,9 @@ const METHODS: [&str; 27] = [
     "notifications/resources/list_changed",
     "notifications/resources/updated",
     "notifications/roots/list_changed",
+    "notifications/subscriptions/acknowledged",
+    "notifications/tasks",
+    "notifications/tasks/status",
     "notifications/tools/list_changed",
     "ping",
     "prompts/get",
@@ -68,6 +57,12 @@ const METHODS: [&str; 27] = [
     "roots/list",
     "sampling/createMessage",
     "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
     "tools/call",
     "tools/list",
 ];
@@ -81,27 +76,6 @@ pub fn method_label(method: &str) -> &'static str {
 /// The gateway's metrics. Clones share the same numbers; two values made by [`Metrics::new`] share nothing.
 #[derive(Clone)]
 pub struct Metrics(Arc<Families>);
-
-struct Families {
-    registry: Registry,
-    server_operation: Series<5, Histogram>,
-    client_operation: Series<3, Histogram>,
-    requests: Series<4, Counter>,
-    overhead: Histogram,
-    upstream_up: Series<1, Gauge>,
-    upstream_circuit_open: Series<1, Gauge>,
-    active_streams: Gauge,
-    dropped_frames: Series<2, Counter>,
-    config_reloads: Series<1, Counter>,
-    limit_refusals: Series<2, Counter>,
-    spend: Series<1, Counter<f64, AtomicU64>>,
-    spend_rows: Series<1, Counter>,
-    spend_queue: Gauge,
-    spend_write: Histogram,
-    spend_write_failures: Counter,
-    shared_limits_up: Gauge,
-    limits_counted_alone: Counter,
-}
 
 /// One finished operation of a client with the gateway.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +117,9 @@ pub enum Status {
 }
 
 impl Status {
-    fn label(self) -> &'static str {
+    /// As metrics and logs name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::ToolError => "tool_error",
@@ -186,6 +162,19 @@ impl Metrics {
         self.0.client_operation.with(labels, |histogram| histogram.observe(took.as_secs_f64()));
     }
 
+    /// Counts a session of a client that has ended: by its client, an admin or the end of its HTTP+SSE stream. Nothing
+    /// tells of one whose client just went away.
+    pub fn server_session(&self, revision: Revision, lasted: Duration) {
+        let labels = ["tcp", revision.name()];
+        self.0.server_session.with(labels, |histogram| histogram.observe(lasted.as_secs_f64()));
+    }
+
+    /// Counts a session with an upstream server when the guard goes.
+    #[must_use]
+    pub fn client_session(&self, revision: Revision, transport: &'static str) -> SessionGuard {
+        SessionGuard { metrics: self.clone(), labels: [transport, revision.name()], began: Instant::now() }
+    }
+
     /// Counts a request.
     pub fn request(&self, request: RequestCount<'_>) {
         let mut digits = [0u8; 11];
@@ -197,10 +186,21 @@ impl Metrics {
         });
     }
 
-    /// Says whether an upstream server answers.
+    /// Says whether an upstream server answers, which is news.
     pub fn upstream_up(&self, server: &str, up: bool) {
         self.0.upstream_up.with([server], |gauge| {
             gauge.set(i64::from(up));
+        });
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.0.upstream_since.with([server], |gauge| {
+            gauge.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        });
+    }
+
+    /// Counts a failure of an upstream server, by the stage at which it failed.
+    pub fn upstream_failed(&self, server: &str, stage: &'static str) {
+        self.0.upstream_failures.with([server, stage], |counter| {
+            counter.inc();
         });
     }
 
@@ -215,6 +215,7 @@ impl Metrics {
     pub fn upstream_gone(&self, server: &str) {
         self.0.upstream_up.remove([server]);
         self.0.upstream_circuit_open.remove([server]);
+        self.0.upstream_since.remove([server]);
     }
 
     /// Counts a stream as active for as long as the guard lives.
@@ -313,105 +314,18 @@ impl Drop for StreamGuard {
     }
 }
 
-const SERVER_OPERATION_LABELS: [Label; 5] = [
-    Label::closed("mcp_method_name"),
-    Label::open("gen_ai_tool_name"),
-    Label::open("error_type"),
-    Label::closed("network_transport"),
-    Label::closed("mcp_protocol_version"),
-];
-const CLIENT_OPERATION_LABELS: [Label; 3] =
-    [Label::open("server"), Label::closed("mcp_method_name"), Label::open("error_type")];
-const REQUEST_LABELS: [Label; 4] =
-    [Label::open("server"), Label::open("tool"), Label::closed("status"), Label::open("code")];
+/// Counts one session with a server, once it has ended; see [`Metrics::client_session`].
+#[derive(Debug)]
+pub struct SessionGuard {
+    metrics: Metrics,
+    labels: [&'static str; 2],
+    began: Instant,
+}
 
-/// Together, with the quarter on top that a full family may still take, these stay below a mebibyte. A histogram writes
-/// 17 lines for each series, a counter one.
-const SERVER_OPERATION_BYTES: usize = 352 * 1024;
-const CLIENT_OPERATION_BYTES: usize = 176 * 1024;
-const REQUEST_BYTES: usize = 176 * 1024;
-const SMALL_BYTES: usize = 16 * 1024;
-
-impl Families {
-    fn new() -> Self {
-        let mut registry = Registry::default();
-        let operation: fn() -> Histogram = || Histogram::new(OPERATION_BUCKETS);
-        let lines = OPERATION_BUCKETS.len() + 3;
-        let server_operation = Series::new(SERVER_OPERATION_LABELS, lines, SERVER_OPERATION_BYTES, operation);
-        let client_operation = Series::new(CLIENT_OPERATION_LABELS, lines, CLIENT_OPERATION_BYTES, operation);
-        let requests = Series::new(REQUEST_LABELS, 1, REQUEST_BYTES, Counter::default);
-        let overhead = Histogram::new(OVERHEAD_BUCKETS);
-        let upstream_up = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
-        let upstream_circuit_open = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
-        let active_streams = Gauge::default();
-        let dropped_labels = [Label::open("server"), Label::closed("why")];
-        let dropped_frames = Series::new(dropped_labels, 1, SMALL_BYTES, Counter::default);
-        let config_reloads = Series::new([Label::closed("result")], 1, SMALL_BYTES, Counter::default);
-        let refusal_labels = [Label::closed("limit"), Label::closed("of")];
-        let limit_refusals = Series::new(refusal_labels, 1, SMALL_BYTES, Counter::default);
-        let spend = Series::new([Label::open("server")], 1, SMALL_BYTES, Counter::default);
-        let spend_rows = Series::new([Label::closed("result")], 1, SMALL_BYTES, Counter::default);
-        let spend_queue = Gauge::default();
-        let spend_write = Histogram::new(SPEND_WRITE_BUCKETS);
-        let spend_write_failures = Counter::default();
-        let (shared_limits_up, limits_counted_alone) = (Gauge::default(), Counter::default());
-
-        let (server, client) = ("mcp_server_operation_duration", "mcp_client_operation_duration");
-        registry.register_with_unit(
-            server,
-            "Duration of a client's operation with the gateway",
-            Unit::Seconds,
-            server_operation.clone(),
-        );
-        registry.register_with_unit(
-            client,
-            "Duration of the gateway's operation with an upstream server",
-            Unit::Seconds,
-            client_operation.clone(),
-        );
-        let ours = registry.sub_registry_with_prefix("toolgate");
-        ours.register("requests", "Requests by server, tool and outcome", requests.clone());
-        ours.register_with_unit("overhead", "The gateway's own share of a call", Unit::Seconds, overhead.clone());
-        ours.register("upstream_up", "Whether the upstream server answers", upstream_up.clone());
-        let about = "Whether the upstream server is left alone because it could not be reached";
-        ours.register("upstream_circuit_open", about, upstream_circuit_open.clone());
-        ours.register("active_streams", "Streams that are open to clients", active_streams.clone());
-        ours.register("dropped_frames", "Messages of upstream servers that reached nobody", dropped_frames.clone());
-        ours.register("config_reloads", "Reloads of the configuration", config_reloads.clone());
-        ours.register("limit_refusals", "Calls refused because a limit or budget is used up", limit_refusals.clone());
-        ours.register("spend_dollars", "What calls cost, in USD", spend.clone());
-        ours.register("spend_rows", "Calls by what became of their rows in the log", spend_rows.clone());
-        ours.register("spend_queue", "Calls that wait to be written down", spend_queue.clone());
-        let about = "How long a batch of calls took to be written down";
-        ours.register_with_unit("spend_write", about, Unit::Seconds, spend_write.clone());
-        let about = "Batches of calls that the database did not take and that are tried again";
-        ours.register("spend_write_failures", about, spend_write_failures.clone());
-        let about = "Whether limits and budgets are counted for all replicas, in Redis; 0 where there is none";
-        ours.register("shared_limits_up", about, shared_limits_up.clone());
-        let about = "Calls whose limits one replica counted for itself because Redis could not be asked";
-        ours.register("limits_counted_alone", about, limits_counted_alone.clone());
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        ours.register("build", "The running gateway", build);
-        Self {
-            registry,
-            server_operation,
-            client_operation,
-            requests,
-            overhead,
-            upstream_up,
-            upstream_circuit_open,
-            active_streams,
-            dropped_frames,
-            config_reloads,
-            limit_refusals,
-            spend,
-            spend_rows,
-            spend_queue,
-            spend_write,
-            spend_write_failures,
-            shared_limits_up,
-            limits_counted_alone,
-        }
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        let lasted = self.began.elapsed().as_secs_f64();
+        self.metrics.0.client_session.with(self.labels, |histogram| histogram.observe(lasted));
     }
 }
 

@@ -55,8 +55,8 @@ pub struct SpanFacts<'a> {
     pub session: Option<&'a str>,
     /// `tcp` or `pipe`.
     pub transport: Option<&'static str>,
-    /// The peer's address: the client's for a server span, the upstream's for a client span.
-    pub peer: Option<(&'a str, u16)>,
+    /// The peer's address, and port where that is known: the client's for a server span, the upstream's for a client span.
+    pub peer: Option<(&'a str, Option<u16>)>,
 }
 
 impl Traces {
@@ -249,7 +249,7 @@ fn attributes(kind: &SpanKind, facts: SpanFacts<'_>) -> Vec<KeyValue> {
             _ => ("server.address", "server.port"),
         };
         add(address, Some(host));
-        all.push(KeyValue::new(number, i64::from(port)));
+        all.extend(port.map(|port| KeyValue::new(number, i64::from(port))));
     }
     all
 }

@@ -13,6 +13,7 @@ use toolgate_mcp::method;
 use super::ears::Ears;
 use super::level::{LogLevel, Told};
 use super::shared::Place;
+use crate::telemetry::{Metrics, SessionGuard};
 
 /// How long a session that is given up waits for what is still running on it.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -44,20 +45,31 @@ pub(super) struct Connection {
     /// The server gave no sign of life when it was last asked for one.
     doubtful: AtomicBool,
     facts: OnceLock<Arc<ServerFacts>>,
+    _lasts: SessionGuard,
     /// Given back when the session is given up.
     places: Mutex<Vec<Place>>,
 }
 
 impl Connection {
-    pub(super) fn new(session: Session, ears: Arc<Ears>, number: u64, places: Vec<Place>) -> Arc<Self> {
+    pub(super) fn new(
+        session: Session,
+        ears: Arc<Ears>,
+        number: u64,
+        places: Vec<Place>,
+        metrics: &Metrics,
+    ) -> Arc<Self> {
         // A modern server is told with each request.
         let can_log = !session.is_modern()
             && Fields::read(session.server().capabilities.get()).is_ok_and(|all| all.get("logging").is_some());
         if !matches!(session.server().transport, Transport::Streamable) {
             ears.hear_all_on_one_stream();
         }
+        let facts = session.server();
+        let transport = if matches!(facts.transport, Transport::Stdio) { "pipe" } else { "tcp" };
+        let lasts = metrics.client_session(facts.revision, transport);
         Arc::new(Self {
             session,
+            _lasts: lasts,
             told: Told::nothing(can_log, ears.is_shared()),
             ears,
             number,

@@ -14,6 +14,13 @@ use crate::auth::CallerId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey(pub [u8; 16]);
 
+impl fmt::Display for SessionKey {
+    /// Hexadecimal, for traces. It opens nothing: the id that a client shows is a sealed token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// One caller's way to one server; made by [`super::Upstream::lane`] for each request.
 #[derive(Clone)]
 pub struct Lane {

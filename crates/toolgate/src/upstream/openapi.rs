@@ -7,6 +7,7 @@
 mod answers;
 mod call;
 mod credentials;
+mod health;
 mod kept;
 mod load;
 mod source;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwapOption;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use toolgate_client::{ServerFacts, Transport as Found};
+use toolgate_client::{HttpClient, ServerFacts, Transport as Found};
 use toolgate_mcp::jsonrpc::quote;
 use toolgate_mcp::version::Revision;
 use toolgate_openapi::Api;
@@ -50,6 +51,8 @@ pub(super) struct Loaded {
     /// The result of `tools/list`.
     tools: String,
     facts: Arc<ServerFacts>,
+    /// Connects where the API may be.
+    client: HttpClient,
     fetched: Fetched,
 }
 
@@ -196,7 +199,7 @@ impl RestApi {
 }
 
 impl Loaded {
-    fn new(api: Api, settings: &ServerSettings, fetched: Fetched) -> Self {
+    fn new(api: Api, settings: &ServerSettings, client: HttpClient, fetched: Fetched) -> Self {
         let mut tools = String::from("{\"tools\":[");
         for (index, operation) in api.operations.iter().enumerate() {
             if index > 0 {
@@ -217,6 +220,6 @@ impl Loaded {
             has_session_id: false,
             transport: Found::Streamable,
         };
-        Self { api, tools, facts: Arc::new(facts), fetched }
+        Self { api, tools, facts: Arc::new(facts), client, fetched }
     }
 }

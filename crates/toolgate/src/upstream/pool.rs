@@ -284,6 +284,7 @@ impl Pool {
             self.shared.metrics.upstream_up(&self.settings.name, false);
             tracing::warn!(server.name = self.settings.name, "a server is down: {message}");
         }
+        self.shared.metrics.upstream_failed(&self.settings.name, stage.as_str());
         self.watch.failed(message, stage);
     }
 

@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use toolgate_client::{Answer, AnswerOutcome, Question};
 use toolgate_mcp::edit::{self, Fields};
-use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome};
+use toolgate_mcp::jsonrpc::{self, Id, Message, Outcome, code};
 use toolgate_mcp::method;
 use toolgate_mcp::translate::questions::{self, InputRequired};
-use toolgate_mcp::translate::{results, url_elicitation};
+use toolgate_mcp::translate::{errors, results, url_elicitation};
 use toolgate_mcp::views::{META_SERVER_INFO, ViewError};
 use toolgate_mcp::word::Word;
 
@@ -140,14 +140,31 @@ impl Upstream {
     }
 }
 
-/// The answer as a client knows it that speaks revisions with `initialize`: without what only modern results say.
-pub(super) fn for_legacy<F: Form>(answer: F) -> F {
-    let plain = answer.whole().filter(|answer| answer.is_result()).and_then(|answer| {
-        let AnswerOutcome::Result(result) = answer.outcome() else { return None };
-        let plain = without_modern_words(result).ok()?;
-        if plain == result { None } else { answer.with_result(&plain) }
+/// The answer as a client knows it that speaks revisions with `initialize`: without what only modern results say, and
+/// with codes that it knows. Headers that do not fit a call are left to `Catalog::call_tool`, which may send it again.
+pub(super) fn for_legacy<F: Form>(method: &str, answer: F) -> F {
+    let changed = answer.whole().and_then(|answer| match answer.outcome() {
+        AnswerOutcome::Result(result) => changed(answer, result, without_modern_words(result).ok()?),
+        AnswerOutcome::Error(error) => {
+            let is_callers = method == method::TOOLS_CALL && errors::code_of(error) == Some(code::HEADER_MISMATCH);
+            if is_callers { None } else { changed(answer, error, errors::to_legacy(error).ok()?) }
+        }
     });
-    plain.map_or(answer, F::from)
+    changed.map_or(answer, F::from)
+}
+
+/// The answer to a call as such a client is told it when there is nothing more to be done about its headers.
+pub fn error_for_legacy<F: Form>(answer: F) -> F {
+    let changed = answer.whole().and_then(|answer| match answer.outcome() {
+        AnswerOutcome::Result(_) => None,
+        AnswerOutcome::Error(error) => changed(answer, error, errors::to_legacy(error).ok()?),
+    });
+    changed.map_or(answer, F::from)
+}
+
+/// `answer` with `new` for its outcome, if that is another.
+fn changed(answer: &Answer, old: &str, new: Cow<'_, str>) -> Option<Answer> {
+    if new == old { None } else { answer.with_outcome(&new) }
 }
 
 fn without_modern_words(result: &str) -> Result<Cow<'_, str>, ViewError> {

@@ -17,6 +17,7 @@ use super::addressing::Addressing;
 use super::news::{self, News};
 use super::pool::{Idle, Pool};
 use crate::config::settings::{Limits, Settings, Timeouts, TlsSettings};
+use crate::egress::Reach;
 use crate::telemetry::Metrics;
 
 /// Idle sessions are looked for at least this often.
@@ -26,8 +27,8 @@ const SHORTEST_SWEEP_PAUSE: Duration = Duration::from_millis(100);
 /// One per gateway.
 pub(super) struct Shared {
     current: ArcSwap<Current>,
-    /// Connection pools by TLS settings; guards the map only.
-    clients: Mutex<HashMap<TlsSettings, HttpClient>>,
+    /// Connection pools by TLS settings and what they may connect to; guards the map only.
+    clients: Mutex<HashMap<(TlsSettings, Reach), HttpClient>>,
     /// Every pool that may hold sessions; guards the list only.
     pools: Mutex<Vec<Weak<Pool>>>,
     live: Arc<AtomicUsize>,
@@ -48,6 +49,15 @@ pub(super) struct Current {
     pub(super) addressing: Addressing,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
+}
+
+/// A connection pool that nobody shares yet.
+pub(super) fn http_client(tls: &TlsSettings, reach: Reach) -> Result<HttpClient, toolgate_client::Error> {
+    let options = TlsOptions { verify: tls.verify, ca_file: tls.ca_file.clone() };
+    match reach.allowed() {
+        None => HttpClient::new(&options),
+        Some(allowed) => HttpClient::within(&options, allowed),
+    }
 }
 
 impl Current {
@@ -96,14 +106,15 @@ impl Shared {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The connection pool for these TLS settings, made when first asked for.
-    pub(super) fn http_client(&self, tls: &TlsSettings) -> Result<HttpClient, toolgate_client::Error> {
+    /// The connection pool for these TLS settings that connects within `reach`, made when first asked for.
+    pub(super) fn http_client(&self, tls: &TlsSettings, reach: Reach) -> Result<HttpClient, toolgate_client::Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(tls) {
+        let key = (tls.clone(), reach);
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = HttpClient::new(&TlsOptions { verify: tls.verify, ca_file: tls.ca_file.clone() })?;
-        clients.insert(tls.clone(), client.clone());
+        let client = http_client(tls, reach)?;
+        clients.insert(key, client.clone());
         Ok(client)
     }
 

@@ -1,6 +1,6 @@
 //! What the gate does by itself when a server fails: what it sends again, what it asks for again, what it leaves alone.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -96,7 +96,12 @@ async fn a_circuit_opens_is_tried_and_closes_in_the_sight_of_operators() {
     assert_eq!(ill["state"], "down", "{ill}");
     assert!(ill["stage"].is_string() && ill["last_failure"]["message"].is_string(), "{ill}");
     assert!(ill["circuit"]["retry_in_ms"].as_u64().unwrap() <= 5000, "{ill}");
-    for line in ["toolgate_upstream_circuit_open{server=\"files\"} 1", "toolgate_upstream_up{server=\"files\"} 0"] {
+    for line in [
+        "toolgate_upstream_circuit_open{server=\"files\"} 1",
+        "toolgate_upstream_up{server=\"files\"} 0",
+        "toolgate_upstream_failures_total{server=\"files\",stage=",
+        "toolgate_upstream_since_seconds{server=\"files\"} ",
+    ] {
         assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
     }
 
@@ -104,9 +109,8 @@ async fn a_circuit_opens_is_tried_and_closes_in_the_sight_of_operators() {
     network.set(Fault::Hang);
     let (tried, _) = circuit_is(&gate, "half-open").await;
     assert_eq!((&tried["state"], &tried["circuit"]["retry_in_ms"]), (&json!("down"), &Value::Null));
-    let (began, reached) = (Instant::now(), fake.seen().len());
+    let reached = fake.seen().len();
     assert!(call().await.error_message().contains("tried again"), "others fail at once");
-    assert!(began.elapsed() < Duration::from_secs(2), "it took {:?}", began.elapsed());
     assert_eq!(fake.seen().len(), reached);
 
     network.set(Fault::None);

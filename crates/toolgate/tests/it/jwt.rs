@@ -289,3 +289,153 @@ async fn only_clients_of_the_list_connect_and_a_header_cannot_speak_for_a_token(
     let vouched = world.bearer(&claims(json!({"azp": "cursor-vscode"})));
     assert_eq!(vouched.post("/mcp", list).await.status, 200);
 }
+
+#[tokio::test]
+async fn tokens_that_begin_alike_are_told_apart() {
+    let world = World::new().await;
+    let long = "x".repeat(4_096);
+    let first = json!({"aaa": long, "iss": ISSUER, "aud": "gate", "exp": Utc::now().timestamp() + 600, "sub": "alice"});
+    let of_team = |team: &str| {
+        let mut claims = first.clone();
+        claims["team"] = json!(team);
+        world.key.token("RS256", "k1", &claims)
+    };
+    let (crew, idle) = (of_team("crew"), of_team("idle"));
+    assert_eq!(crew[..2_048], idle[..2_048]);
+    for _ in 0..3 {
+        assert_eq!(world.caller(&crew).tool_names().await, ["files-read", "files-write"]);
+        assert_eq!(world.caller(&idle).tool_names().await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_a_token_points_to_itself_is_not_fetched() {
+    let world = World::new().await;
+    for pointer in ["jku", "x5u"] {
+        let header =
+            json!({"alg": "RS256", "kid": "k1", "typ": "JWT", pointer: format!("{}/jwks", world.idp.keys_url())});
+        let signed = world.key.token("RS256", "k1", &claims(json!({})));
+        let signature = signed.rsplit_once('.').unwrap().1;
+        let token = format!("{}.{signature}", unsigned(&header, &claims(json!({}))));
+        let asked = world.idp.asked();
+        assert_eq!(world.caller(&token).get("/v1/mcp/server").await.status, 401, "{pointer}");
+        // The issuer's own keys may be looked at once; what the token points to is not.
+        assert!(world.idp.asked() <= asked + 1, "{pointer}");
+    }
+}
+
+#[tokio::test]
+async fn routes_that_tokens_are_good_for_can_be_named() {
+    let fields = "{user_id_jwt_field: sub, team_id_jwt_field: team, team_allowed_routes: [mcp_routes], \
+                  admin_allowed_routes: [/team]}";
+    let world = World::with(fields, |config| config).await;
+    let caller = world.bearer(&claims(json!({})));
+    assert_eq!(caller.tool_names().await, ["files-read", "files-write"]);
+    let refused = caller.get("/key/list").await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    assert!(refused.text().contains("Only allowed to call routes: ['mcp_routes']"), "{refused:?}");
+    let admin = world.bearer(&claims(json!({"scope": "litellm_proxy_admin"})));
+    assert_eq!(admin.get("/team/list").await.status, 200);
+    assert_eq!(admin.get("/key/list").await.status, 403);
+    assert_eq!(admin.post("/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).await.status, 403);
+}
+
+#[tokio::test]
+async fn limits_of_the_user_the_team_and_the_organization_hold_for_tokens() {
+    let world = World::new().await;
+    let (store, by) = (&world.people.store, people::actor());
+    let limited = User { rpm_limit: Some(1), ..user("lim") };
+    store.create_user(&by, limited, Vec::new()).await.unwrap();
+    let team = |id: &str, rpm_limit, max_budget| toolgate_store::Team {
+        team_id: id.to_owned(),
+        object_permission: serde_json::from_value(json!({"mcp_servers": ["files"]})).unwrap(),
+        rpm_limit,
+        max_budget,
+        ..Default::default()
+    };
+    for team in [team("slow", Some(1), None), team("poor", None, Some(0.0))] {
+        store.create_team(&by, team, Vec::new()).await.unwrap();
+    }
+    let budget = toolgate_store::Budget { budget_id: "b".into(), rpm_limit: Some(1), ..Default::default() };
+    store.create_budget(&by, budget).await.unwrap();
+    let house =
+        Organization { organization_id: "house".into(), organization_alias: "House".into(), ..Default::default() };
+    store.create_organization(&by, Organization { budget_id: Some("b".into()), ..house }, None).await.unwrap();
+    let cases = [
+        (json!({"sub": "lim"}), "user: lim"),
+        (json!({"team": "slow"}), "team: slow"),
+        (json!({"org": "house"}), "organization: House"),
+    ];
+    for (more, whose) in cases {
+        let caller = world.bearer(&claims(more));
+        // A minute may end meanwhile.
+        let mut refused = Value::Null;
+        for _ in 0..4 {
+            let answer = caller.call("files-read", json!({})).await;
+            if answer.message().get("error").is_some() {
+                refused = answer.error().clone();
+                break;
+            }
+        }
+        let text = refused["message"].as_str().unwrap_or_default();
+        assert!(text.starts_with(&format!("Rate limit exceeded for {whose}.")), "{whose}: {refused}");
+    }
+    let poor = world.bearer(&claims(json!({"team": "poor"}))).call("files-read", json!({})).await;
+    assert!(poor.error_message().contains("udget"), "{}", poor.error_message());
+}
+
+#[tokio::test]
+async fn whose_token_it_is_may_ask_what_it_reaches() {
+    let world = World::new().await;
+    let caller = world.bearer(&claims(json!({})));
+    let path = "/v1/mcp/access/explain?server=files&tool=read";
+    let told = caller.get(path).await.json();
+    assert_eq!((&told["allowed"], &told["key"]), (&json!(true), &Value::Null), "{told}");
+    let told = world.bearer(&claims(json!({"team": "idle"}))).get(path).await.json();
+    assert_eq!((&told["allowed"], &told["server"]), (&json!(false), &Value::Null), "{told}");
+    let key = world.people.key("other", json!({"mcp_servers": ["files"]})).await;
+    let other = format!("{path}&key={}", people::hash(&key));
+    assert_eq!(caller.get(&other).await.status, 403, "not about others' keys");
+}
+
+#[tokio::test]
+async fn whoever_is_deleted_or_blocked_is_refused_on_another_replica_within_a_second() {
+    let Some(database) = crate::support::postgres::PgDatabase::create() else { return };
+    let idp = FakeIdp::start().await;
+    let key = SigningKey::rsa();
+    idp.publish("k1", &key);
+    let fake = FakeMcp::start(script().tools(&["read"])).await;
+    let start = async || TestGateway::start_with_store(jwt_config(&idp, &fake, FIELDS), database.open().await).await;
+    let (one, other) = (start().await, start().await);
+    let made = async |path: &str, body: Value| {
+        let reply = one.admin().post(path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    };
+    for name in ["deleted-user", "deleted-team", "blocked-team", "deleted-org"] {
+        made("/user/new", json!({"user_id": name, "auto_create_key": false})).await;
+        made("/team/new", json!({"team_id": name, "object_permission": {"mcp_servers": ["files"]}})).await;
+        made("/organization/new", json!({"organization_id": name, "organization_alias": name})).await;
+    }
+    let cases = [
+        ("deleted-user", http::Method::POST, "/user/delete", json!({"user_ids": ["deleted-user"]})),
+        ("deleted-team", http::Method::POST, "/team/delete", json!({"team_ids": ["deleted-team"]})),
+        ("blocked-team", http::Method::POST, "/team/block", json!({"team_id": "blocked-team"})),
+        ("deleted-org", http::Method::DELETE, "/organization/delete", json!({"organization_ids": ["deleted-org"]})),
+    ];
+    for (name, method, path, body) in cases {
+        let token = key.token("RS256", "k1", &claims(json!({"sub": name, "team": name, "org": name})));
+        let [here, there] =
+            [&one, &other].map(|gate| gate.anonymous().with("authorization", &format!("Bearer {token}")));
+        for caller in [&here, &there] {
+            assert_eq!(caller.tool_names().await, ["files-read"], "{name}");
+        }
+        let done = one.admin().send(method, path, body.to_string()).await;
+        assert_eq!(done.status, 200, "{done:?}");
+        let began = std::time::Instant::now();
+        other.until(async || there.get("/v1/mcp/server").await.status == 401).await;
+        assert!(began.elapsed() < std::time::Duration::from_secs(1), "{name}: {:?}", began.elapsed());
+        assert_eq!(here.get("/v1/mcp/server").await.status, 401, "{name}");
+    }
+    one.stop().await;
+    other.stop().await;
+}

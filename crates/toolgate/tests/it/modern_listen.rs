@@ -66,6 +66,23 @@ async fn changes_of_every_server_come_to_those_who_asked_for_them() {
 }
 
 #[tokio::test]
+async fn what_an_older_server_asks_outside_of_any_call_is_refused() {
+    let fake = FakeMcp::start(speaking()).await;
+    let gate = TestGateway::start(config().server("files", fake.entry())).await;
+    let client = Modern::new(&gate.admin()).capable(json!({"roots": {}, "elicitation": {}}));
+    let id = json!(1);
+    let mut stream = listen(&client, id.clone(), json!({"toolsListChanged": true})).await;
+    next(&mut stream, &id).await;
+    fake.has_streams(1).await;
+    fake.say(&json!({"jsonrpc": "2.0", "id": "q", "method": "roots/list"}));
+    fake.came("POST", 1).await;
+    let answer = fake.only("POST").message;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("q"), &json!(-32601)));
+    fake.say(&changed("tools"));
+    assert_eq!(next(&mut stream, &id).await["method"], "notifications/tools/list_changed");
+}
+
+#[tokio::test]
 async fn changed_resources_are_told_to_those_who_named_them() {
     let fake = FakeMcp::start(speaking().on("resources/subscribe", Scripted::Result("{}".to_owned()))).await;
     let gate = TestGateway::start(config().server("files", fake.entry())).await;

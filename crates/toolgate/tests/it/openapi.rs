@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use toolgate::config::settings::Transport;
 
-use crate::support::{Caller, Entry, RestService, TestGateway, config, soon};
+use crate::support::{Caller, Entry, Modern, RestService, TestGateway, config, soon};
 
 /// A document in a folder of its own.
 struct Spec {
@@ -59,9 +59,9 @@ fn styles() -> String {
     for (place, style) in cases {
         for explode in [false, true] {
             let name = format!("{place}_{style}_{explode}").to_lowercase();
-            let path = if place == "path" { format!("/echo/{name}/{{c}}") } else { format!("/echo/{name}") };
+            let path = if place == "path" { format!("/echo/{name}/{{color}}") } else { format!("/echo/{name}") };
             text.push_str(&format!(
-                "  {path}:\n    get:\n      operationId: {name}\n      parameters: [{{name: c, in: {place}, required: true, style: {style}, explode: {explode}}}]\n"
+                "  {path}:\n    get:\n      operationId: {name}\n      parameters: [{{name: color, in: {place}, required: true, style: {style}, explode: {explode}}}]\n"
             ));
         }
     }
@@ -74,40 +74,60 @@ async fn every_parameter_style_arrives_as_the_specification_has_it() {
     let spec = spec(&styles());
     let gate = TestGateway::start(config().server("api", entry(&spec, &api.url))).await;
     let admin = gate.admin();
-    let (text, array, object) = (json!("blue"), json!(["blue", "black"]), json!({"R": 100, "G": 200}));
-    let cases = [
-        ("path_simple_false", &array, "path", "blue,black"),
-        ("path_simple_false", &object, "path", "R,100,G,200"),
-        ("path_simple_true", &object, "path", "R=100,G=200"),
-        ("path_label_false", &text, "path", ".blue"),
-        ("path_label_false", &array, "path", ".blue,black"),
-        ("path_label_true", &array, "path", ".blue.black"),
-        ("path_label_true", &object, "path", ".R=100.G=200"),
-        ("path_matrix_false", &array, "path", ";c=blue,black"),
-        ("path_matrix_true", &array, "path", ";c=blue;c=black"),
-        ("path_matrix_true", &object, "path", ";R=100;G=200"),
-        ("query_form_false", &array, "query", "c=blue,black"),
-        ("query_form_true", &array, "query", "c=blue&c=black"),
-        ("query_form_false", &object, "query", "c=R,100,G,200"),
-        ("query_form_true", &object, "query", "R=100&G=200"),
-        ("query_spacedelimited_false", &array, "query", "c=blue%20black"),
-        ("query_pipedelimited_false", &array, "query", "c=blue%7Cblack"),
-        ("query_deepobject_true", &object, "query", "c%5BR%5D=100&c%5BG%5D=200"),
-        ("header_simple_false", &array, "c", "blue,black"),
-        ("header_simple_false", &object, "c", "R,100,G,200"),
-        ("header_simple_true", &object, "c", "R=100,G=200"),
-        ("cookie_form_false", &array, "cookie", "c=blue,black"),
-        ("cookie_form_true", &array, "cookie", "c=blue; c=black"),
-        ("cookie_form_true", &object, "cookie", "R=100; G=200"),
+    let values = [json!(""), json!("blue"), json!(["blue", "black", "brown"]), json!({"R": 100, "G": 200, "B": 150})];
+    // The specification's table, and `simple` and `form` where it has them once for several places. What it calls not
+    // applicable is not asked; the empty strings that would leave the path are refused.
+    let (none, refused_here) = ("n/a", "refused");
+    let table = [
+        ("path_matrix_false", ["path", ";color", ";color=blue", ";color=blue,black,brown", ";color=R,100,G,200,B,150"]),
+        (
+            "path_matrix_true",
+            ["path", ";color", ";color=blue", ";color=blue;color=black;color=brown", ";R=100;G=200;B=150"],
+        ),
+        ("path_label_false", ["path", refused_here, ".blue", ".blue,black,brown", ".R,100,G,200,B,150"]),
+        ("path_label_true", ["path", refused_here, ".blue", ".blue.black.brown", ".R=100.G=200.B=150"]),
+        ("path_simple_false", ["path", refused_here, "blue", "blue,black,brown", "R,100,G,200,B,150"]),
+        ("path_simple_true", ["path", refused_here, "blue", "blue,black,brown", "R=100,G=200,B=150"]),
+        ("header_simple_false", ["color", "", "blue", "blue,black,brown", "R,100,G,200,B,150"]),
+        ("header_simple_true", ["color", "", "blue", "blue,black,brown", "R=100,G=200,B=150"]),
+        ("query_form_false", ["query", "color=", "color=blue", "color=blue,black,brown", "color=R,100,G,200,B,150"]),
+        (
+            "query_form_true",
+            ["query", "color=", "color=blue", "color=blue&color=black&color=brown", "R=100&G=200&B=150"],
+        ),
+        ("cookie_form_false", ["cookie", "color=", "color=blue", "color=blue,black,brown", "color=R,100,G,200,B,150"]),
+        (
+            "cookie_form_true",
+            ["cookie", "color=", "color=blue", "color=blue; color=black; color=brown", "R=100; G=200; B=150"],
+        ),
+        (
+            "query_spacedelimited_false",
+            ["query", none, none, "color=blue%20black%20brown", "color=R%20100%20G%20200%20B%20150"],
+        ),
+        ("query_spacedelimited_true", ["query", none, none, "color=blue&color=black&color=brown", "R=100&G=200&B=150"]),
+        (
+            "query_pipedelimited_false",
+            ["query", none, none, "color=blue%7Cblack%7Cbrown", "color=R%7C100%7CG%7C200%7CB%7C150"],
+        ),
+        ("query_pipedelimited_true", ["query", none, none, "color=blue&color=black&color=brown", "R=100&G=200&B=150"]),
+        ("query_deepobject_false", ["query", none, none, none, "color%5BR%5D=100&color%5BG%5D=200&color%5BB%5D=150"]),
+        ("query_deepobject_true", ["query", none, none, none, "color%5BR%5D=100&color%5BG%5D=200&color%5BB%5D=150"]),
     ];
-    for (name, value, place, expected) in cases {
-        let sent = echoed(&admin, &format!("api-{name}"), json!({"c": value})).await;
-        let arrived = match place {
-            "path" => sent["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(),
-            "query" => sent["query"].as_str().unwrap().to_owned(),
-            header => sent["headers"][header].as_str().unwrap().to_owned(),
-        };
-        assert_eq!(arrived, expected, "{name} {value}");
+    for (name, [place, row @ ..]) in table {
+        for (value, expected) in values.iter().zip(row).filter(|(_, expected)| *expected != none) {
+            let (tool, arguments) = (format!("api-{name}"), json!({"color": value}));
+            if expected == refused_here {
+                refused(&admin, &tool, arguments).await;
+                continue;
+            }
+            let sent = echoed(&admin, &tool, arguments).await;
+            let arrived = match place {
+                "path" => sent["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(),
+                "query" => sent["query"].as_str().unwrap().to_owned(),
+                header => sent["headers"][header].as_str().unwrap().to_owned(),
+            };
+            assert_eq!(arrived, expected, "{name} {value}");
+        }
     }
 }
 
@@ -344,6 +364,85 @@ async fn a_changed_description_is_told_and_served() {
     api.until_asked("/describe", asked + 3).await;
     assert_eq!(admin.tool_names().await, ["pets-two"]);
     assert!(api.seen().iter().any(|one| one["headers"].get("if-none-match").is_some()));
+}
+
+#[tokio::test]
+async fn a_reload_of_the_configuration_has_the_description_read_again() {
+    let api = RestService::start().await;
+    api.describe(PETS_JSON);
+    let lines = Entry::detected(&api.url).with(&format!("spec_path: {}/describe", api.url));
+    let config = config().server("pets", lines);
+    let gate = TestGateway::start(config.clone()).await;
+    let admin = gate.admin();
+    assert_eq!(admin.tool_names().await, ["pets-one"]);
+    let mut stream = admin.initialized_at("/mcp").await.open_stream("/mcp").await;
+    api.describe(&PETS_JSON.replace("one", "two"));
+    gate.reload(&config);
+    let told = soon("the news", stream.message()).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    assert_eq!(admin.tool_names().await, ["pets-two"]);
+}
+
+#[tokio::test]
+async fn a_large_description_is_listed_in_pages() {
+    let api = RestService::start().await;
+    let paths: String = (0..1_200).map(|n| format!("  /echo/{n}: {{get: {{operationId: op{n}}}}}\n")).collect();
+    let spec = spec(&format!("openapi: 3.1.0\npaths:\n{paths}"));
+    let gate = TestGateway::start(config().server("api", entry(&spec, &api.url))).await;
+    let admin = gate.admin();
+    let (mut names, mut pages, mut params) = (Vec::new(), 0, json!({}));
+    loop {
+        let answer = admin.rpc("tools/list", params).await;
+        let result = answer.result();
+        names.extend(result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()));
+        pages += 1;
+        let Some(cursor) = result["nextCursor"].as_str() else { break };
+        params = json!({ "cursor": cursor });
+    }
+    assert_eq!((pages, names.len()), (2, 1_200));
+    let sent = echoed(&admin, names.last().unwrap(), json!({})).await;
+    assert_eq!(sent["path"], "/echo/1199");
+}
+
+#[tokio::test]
+async fn what_is_put_into_a_path_stays_in_its_place() {
+    let api = RestService::start().await;
+    let spec = spec("openapi: 3.1.0\npaths: {'/echo/users/{id}/keys': {get: {operationId: keys}}}");
+    let gate = TestGateway::start(config().server("api", entry(&spec, &format!("{}/v1", api.url)))).await;
+    let admin = gate.admin();
+    let encoded = [
+        ("123?admin=true", "123%3Fadmin%3Dtrue"),
+        ("user#section", "user%23section"),
+        ("x&evil=1", "x%26evil%3D1"),
+        ("a/b", "a%2Fb"),
+        ("%2fadmin", "%252fadmin"),
+        ("a\r\nHost: evil", "a%0D%0AHost%3A%20evil"),
+        ("a\\b", "a%5Cb"),
+        ("...", "..."),
+    ];
+    for (value, expected) in encoded {
+        let sent = echoed(&admin, "api-keys", json!({"id": value})).await;
+        assert_eq!(
+            (sent["path"].as_str().unwrap(), &sent["query"]),
+            (&*format!("/v1/echo/users/{expected}/keys"), &Value::Null)
+        );
+    }
+    let asked = api.seen().len();
+    for value in
+        ["..", ".", "../admin", "..\\admin", "..;/admin", "%2e%2e%2fadmin", "%2e%2e", "%252e%252e/", "a/../../b", ""]
+    {
+        refused(&admin, "api-keys", json!({"id": value})).await;
+    }
+    assert_eq!(api.seen().len(), asked, "none of these was sent");
+}
+
+#[tokio::test]
+async fn any_json_is_structure_for_clients_that_take_it() {
+    let api = RestService::start().await;
+    let spec = spec(ANSWERS);
+    let gate = TestGateway::start(config().server("api", entry(&spec, &api.url))).await;
+    let answer = Modern::new(&gate.admin()).call("api-list", json!({})).await;
+    assert_eq!(answer.result()["structuredContent"], json!([1, 2.50]));
 }
 
 const PETS_JSON: &str = r#"{"openapi":"3.0.0","paths":{"/echo/one":{"get":{"operationId":"one"}}}}"#;

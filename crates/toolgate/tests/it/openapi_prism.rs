@@ -4,83 +4,146 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Entry, Prism, TestGateway, config, oas_examples, sample, soon};
+use crate::support::{Caller, Entry, Prism, TestGateway, config, oas_examples, sample, soon};
 
-/// Documents, by what keeps a judge from judging them: Prism does not read 2.0's arrays and forms, or the document is not
-/// one that anything can serve.
-const NOT_JUDGED: [(&str, &str); 0] = [];
-
+/// All documents of the package.
 fn documents() -> Vec<PathBuf> {
     let root = oas_examples();
     let mut found = Vec::new();
-    for version in ["2.0", "3.0", "3.1"] {
-        let folder = root.join(version).join("json");
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        found.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "json")));
+    let mut folders: Vec<PathBuf> =
+        ["2.0", "3.0", "3.1"].iter().map(|version| root.join(version).join("json")).collect();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "json") {
+                found.push(path);
+            }
+        }
     }
-    found.retain(|path| !NOT_JUDGED.iter().any(|(name, _)| path.ends_with(name)));
     found.sort();
     found
 }
 
-/// What Prism calls a request that the document does not describe.
+/// Calls that no request can be made for that Prism accepts, by the end of the tool's name, and why.
+const NOT_JUDGED: [(&str, &str); 20] = [
+    ("20_schema_circular-post__post", "the document names no media type for its body"),
+    ("30_circular_paths-put__anything", "a header is to hold objects, for which there is no form"),
+    ("-directcircular", "an object is required to hold itself, without end"),
+    ("-put__anything_multipart-formdata", "Prism reads no lists in multipart forms"),
+    ("-formdata_standard", "Prism reads no lists in multipart forms"),
+    ("-formdata_form_nonexploded", "Prism allows no comma in multipart forms"),
+    ("-form_data_form_exploded", "the same, in 3.0 where styles are not for multipart forms"),
+    ("-formdata_spacedelimited_nonexploded", "the same"),
+    ("-form_data_pipedelimited_nonexploded", "the same"),
+    ("-form_data_deepobject_exploded", "the same"),
+    ("-encoding_form", "the same"),
+    ("30_polymorphism-post__one-of-complex", "of the alternatives, one is in contradiction to what stands beside them"),
+    ("30_schema_additional_properties-post__post", "two schemas of an `allOf` each forbid what the other has"),
+    ("30_schema_enums-boolean_enumsupport", "a boolean is required and its values are `null` and what is no boolean"),
+    ("-quirks_incompatiblenestedallof", "something is to be a string and an integer"),
+    ("-quirks_entirelyincompatibleallof", "the same"),
+    ("-quirks_partiallyusableincompatibleallof", "the same"),
+    ("-get__anything_jsonschema-formats", "the document's own defaults are not of the format that it names"),
+    ("31_readme-askowlbot", "the document describes `Accept`, which OpenAPI says is to be ignored"),
+    ("30_server_path_level-get__relative-", "the path has a server of its own, which Prism does not serve"),
+];
+
+/// What Prism says against a request. `None`: it is right.
 fn verdict(result: &Value) -> Option<String> {
     let text = result["content"][0]["text"].as_str().unwrap_or_default();
-    text.contains("stoplight.io/prism/errors#").then(|| text.to_owned()).filter(|text| {
-        // It has nothing to answer with; the request was right.
-        ![
-            "NO_COMPLEX_OBJECT_TEXT",
-            "NO_RESPONSE_DEFINED",
-            "NOT_ACCEPTABLE",
-            "NOT_FOUND",
-            "SCHEMA_TOO_COMPLEX",
-            "UNKNOWN",
-        ]
-        .iter()
-        .any(|kind| text.contains(&format!("errors#{kind}")))
-    })
+    if text.starts_with("The arguments are not right") {
+        return Some(text.to_owned());
+    }
+    let (_, kind) = text.split_once("stoplight.io/prism/errors#")?;
+    // It has nothing to answer with; the request was right.
+    const RIGHT: [&str; 5] = [
+        "NO_COMPLEX_OBJECT_TEXT",
+        "NO_RESPONSE_DEFINED",
+        "NO_RESPONSE_RESPONSE_DEFINED",
+        "NOT_ACCEPTABLE",
+        "SCHEMA_TOO_COMPLEX",
+    ];
+    if RIGHT.iter().any(|right| kind.starts_with(right)) {
+        return None;
+    }
+    // The alternatives of the document overlap: what fits one of them fits another as well.
+    let complaints = kind.matches("\"message\":").count();
+    let of_overlap = kind.matches("must match exactly one schema in oneOf").count();
+    (complaints == 0 || of_overlap < complaints).then(|| text.to_owned())
+}
+
+/// A gateway before Prism, with one server for each document and credential: documents want one or the other.
+async fn gateway(prism: &Prism, documents: &[PathBuf]) -> (TestGateway, Vec<String>) {
+    let (mut gateway, mut names) = (config(), Vec::new());
+    for path in documents {
+        let Some(Some(port)) = prism.ports.get(path) else { continue };
+        let name = name_of(path);
+        for (end, credential) in [("", "Bearer sample"), ("_basic", "Basic c2FtcGxlOnNhbXBsZQ==")] {
+            let entry = Entry::detected(&format!("http://127.0.0.1:{port}"))
+                .with(&format!("spec_path: {}", json!(path)))
+                .with(&format!("static_headers: {{Authorization: {credential}}}"))
+                .with("auth_type: api_key")
+                .with("auth_value: sample");
+            gateway = gateway.server(&format!("{name}{end}"), entry);
+        }
+        names.push(name);
+    }
+    (TestGateway::start(gateway).await, names)
+}
+
+/// Calls a tool with what can be made up for it, until Prism accepts that. `Some`: what it said last.
+async fn refusal(admin: &Caller, server: &str, tool: &Value) -> Option<String> {
+    let bare = tool["name"].as_str().unwrap().strip_prefix(server).unwrap();
+    let mut last = None;
+    for pick in 0..4 {
+        let arguments = sample(&tool["inputSchema"], pick);
+        for end in ["", "_basic"] {
+            let name = format!("{server}{end}{bare}");
+            let answer = soon("an answer", admin.call(&name, arguments.clone())).await;
+            let why = match answer.message().get("error") {
+                Some(error) => Some(error.to_string()),
+                None => verdict(answer.result()),
+            };
+            match why {
+                None => return None,
+                Some(why) => last = Some(format!("{name} {arguments}: {why}")),
+            }
+        }
+    }
+    last
 }
 
 #[tokio::test]
 async fn a_validating_server_accepts_every_generated_call() {
     let documents = documents();
     let prism = Prism::start(&documents).await;
-    let mut gateway = config();
-    let mut names = Vec::new();
-    for path in &documents {
-        let Some(Some(port)) = prism.ports.get(path) else { continue };
-        let name = name_of(path);
-        let entry = Entry::detected(&format!("http://127.0.0.1:{port}"))
-            .with(&format!("spec_path: {}", json!(path)))
-            .with("static_headers: {Authorization: Bearer sample}")
-            .with("auth_type: api_key")
-            .with("auth_value: sample");
-        gateway = gateway.server(&name, entry);
-        names.push(name);
-    }
-    assert!(names.len() > 40, "{names:?}");
-    let gate = TestGateway::start(gateway).await;
+    let unread: Vec<_> =
+        documents.iter().filter(|path| prism.ports[*path].is_none()).map(|path| name_of(path)).collect();
+    assert_eq!(unread, ["20_api_with_examples"], "Prism takes this one for broken");
+    let (gate, names) = gateway(&prism, &documents).await;
     let admin = gate.admin();
-    let (mut calls, mut refused) = (0, Vec::new());
-    for name in names {
-        let listed = admin.rpc_at(&format!("/{name}/mcp"), "tools/list", json!({})).await;
+    let (mut judged, mut refused) = (0, Vec::new());
+    for server in names {
+        let listed = admin.rpc_at(&format!("/{server}/mcp"), "tools/list", json!({})).await;
         for tool in listed.result()["tools"].as_array().unwrap() {
-            let tool_name = tool["name"].as_str().unwrap();
-            let arguments = sample(&tool["inputSchema"]);
-            let answer = soon("an answer", admin.call(tool_name, arguments.clone())).await;
-            calls += 1;
-            let result = answer.result();
-            let text = result["content"][0]["text"].as_str().unwrap_or_default();
-            if text.starts_with("The arguments are not right") || verdict(result).is_some() {
-                refused.push(format!("{tool_name} {arguments}: {text}"));
+            let (name, path) = (tool["name"].as_str().unwrap(), &tool["_meta"]["toolgate/openapi"]["path"]);
+            // An answer whose status promises another breaks the connection.
+            let has_no_answer = path.as_str().unwrap().starts_with("/status/1");
+            if has_no_answer || NOT_JUDGED.iter().any(|(end, _)| name.contains(end)) {
+                continue;
             }
+            judged += 1;
+            refused.extend(refusal(&admin, &server, tool).await);
         }
     }
-    assert!(refused.is_empty(), "{} of {calls} were refused:\n{}", refused.len(), refused.join("\n"));
-    assert!(calls > 200, "{calls}");
+    assert!(refused.is_empty(), "{} of {judged} were refused:\n{}", refused.len(), refused.join("\n"));
+    assert!(judged > 500, "{judged}");
 }
 
+/// `3.0/json/folder/pet-store.json` as `30_folder_pet_store`.
 fn name_of(path: &Path) -> String {
-    let version = path.components().rev().nth(2).unwrap().as_os_str().to_str().unwrap().replace('.', "");
-    format!("v{version}_{}", path.file_stem().unwrap().to_str().unwrap().replace('-', "_"))
+    let path = path.strip_prefix(oas_examples()).unwrap().with_extension("");
+    let parts = path.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "json");
+    parts.map(|part| part.replace('-', "_").replace('.', "")).collect::<Vec<_>>().join("_")
 }

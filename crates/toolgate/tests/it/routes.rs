@@ -2,9 +2,10 @@
 
 use http::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use toolgate::server::routes::{Access, ROUTES, Route};
 
-use crate::support::{FakeMcp, TestGateway, config, script};
+use crate::support::{FakeMcp, TestGateway, config, memory, script};
 
 /// The route's path with a server's name where it varies.
 fn path(route: &Route) -> String {
@@ -130,4 +131,113 @@ async fn servers_that_the_header_does_not_find_are_told_to_the_request_that_aske
     // Two headers are one list.
     let both = caller.with_another("x-mcp-servers", "files");
     assert_eq!(both.tool_names().await, ["files-read"]);
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_route_opens_it_without_a_key() {
+    let (gate, fake) = gate().await;
+    let anyone = gate
+        .anonymous()
+        .with("x-original-url", "/livez")
+        .with("x-rewrite-url", "/livez")
+        .with("x-forwarded-prefix", "/livez")
+        .with("x-http-method-override", "GET");
+    for route in ROUTES.iter().filter(|route| route.access != Access::Public) {
+        let method: Method = route.method.parse().unwrap();
+        let path = path(route);
+        let spellings = [
+            path.clone(),
+            format!("/{path}"),
+            format!("{path}/"),
+            format!("/livez/..{path}"),
+            format!("/livez/..%2f{}", &path[1..]),
+            format!("/livez;{path}"),
+            format!("{path}%00"),
+            format!("{path}%2f"),
+            path.to_uppercase(),
+            format!("{path}?x=/livez"),
+            format!("{path}%3f/livez"),
+        ];
+        for spelling in spellings {
+            let reply = anyone.send(method.clone(), &spelling, "{}").await;
+            assert!(matches!(reply.status.as_u16(), 400..=499), "{} {spelling}: {reply:?}", route.method);
+        }
+    }
+    assert_eq!(fake.seen().len(), 0);
+}
+
+/// Sends bytes as they are, and gives what comes back until the connection ends or falls silent.
+async fn raw(gate: &TestGateway, bytes: &[u8]) -> String {
+    let address = gate.url("").trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut heard = Vec::new();
+    // What keeps the connection open is cut off; nobody waits for more.
+    let reading = tokio::time::timeout(std::time::Duration::from_millis(500), stream.read_to_end(&mut heard));
+    let _ = reading.await;
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[tokio::test]
+async fn a_request_that_two_readers_would_cut_differently_is_refused_and_what_follows_it_is_not_served() {
+    let (gate, fake) = gate().await;
+    let hidden = "GET /v1/mcp/server HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let key = format!(
+        "Host: localhost\r\nx-litellm-api-key: {}\r\nContent-Type: application/json\r\n",
+        crate::support::MASTER_KEY
+    );
+    let cases = [
+        (
+            "two lengths",
+            format!("POST /mcp HTTP/1.1\r\n{key}Content-Length: 2\r\nContent-Length: 60\r\n\r\n{{}}{hidden}"),
+        ),
+        ("a list of lengths", format!("POST /mcp HTTP/1.1\r\n{key}Content-Length: 2, 60\r\n\r\n{{}}{hidden}")),
+        ("a signed length", format!("POST /mcp HTTP/1.1\r\n{key}Content-Length: +2\r\n\r\n{{}}{hidden}")),
+        (
+            "a coding that is none",
+            format!("POST /mcp HTTP/1.1\r\n{key}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "chunked and then not",
+            format!("POST /mcp HTTP/1.1\r\n{key}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "chunked in HTTP/1.0",
+            format!("POST /mcp HTTP/1.0\r\n{key}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        ("a space before the colon", format!("POST /mcp HTTP/1.1\r\n{key}Content-Length : 2\r\n\r\n{{}}{hidden}")),
+        ("a folded header", format!("POST /mcp HTTP/1.1\r\n{key}X-A: b\r\n Content-Length: 2\r\n\r\n{hidden}")),
+        ("no name", format!("POST /mcp HTTP/1.1\r\n{key}: 2\r\n\r\n{hidden}")),
+        (
+            "a chunk's size that is none",
+            format!("POST /mcp HTTP/1.1\r\n{key}Transfer-Encoding: chunked\r\n\r\n+2\r\n{{}}\r\n0\r\n\r\n{hidden}"),
+        ),
+    ];
+    for (what, bytes) in cases {
+        let heard = raw(&gate, bytes.as_bytes()).await;
+        assert!(heard.starts_with("HTTP/1.1 400") || heard.starts_with("HTTP/1.0 400"), "{what}: {heard}");
+        assert_eq!(heard.matches("HTTP/1.").count(), 1, "{what}: {heard}");
+    }
+    // A length beside chunks: the chunks count, and the connection ends, so that nothing follows.
+    let both = format!(
+        "POST /mcp HTTP/1.1\r\n{key}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{hidden}"
+    );
+    let heard = raw(&gate, both.as_bytes()).await;
+    assert!(heard.matches("HTTP/1.").count() <= 1, "{heard}");
+    // A Host that goes on as a path names no other route.
+    for host in ["x/health/liveliness?", "localhost#", "a b", "localhost, localhost", "user@localhost"] {
+        let request = format!("GET /v1/mcp/server HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let heard = raw(&gate, request.as_bytes()).await;
+        assert!(heard.starts_with("HTTP/1.1 400") || heard.starts_with("HTTP/1.1 403"), "{host}: {heard}");
+    }
+    assert_eq!(fake.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_not_unpacked() {
+    let gate = TestGateway::start_with_store(config(), memory().await).await;
+    for (path, encoding) in [("/mcp", "gzip"), ("/key/generate", "br"), ("/mcp-rest/tools/call", "zstd")] {
+        let reply = gate.admin().with("content-encoding", encoding).post(path, vec![0x1f, 0x8b, 8, 0]).await;
+        assert_eq!(reply.status, 415, "{path}: {reply:?}");
+    }
 }

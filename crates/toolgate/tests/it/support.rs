@@ -40,8 +40,8 @@ pub(crate) use key_proxy::KeyProxy;
 pub(crate) use modern::{MODERN, Modern};
 pub(crate) use obliging::{Lifecycle, Obliging};
 pub(crate) use peers::{
-    NodeSdk, Prism, PythonSdk, Server, answering_node_client, answering_python_client, everything, mcp_server_git,
-    mcp_server_time, modern_node_client, node_client, oas_examples, python_client, sdk_server,
+    NodeSdk, Prism, PythonSdk, Server, answering_node_client, answering_python_client, api_tool, everything,
+    mcp_server_git, mcp_server_time, modern_node_client, node_client, oas_examples, python_client, sdk_server,
 };
 pub(crate) use people::People;
 pub(crate) use plan::{Plan, Step, Target, same_initialize, timeless, without_prefix};

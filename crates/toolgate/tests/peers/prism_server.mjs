@@ -7,6 +7,31 @@ const { createLogger } = require("@stoplight/prism-core");
 const { getHttpOperationsFromSpec } = require("@stoplight/prism-http");
 const { createServer } = require("@stoplight/prism-http-server");
 
+// Prism's reader of paths splits a value at its commas, and then breaks down when it splits it again.
+const { URI } = require("uri-template-lite");
+const { Template } = URI;
+URI.Template = function (template) {
+  Template.call(this, template);
+  const { match } = this;
+  const whole = (value) => (Array.isArray(value) ? value.join(",") : value);
+  this.match = (path) => {
+    const found = match(path);
+    return found && Object.fromEntries(Object.entries(found).map(([name, value]) => [name, whole(value)]));
+  };
+};
+
+// What Prism cannot read of a query it says by breaking down; such a parameter is taken for absent.
+const { query } = require("@stoplight/prism-http/dist/validator/deserializers");
+for (const [style, read] of Object.entries(query)) {
+  query[style] = (...parameter) => {
+    try {
+      return read(...parameter);
+    } catch {
+      return undefined;
+    }
+  };
+}
+
 const config = {
   mock: { dynamic: false },
   isProxy: false,

@@ -1,5 +1,6 @@
 //! `GET /key/list`.
 
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use crate::admin::{AdminError, Allowed};
 const MAX_SIZE: u32 = 100;
 
 /// LiteLLM's query.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ListQuery {
     page: Option<u32>,
@@ -51,6 +52,17 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
         "false" | "0" | "no" | "off" | "" => Ok(false),
         _ => Err(D::Error::custom(format_args!("`{text}` is neither true nor false"))),
     }
+}
+
+/// Whose keys a list without more words is of: `None` for all.
+pub(super) fn scope_of_lists(allowed: &Allowed) -> Option<KeyScope> {
+    let tenant = &allowed.tenant;
+    (!allowed.sees_everything()).then(|| KeyScope {
+        user_ids: tenant.user_id.clone().into_iter().collect(),
+        team_ids: tenant.managed_teams().map(str::to_owned).collect(),
+        organization_ids: tenant.managed_organizations().map(str::to_owned).collect(),
+        created_by: Vec::new(),
+    })
 }
 
 impl ListQuery {

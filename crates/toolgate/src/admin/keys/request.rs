@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ use crate::admin::body::FieldError;
 type Sent<T> = Change<Option<T>>;
 
 /// LiteLLM's presets of `allowed_routes`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyType {
     LlmApi,
@@ -50,13 +51,16 @@ impl KeyType {
 }
 
 /// What a request says of a key.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct KeyRequest {
     /// The key's own text when it is made; else which key.
+    #[schemars(with = "Option<String>")]
     pub(super) key: Option<SecretString>,
     /// The text of the key that takes its place.
+    #[schemars(with = "Option<String>")]
     pub(super) new_key: Option<SecretString>,
+    #[schemars(with = "Option<String>")]
     pub(super) new_master_key: Option<SecretString>,
     /// How long the old key works on.
     pub(super) grace_period: Option<String>,

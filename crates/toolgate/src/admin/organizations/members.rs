@@ -2,6 +2,7 @@
 //! and proxy admins.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::role::{OrganizationRole, Role};
@@ -16,7 +17,8 @@ use crate::admin::terms::{self, shown};
 use crate::admin::{AdminError, Allowed};
 
 /// The body of `/organization/member_add`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "OrganizationMembersAdded")]
 pub struct Added {
     organization_id: String,
     member: Members,
@@ -74,8 +76,9 @@ fn own_budget(max: Option<f64>) -> Option<OwnBudget> {
 }
 
 /// The body of `/organization/member_update` and `/organization/member_delete`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "OrganizationMemberUpdated")]
 pub struct Updated {
     organization_id: String,
     user_id: Option<String>,
@@ -109,7 +112,8 @@ pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<Updated>) -> Resu
 }
 
 /// The body of `/organization/member_delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "OrganizationMemberRemoved")]
 pub struct Removed {
     organization_id: String,
     #[serde(default)]

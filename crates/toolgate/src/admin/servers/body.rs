@@ -1,6 +1,9 @@
 //! A server as it is sent: LiteLLM's `NewMCPServerRequest` and `UpdateMCPServerRequest`, and the two fields that only the
 //! file has there. What is absent stays as it is, or at its default; null clears.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -16,10 +19,32 @@ use crate::stored::entry::{self, DETECT};
 use crate::stored::view::MASK;
 
 /// What clients send back that the gateway alone writes.
-type Told = Option<IgnoredAny>;
+#[derive(Default, Deserialize)]
+#[serde(from = "IgnoredAny")]
+struct Told;
+
+impl From<IgnoredAny> for Told {
+    fn from(_: IgnoredAny) -> Self {
+        Self
+    }
+}
+
+impl JsonSchema for Told {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Told".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "readOnly": true, "description": "Told by the gateway; taken back and not looked at." })
+    }
+}
 
 /// The fields of a server.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ServerBody {
     server_id: Option<String>,

@@ -11,6 +11,7 @@ mod registry;
 
 use axum::Json;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_store::Server;
@@ -24,7 +25,7 @@ use crate::stored::view::{self, Sees};
 const MAX_SERVERS: usize = 100;
 
 /// The query.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ImportQuery {
     preview: bool,

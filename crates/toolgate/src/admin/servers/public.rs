@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolgate_store::Setting;
@@ -21,7 +22,7 @@ use crate::stored::PUBLIC_SERVERS;
 const MAX_PUBLIC: usize = 1_000;
 
 /// The body of `POST /v1/mcp/make_public`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct PublicBody {
     mcp_server_ids: Vec<String>,
 }
@@ -89,7 +90,7 @@ fn entry(server: &ServerSettings) -> Value {
 const KNOWN: &str = include_str!("known.json");
 
 /// The query of the list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DiscoverQuery {
     query: Option<String>,

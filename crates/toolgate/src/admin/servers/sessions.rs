@@ -5,6 +5,7 @@
 
 use axum::Json;
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ use crate::mcp::live::{self, SessionFacts};
 const MIN_PREFIX: usize = 8;
 
 /// LiteLLM's query.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SessionQuery {
     session_id_prefix: Option<String>,

@@ -8,6 +8,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolgate_access::principal::{Credential, Link};
@@ -176,8 +177,9 @@ pub async fn approve(allowed: Allowed, Path(id): Path<String>) -> Result<Json<Va
 }
 
 /// The body of a rejection.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "SubmissionRejection")]
 pub struct Rejection {
     review_notes: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! The fields of a team, as they are sent to make or change one.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use toolgate_access::permission::{ObjectPermission, ObjectPermissionUpdate};
@@ -10,7 +11,7 @@ use crate::admin::terms::{self, Sent, or_empty, value};
 use crate::admin::{AdminError, Allowed};
 
 /// The body of `/team/new` and `/team/update`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TeamBody {
     pub(super) team_id: Option<String>,
@@ -65,6 +66,16 @@ impl TeamBody {
         }
         terms::check_mcp_rpm_limit(&self.mcp_rpm_limit)?;
         people::check(self.members_with_roles.as_deref().unwrap_or_default())
+    }
+
+    /// Makes the metadata that was sent what it is merged with the team's: null takes a field out.
+    pub(super) fn merge_metadata(&mut self, before: &Team) {
+        let Change::Set(Some(patch)) = &mut self.metadata else { return };
+        let mut merged = Value::Object(before.metadata.clone());
+        merge(&mut merged, Value::Object(std::mem::take(patch)));
+        if let Value::Object(merged) = merged {
+            *patch = merged;
+        }
     }
 
     /// Access groups reach beyond an organization, so only proxy admins add some.
@@ -210,6 +221,25 @@ impl TeamBody {
             object_permission: column(changes.object_permission),
             ..Team::default()
         })
+    }
+}
+
+/// RFC 7386.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(target) = target else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            target.remove(&name);
+        } else {
+            merge(target.entry(name).or_insert(Value::Null), value);
+        }
     }
 }
 

@@ -2,19 +2,24 @@
 //! proxy admins.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use toolgate_store::{Change, OwnBudget, StoreError, Team, TeamMembership, TeamMembershipChanges};
+use toolgate_store::{
+    Change, Direction, MAX_PAGE_SIZE, OwnBudget, PageOf, StoreError, Team, TeamMembership, TeamMembershipChanges, User,
+    UserFilter, UserOrder,
+};
 
 use super::{managed, of, role, with_members};
 use crate::admin::body::{FieldError, JsonBody};
 use crate::admin::budgets::Bounds;
-use crate::admin::people::{self, Members, user_of};
+use crate::admin::people::{self, Member, Members, user_of};
 use crate::admin::terms::{self, Sent, shown, value};
 use crate::admin::{AdminError, Allowed};
 
 /// The body of `/team/member_add`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TeamMembersAdded")]
 pub struct Added {
     team_id: String,
     member: Members,
@@ -39,12 +44,16 @@ async fn team(allowed: &Allowed, team_id: &str, route: &str) -> Result<Team, Adm
 /// `POST /team/member_add`: those who are members already stay as they are; it is an error when all are.
 pub async fn add(allowed: Allowed, JsonBody(body): JsonBody<Added>) -> Result<Json<Value>, AdminError> {
     let team = team(&allowed, &body.team_id, "/team/member_add").await?;
+    added_to(&allowed, &team, body).await.map(Json)
+}
+
+async fn added_to(allowed: &Allowed, team: &Team, body: Added) -> Result<Value, AdminError> {
     terms::check_amount("max_budget_in_team", body.max_budget_in_team)?;
     let there = allowed.store.team_members(&team.team_id).await?;
     let (mut users, mut places) = (Vec::new(), Vec::<TeamMembership>::new());
     for member in body.member.into_list()? {
         let role = role(&member.role)?;
-        let user = user_of(&allowed, &member).await?;
+        let user = user_of(allowed, &member).await?;
         let is_in = |of: &TeamMembership| of.user_id == user.user_id;
         if there.iter().any(is_in) || places.iter().any(is_in) {
             continue;
@@ -73,9 +82,72 @@ pub async fn add(allowed: Allowed, JsonBody(body): JsonBody<Added>) -> Result<Js
         Err(StoreError::Conflict { .. }) => return Err(already_in(&there)),
         added => added?,
     };
-    let team = with_members(&allowed, &team).await?;
+    let team = with_members(allowed, team).await?;
     let users: Vec<_> = users.iter().map(|user| shown(user, json!({ "password": null }))).collect();
-    Ok(Json(shown(&team, json!({ "updated_users": users, "updated_team_memberships": added }))))
+    Ok(shown(&team, json!({ "updated_users": users, "updated_team_memberships": added })))
+}
+
+/// The body of `/team/bulk_member_add`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TeamMembersBulkAdded")]
+pub struct BulkAdded {
+    team_id: String,
+    #[serde(default)]
+    members: Option<Vec<Member>>,
+    /// Everybody there is, as members without rights over the team. For proxy admins.
+    #[serde(default)]
+    all_users: bool,
+    #[serde(default)]
+    max_budget_in_team: Option<f64>,
+}
+
+/// `POST /team/bulk_member_add`: one after the other; the answer says of each whether they are in.
+pub async fn add_many(allowed: Allowed, JsonBody(body): JsonBody<BulkAdded>) -> Result<Json<Value>, AdminError> {
+    let team = team(&allowed, &body.team_id, "/team/bulk_member_add").await?;
+    let members = match (body.members.unwrap_or_default(), body.all_users) {
+        (members, false) if !members.is_empty() => members,
+        (members, true) if members.is_empty() && allowed.is_admin() => everybody(&allowed).await?,
+        (members, true) if members.is_empty() => {
+            return Err(AdminError::Forbidden("Only proxy admins can add all users to a team".to_owned()));
+        }
+        _ => return Err(FieldError::wrong("members", "give either `members`, or `all_users`: true").into()),
+    };
+    people::check(&members)?;
+    let (mut results, mut added) = (Vec::new(), 0);
+    for member in members {
+        let (user_id, user_email) = (member.user_id.clone(), member.user_email.clone());
+        let one = Added {
+            team_id: team.team_id.clone(),
+            member: Members::One(member),
+            max_budget_in_team: body.max_budget_in_team,
+            budget_duration: None,
+        };
+        let error = match added_to(&allowed, &team, one).await {
+            Ok(_) => None,
+            Err(AdminError::Store(why)) => return Err(why.into()),
+            Err(why) => Some(why.to_string()),
+        };
+        added += usize::from(error.is_none());
+        let success = error.is_none();
+        results.push(json!({ "user_id": user_id, "user_email": user_email, "success": success, "error": error }));
+    }
+    let requested = results.len();
+    let updated = with_members(&allowed, &team).await?;
+    Ok(Json(json!({
+        "team_id": team.team_id,
+        "results": results,
+        "total_requested": requested,
+        "successful_additions": added,
+        "failed_additions": requested - added,
+        "updated_team": updated,
+    })))
+}
+
+async fn everybody(allowed: &Allowed) -> Result<Vec<Member>, AdminError> {
+    let order = (UserOrder::CreatedAt, Direction::Ascending);
+    let page = allowed.store.users(&UserFilter::default(), order, PageOf::new(1, MAX_PAGE_SIZE)).await?;
+    let member = |user: User| Member { user_id: Some(user.user_id), user_email: None, role: "user".to_owned() };
+    Ok(page.items.into_iter().map(member).collect())
 }
 
 fn already_in(there: &[TeamMembership]) -> AdminError {
@@ -84,8 +156,9 @@ fn already_in(there: &[TeamMembership]) -> AdminError {
 }
 
 /// The body of `/team/member_update`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "TeamMemberUpdated")]
 pub struct Updated {
     team_id: String,
     user_id: Option<String>,
@@ -145,7 +218,8 @@ fn is_shared(team: &Team, budget_id: &str) -> bool {
 }
 
 /// The body of `/team/member_delete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TeamMemberRemoved")]
 pub struct Removed {
     team_id: String,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The fields of a user, as they are sent to make or change one.
 
 use chrono::Utc;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use toolgate_access::key::VirtualKey;
@@ -18,8 +19,8 @@ use crate::admin::terms::{self, Sent, or_empty, value};
 const ROLES: [Role; 4] = [Role::ProxyAdmin, Role::ProxyAdminViewer, Role::InternalUser, Role::InternalUserViewer];
 
 /// The body of `/user/new` and `/user/update`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct UserBody {
     pub(super) user_id: Option<String>,
     pub(super) user_email: Sent<String>,
@@ -47,7 +48,7 @@ pub struct UserBody {
 }
 
 /// A team by its id, or with the user's role in it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum TeamOf {
     Id(String),
@@ -55,7 +56,7 @@ enum TeamOf {
 }
 
 /// A place in a team.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Place {
     pub(super) team_id: String,
@@ -68,6 +69,11 @@ fn member() -> String {
 }
 
 impl UserBody {
+    /// The same for this user.
+    pub(super) fn for_user(&self, user_id: String) -> Self {
+        Self { user_id: Some(user_id), ..self.clone() }
+    }
+
     pub(super) fn check(&self) -> Result<(), AdminError> {
         terms::check_amount("max_budget", value(&self.max_budget))?;
         terms::check_amount("spend", self.spend)?;

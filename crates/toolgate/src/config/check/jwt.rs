@@ -73,9 +73,33 @@ pub(super) fn check(
         object_id: jwt.object_id_jwt_field.clone(),
         team_default: jwt.team_id_default.clone(),
         client_id: jwt.mcp_client_id_jwt_field.clone(),
+        admin_routes: routes("admin_allowed_routes", jwt.admin_allowed_routes.as_deref(), &jwt_at, report),
+        other_routes: routes("team_allowed_routes", jwt.team_allowed_routes.as_deref(), &jwt_at, report),
         keys_for: seconds("public_key_ttl", jwt.public_key_ttl, 600.0, report),
         stale_for: seconds("public_key_stale_ttl", jwt.public_key_stale_ttl, 3600.0, report),
     })
+}
+
+/// Routes that tokens are good for. A list without any is a slip: nobody would get in.
+fn routes(name: &str, given: Option<&[String]>, at: &At<'_>, report: &mut Report) -> Vec<String> {
+    let Some(given) = given else { return Vec::new() };
+    if given.is_empty() {
+        report
+            .error(
+                "config.missing_key",
+                &at.key(name),
+                "the list is empty, so that no token would be good for anything",
+            )
+            .help("name routes or groups (`mcp_routes`, `info_routes`), or leave it out");
+    }
+    for (index, entry) in given.iter().enumerate() {
+        if !entry.starts_with('/') && !toolgate_access::routes::is_group(entry) {
+            report
+                .error("config.bad_name", &at.key(name).index(index), format!("`{entry}` is no group of routes"))
+                .help("a route begins with `/`; groups are `mcp_routes`, `llm_api_routes`, `info_routes`, `management_routes`");
+        }
+    }
+    given.to_vec()
 }
 
 fn role_mappings(

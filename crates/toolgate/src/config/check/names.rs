@@ -173,8 +173,9 @@ pub(super) fn check_aliases(litellm: &LitellmSection, litellm_at: &At<'_>, serve
         let at = at.key(alias);
         let Some(entry) = entries.get(server.as_str()) else {
             let finding = report.warning("config.unknown_server", &at, format!("no server is called `{server}`"));
-            if let Some(near) = nearest(server, entries.keys().copied()) {
-                finding.help(format!("did you mean `{near}`?"));
+            match nearest(server, entries.keys().copied()) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help("name a key of `mcp_servers`"),
             }
             continue;
         };

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use toolgate_openapi::{Overlay, Select};
+use url::Url;
 
 use super::super::file::ServerEntry;
 use super::super::report::{At, Report};
-use super::super::settings::OpenApiSettings;
+use super::super::settings::{OpenApiSettings, RefOrigins};
 
 /// A document is not looked at more often than this.
 const SHORTEST_REFRESH_SECONDS: f64 = 5.0;
@@ -24,6 +25,7 @@ pub(super) fn check(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> Op
         },
         overlay: overlay(entry),
         output_schemas: entry.openapi_output_schemas.unwrap_or(usual.output_schemas),
+        ref_origins: ref_origins(entry, at, report),
         refresh: refresh(entry, at, report).unwrap_or(usual.refresh),
         response_bytes: entry
             .max_response_bytes
@@ -57,6 +59,29 @@ fn overlay(entry: &ServerEntry) -> std::collections::BTreeMap<String, Overlay> {
         (operation.clone(), overlay)
     });
     overlays.collect()
+}
+
+fn ref_origins(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> RefOrigins {
+    let mut origins = RefOrigins::default();
+    for (index, text) in entry.spec_ref_origins.iter().flatten().enumerate() {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        match url {
+            _ if text == "*" => origins.any = true,
+            Some(url) if url.path() == "/" && url.query().is_none() && url.username().is_empty() => {
+                origins.at.push(url.origin().ascii_serialization());
+            }
+            _ => {
+                report
+                    .error(
+                        "config.not_an_origin",
+                        &at.key("spec_ref_origins").index(index),
+                        format!("`{text}` is no origin of documents"),
+                    )
+                    .help("write `https://host` or `https://host:port` without a path, or `*` for any in the internet");
+            }
+        }
+    }
+    origins
 }
 
 fn refresh(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> Option<Duration> {

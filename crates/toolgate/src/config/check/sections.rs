@@ -15,6 +15,7 @@ pub(super) fn check(root: &At<'_>, report: &mut Report) {
     repeated_keys(root, false, report);
     unknown_sections(root, report);
     python_only(root, report);
+    not_enforced(&root.key("general_settings"), report);
     let general = Keys::of::<GeneralSection>();
     let litellm = Keys::of::<LitellmSection>();
     let server = Keys::of::<ServerEntry>();
@@ -77,6 +78,25 @@ fn unknown_sections(root: &At<'_>, report: &mut Report) {
             finding.help("this is another program's format; the section is called `mcp_servers` here");
         } else if let Some(near) = nearest(key, known.names().chain(OTHER_SECTIONS.iter().copied())) {
             finding.help(format!("did you mean `{near}`?"));
+        }
+    }
+}
+
+/// Settings by which LiteLLM keeps callers out and that have no counterpart here: whoever relies on one must hear of it.
+const NOT_ENFORCED: [(&str, &str); 4] = [
+    ("allowed_ips", "let only those addresses reach the gateway, with a firewall or proxy"),
+    ("allowed_routes", "give keys `allowed_routes` of their own"),
+    ("admin_only_routes", "management routes are for admins in any case"),
+    ("user_header_mappings", "name the customer's header in `user_header_name`"),
+];
+
+fn not_enforced(general: &At<'_>, report: &mut Report) {
+    for (key, help) in NOT_ENFORCED {
+        if general.key(key).is_set() {
+            let at = general.key_itself(key);
+            report
+                .warning("config.not_enforced", &at, "LiteLLM limits callers by this; it has no effect here")
+                .help(help);
         }
     }
 }

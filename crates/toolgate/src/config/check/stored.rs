@@ -2,6 +2,7 @@
 //! a server through the API need not be one who may read the gateway's environment and files.
 
 use serde_json::Value as Json;
+use url::Url;
 
 use super::super::file::{LitellmSection, ServerEntry};
 use super::super::finding::Finding;
@@ -11,6 +12,7 @@ use super::super::settings::{Origin, ServerSettings, Settings, Transport};
 use super::super::tree::{Node, Value};
 use super::names::Taken;
 use super::{Common, ids, names, server, stdio};
+use crate::egress::Reach;
 
 /// What stands in grants for more than one server, or for none.
 const RESERVED: [&str; 3] = ["all-proxy-mcpservers", "all-team-mcpservers", "no-mcp-servers"];
@@ -50,6 +52,7 @@ pub(crate) fn check(
         server.origin = Origin::Database { submitted_by: described.submitted_by.map(str::to_owned) };
         ids::assign_short_prefixes(std::slice::from_mut(server), taken, &settings.environment);
         transport(server, &entry, &at, settings, &mut report);
+        metadata(&server.transport, &at, &mut report);
         reserved(server, &at, &mut report);
         names::check_beside(server, taken, &at, &mut report);
     }
@@ -68,6 +71,30 @@ fn transport(server: &mut ServerSettings, entry: &ServerEntry, at: &At<'_>, sett
             }
         }
         Transport::Http { .. } => {}
+    }
+}
+
+/// Where a machine finds its credentials is for the file to name. What names lead to is seen when they are connected to.
+fn metadata(transport: &Transport, at: &At<'_>, report: &mut Report) {
+    let named = match transport {
+        Transport::Http { url, .. } => vec![("url", url.clone())],
+        Transport::OpenApi { spec, base_url, .. } => {
+            let spec = Url::parse(spec).ok().map(|spec| ("spec_path", spec));
+            base_url.clone().map(|url| ("url", url)).into_iter().chain(spec).collect()
+        }
+        Transport::Stdio(_) => Vec::new(),
+    };
+    for (key, url) in named.iter().filter(|(_, url)| Reach::Inside.shuts_out(url)) {
+        let host = url.host_str().unwrap_or_default();
+        report
+            .error(
+                "config.not_public",
+                &at.key(key),
+                format!("`{host}` is not a public address, nor one of a server inside"),
+            )
+            .help(
+                "machines find their credentials there; declare the server in the configuration file if that is meant",
+            );
     }
 }
 

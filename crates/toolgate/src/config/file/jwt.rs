@@ -50,22 +50,20 @@ pub struct JwtAuthSection {
     /// How much longer they are used while the issuer cannot be reached, in seconds.
     #[schemars(extend("default" = 3600))]
     pub public_key_stale_ttl: Option<f64>,
+    /// The routes that tokens of admins are good for, as in a key's `allowed_routes`. Absent: all.
+    pub admin_allowed_routes: Option<Vec<String>>,
+    /// The routes that other tokens are good for. Absent: those of the user's role.
+    pub team_allowed_routes: Option<Vec<String>>,
     /// Issuers with keys, audience and claims of their own.
     pub issuers: Option<Vec<IssuerEntry>>,
 
     // What follows is read but not acted on yet.
-    /// Routes of admins.
-    #[schemars(extend("x-status" = "not active yet"))]
-    pub admin_allowed_routes: Option<Vec<String>>,
     /// A team that is not there yet is made.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
     pub team_id_upsert: Option<bool>,
     /// Users become members of the token's teams.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
     pub upsert_sso_user_to_team: Option<bool>,
-    /// Routes of teams.
-    #[schemars(extend("x-status" = "not active yet"))]
-    pub team_allowed_routes: Option<Vec<String>>,
     /// The claim with the team's alias.
     #[schemars(extend("x-status" = "not active yet"))]
     pub team_alias_jwt_field: Option<String>,

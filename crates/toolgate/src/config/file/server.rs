@@ -108,6 +108,9 @@ pub struct ServerEntry {
     /// OpenAPI: how often the document is looked at again, in seconds; at least 5.
     #[schemars(extend("default" = 300))]
     pub spec_refresh_seconds: Option<f64>,
+    /// OpenAPI: origins such as `https://schemas.example.com` where documents may be that the document refers to, beside
+    /// where it is itself; `*` is any in the internet, over https.
+    pub spec_ref_origins: Option<Vec<String>>,
     /// OpenAPI: how much of an answer is shown; the rest is a resource to read for ten minutes.
     #[schemars(extend("default" = 1_048_576))]
     pub max_response_bytes: Option<u64>,

@@ -27,6 +27,10 @@ pub struct JwtSettings {
     pub team_default: Option<String>,
     /// `mcp_client_id_jwt_field`.
     pub client_id: Option<String>,
+    /// `admin_allowed_routes`; empty where it is not set.
+    pub admin_routes: Vec<String>,
+    /// `team_allowed_routes`; empty where it is not set.
+    pub other_routes: Vec<String>,
     /// `public_key_ttl`.
     pub keys_for: Duration,
     /// `public_key_stale_ttl`.

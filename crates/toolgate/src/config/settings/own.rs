@@ -3,6 +3,8 @@
 use http::HeaderName;
 use secrecy::SecretString;
 
+use crate::egress::Reach;
+
 /// Where a server's entry stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Origin {
@@ -14,6 +16,18 @@ pub enum Origin {
         /// Who proposed it, if it was proposed.
         submitted_by: Option<String>,
     },
+}
+
+impl Origin {
+    /// What may be connected to for a server of this origin.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        match self {
+            Self::File => Reach::Anywhere,
+            Self::Database { submitted_by: None } => Reach::Inside,
+            Self::Database { submitted_by: Some(_) } => Reach::Public,
+        }
+    }
 }
 
 /// What each user brings of their own and keeps at the gateway.

@@ -267,10 +267,10 @@ fn litellms_other_settings_are_not_taken_for_slips() {
         database_type database_args database_extra_connection_params otel max_parallel_requests \
         global_max_parallel_requests user_api_key_cache_max_size max_request_size_mb max_file_size_mb \
         max_response_size_mb infer_model_from_keys background_health_checks health_check_interval alerting alert_types \
-        alerting_args alerting_threshold ui_access_mode allowed_routes public_routes admin_only_routes enforce_user_param \
+        alerting_args alerting_threshold ui_access_mode public_routes enforce_user_param \
         enable_oauth2_auth proxy_budget_rescheduler_min_time proxy_batch_write_at pass_through_endpoints \
         disable_master_key_return completion_model service_account_settings image_generation_model \
-        allowed_ips user_header_mappings forward_headers";
+        forward_headers";
     let litellm = "drop_params num_retries request_timeout set_verbose json_logs default_team_settings \
         default_internal_user_params redact_user_api_key_info turn_off_message_logging modify_params fallbacks \
         context_window_fallbacks allowed_fails telemetry input_callback service_callback audit_log_callbacks \

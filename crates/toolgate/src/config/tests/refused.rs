@@ -208,6 +208,18 @@ include: [more.yaml]
 );
 
 report!(
+    what_keeps_callers_out_at_litellm_alone,
+    r"
+mcp_servers: {a: {url: 'http://h/'}}
+general_settings:
+  allowed_ips: [10.0.0.1]
+  allowed_routes: [/mcp]
+  admin_only_routes: []
+  user_header_mappings: [{header_name: x-user, litellm_user_role: customer}]
+"
+);
+
+report!(
     what_only_python_can_do,
     r"
 mcp_tools:

@@ -67,8 +67,7 @@ impl Lives {
 /// Ends a session that is in use: its client is told 404 from now on. Whether there was one.
 pub async fn end(gateway: &Gateway, key: SessionKey) -> bool {
     let Some(live) = gateway.lives.find(&key) else { return false };
-    gateway.sessions.end(&live.session);
-    gateway.lives.end(&key);
+    gateway.end_session(&live.session);
     gateway.snapshot().upstreams.close_session(&key).await;
     true
 }

@@ -115,6 +115,7 @@ impl Modern {
 
     async fn serve(self: Arc<Self>, id: Id, span: OperationSpan, outlet: Arc<Outlet>) -> Ended {
         let began = Instant::now();
+        let trace = span.ids();
         let is_call = matches!(
             &*self.method,
             method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ | method::COMPLETION_COMPLETE
@@ -126,7 +127,7 @@ impl Modern {
             span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
             ended
         };
-        self.exchange.count(&self.method, &ended, began);
+        self.exchange.count_traced(&self.method, &ended, began, trace);
         ended
     }
 

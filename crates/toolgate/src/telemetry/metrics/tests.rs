@@ -26,6 +26,8 @@ fn names_and_labels_are_those_that_dashboards_know() {
     metrics.overhead(Duration::from_micros(60));
     metrics.dropped_frames("github", "no_such_request");
     metrics.config_reload(false);
+    metrics.server_session(Revision::V2025_11_25, Duration::from_secs(3));
+    drop(metrics.client_session(Revision::V2026_07_28, "pipe"));
     let stream = metrics.stream_opened();
 
     let text = metrics.encode();
@@ -39,6 +41,8 @@ fn names_and_labels_are_those_that_dashboards_know() {
         "toolgate_overhead_seconds_bucket{le=\"0.0001\"} 1",
         "toolgate_dropped_frames_total{server=\"github\",why=\"no_such_request\"} 1",
         "toolgate_config_reloads_total{result=\"error\"} 1",
+        "mcp_server_session_duration_seconds_bucket{le=\"5.0\",network_transport=\"tcp\",mcp_protocol_version=\"2025-11-25\"} 1",
+        "mcp_client_session_duration_seconds_count{network_transport=\"pipe\",mcp_protocol_version=\"2026-07-28\"} 1",
         "toolgate_active_streams 1",
         concat!("toolgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
     ] {

@@ -54,7 +54,7 @@ fn a_call_makes_a_server_span_and_a_client_span_below_it() {
         request_id: Some("\"r1\""),
         version: Some("2025-11-25"),
         transport: Some("tcp"),
-        peer: Some(("127.0.0.1", 5000)),
+        peer: Some(("127.0.0.1", Some(5000))),
         ..call("git-log")
     };
     let server = kept.traces().server_span(facts, None, &HeaderMap::new());

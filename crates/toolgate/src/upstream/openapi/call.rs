@@ -114,8 +114,6 @@ impl Call<'_> {
         let pool = &self.upstream.pool;
         let name = &self.upstream.settings.name;
         let limit = self.deadline.limit();
-        let client = pool.shared.http_client(&self.upstream.settings.tls);
-        let client = client.map_err(|cause| UpstreamError::asking(name, cause, limit))?;
         let is_safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let is_repeatable = self.ask.may_repeat || is_safe;
         let (mut tries, mut redirects) = (Tries::default(), 0);
@@ -123,7 +121,7 @@ impl Call<'_> {
         let answers = pool.answers();
         loop {
             let server = source::shown(request.url.as_str());
-            let exchange = client.exchange(&server, request.as_http(), MOST_KEPT);
+            let exchange = self.loaded.client.exchange(&server, request.as_http(), MOST_KEPT);
             let sent = match self.deadline.wait(name, Wait::Answer, exchange).await {
                 Ok(sent) => sent,
                 Err(late) => {

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use toolgate_client::HttpClient;
-use toolgate_openapi::{Documents, Limits, is_internal};
+use toolgate_openapi::{Documents, Limits};
 use url::Url;
+
+use crate::config::settings::RefOrigins;
+use crate::egress::Reach;
 
 /// Redirects that are followed for a document, which nobody's credential goes with.
 const MOST_REDIRECTS: usize = 3;
@@ -26,6 +29,17 @@ pub(crate) enum Source {
 pub(crate) struct Validators {
     etag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
+}
+
+/// What documents are fetched with.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetcher<'f> {
+    /// Gives connections within a reach.
+    pub(crate) client: &'f (dyn Fn(Reach) -> Result<HttpClient, toolgate_client::Error> + Sync),
+    /// Where the description's own URL may lead.
+    pub(crate) reach: Reach,
+    /// Where else documents may be that it refers to.
+    pub(crate) ref_origins: &'f RefOrigins,
 }
 
 /// A document.
@@ -72,7 +86,7 @@ impl Source {
     /// The document itself; `None` when it is as it was.
     pub(crate) async fn fetch(
         &self,
-        client: &HttpClient,
+        fetcher: Fetcher<'_>,
         before: Option<&Validators>,
     ) -> Result<Option<Document>, String> {
         match self {
@@ -80,12 +94,12 @@ impl Source {
                 let bytes = read_file(path).await?;
                 Ok(Some(Document { bytes: bytes.into(), validators: Validators::default() }))
             }
-            Self::Url(url) => fetch_url(client, url, before).await,
+            Self::Url(url) => fetcher.get(url, fetcher.reach, before).await,
         }
     }
 
     /// Reads the description and everything that it refers to.
-    pub(crate) async fn documents(&self, client: &HttpClient, bytes: Bytes) -> Result<Documents, String> {
+    pub(crate) async fn documents(&self, fetcher: Fetcher<'_>, bytes: Bytes) -> Result<Documents, String> {
         let name = self.name();
         // Reading is work for a processor, and a large description takes a while.
         let mut documents = blocking(move || Documents::new(&name, &bytes, Limits::default()))
@@ -97,7 +111,7 @@ impl Source {
                 return Ok(documents);
             }
             for name in wanted {
-                let bytes = self.beside(client, &name).await;
+                let bytes = self.beside(fetcher, &name).await;
                 documents = blocking(move || {
                     documents.add(&name, bytes.as_deref().map_err(Clone::clone));
                     documents
@@ -107,35 +121,74 @@ impl Source {
         }
     }
 
-    /// A document that the description refers to. It must be where the description is.
-    async fn beside(&self, client: &HttpClient, name: &str) -> Result<Bytes, String> {
+    /// A document that the description refers to: where the description is, or where the configuration says.
+    async fn beside(&self, fetcher: Fetcher<'_>, name: &str) -> Result<Bytes, String> {
+        if name.contains("://") {
+            let url = Url::parse(name).map_err(|error| format!("`{name}` is no URL: {error}"))?;
+            let reach = self.reach_of(&url, fetcher)?;
+            let document = fetcher.get(&url, reach, None).await.map_err(|why| format!("`{name}`: {why}"))?;
+            return document.map(|document| document.bytes).ok_or_else(|| format!("`{name}`: nothing came"));
+        }
         match self {
-            Self::Url(url) => {
-                let other = Url::parse(name).map_err(|error| format!("`{name}` is no URL: {error}"))?;
-                if other.origin() != url.origin() {
-                    return Err(format!(
-                        "`{name}` is not at {}, where the description is",
-                        url.origin().ascii_serialization()
-                    ));
-                }
-                let document = fetch_url(client, &other, None).await.map_err(|why| format!("`{name}`: {why}"))?;
-                document.map(|document| document.bytes).ok_or_else(|| format!("`{name}`: nothing came"))
-            }
+            Self::Url(_) => Err(format!("`{name}` is no URL")),
             Self::File(path) => {
-                if name.contains("://") {
-                    return Err(format!(
-                        "`{name}` is elsewhere, and a description in a file may only name files beside it"
-                    ));
-                }
                 let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
                 if !inside {
                     return Err(format!("`{name}` is outside of the folder of the description"));
                 }
                 let folder = path.parent().unwrap_or(Path::new(""));
                 let whole = resolved_inside(folder, name).await?;
-                read_file(&whole).await.map(Bytes::from)
+                read_file(&whole).await.map(Bytes::from).map_err(|why| format!("`{name}`: {why}"))
             }
         }
+    }
+
+    /// What may be reached for a document at `url` that the description refers to.
+    fn reach_of(&self, url: &Url, fetcher: Fetcher<'_>) -> Result<Reach, String> {
+        let (origin, allowed) = (url.origin(), fetcher.ref_origins);
+        if self.origin().is_some_and(|own| own.origin() == origin) || allowed.at.contains(&origin.ascii_serialization())
+        {
+            return Ok(fetcher.reach);
+        }
+        if allowed.any && url.scheme() == "https" {
+            return Ok(Reach::Public);
+        }
+        let place = match self {
+            Self::Url(own) => format!("not at {}, where the description is", own.origin().ascii_serialization()),
+            Self::File(_) => "not in the folder of the description".to_owned(),
+        };
+        Err(format!("`{}` is {place}; `spec_ref_origins` can allow it", shown(url.as_str())))
+    }
+}
+
+impl Fetcher<'_> {
+    /// What is at `url`; `None` when it is as it was.
+    async fn get(self, url: &Url, reach: Reach, before: Option<&Validators>) -> Result<Option<Document>, String> {
+        let most = Limits::default().document_bytes;
+        let mut at = url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            // Whoever redirects names a place as a document does.
+            let reach = if at.origin() == url.origin() { reach } else { Reach::Public };
+            if reach.shuts_out(&at) {
+                return Err(format!("`{}` is an internal address", shown(at.as_str())));
+            }
+            let client = (self.client)(reach).map_err(|error| error.to_string())?;
+            let (name, request) = (shown(at.as_str()), request(&at, before)?);
+            let answer = client.exchange(&name, request, most).await.map_err(|error| error.to_string())?;
+            match answer.status {
+                StatusCode::NOT_MODIFIED => return Ok(None),
+                status if status.is_success() => {
+                    if !answer.is_whole {
+                        return Err(format!("it has more than {most} bytes"));
+                    }
+                    let validators = Validators::of(&answer.headers);
+                    return Ok(Some(Document { bytes: answer.body, validators }));
+                }
+                status if status.is_redirection() => at = redirected(&at, url, answer.headers.get(LOCATION))?,
+                status => return Err(format!("HTTP {status}")),
+            }
+        }
+        Err(format!("more than {MOST_REDIRECTS} redirects"))
     }
 }
 
@@ -152,39 +205,20 @@ async fn resolved_inside(folder: &Path, name: &str) -> Result<PathBuf, String> {
 }
 
 async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| format!("`{shown}` cannot be read: {error}");
+    // Whoever asked names the path; what it is relative to shows here.
+    let failed = |error: std::io::Error| match std::path::absolute(path) {
+        Ok(whole) if path.is_relative() => format!("{} cannot be read: {error}", whole.display()),
+        _ => format!("it cannot be read: {error}"),
+    };
     let facts = tokio::fs::metadata(path).await.map_err(failed)?;
     if !facts.is_file() {
-        return Err(format!("`{shown}` is no file"));
+        return Err("it is no file".to_owned());
     }
     let most = Limits::default().document_bytes as u64;
     if facts.len() > most {
-        return Err(format!("`{shown}` has {} bytes, more than the {most} that are read", facts.len()));
+        return Err(format!("it has {} bytes, more than the {most} that are read", facts.len()));
     }
     tokio::fs::read(path).await.map_err(failed)
-}
-
-async fn fetch_url(client: &HttpClient, url: &Url, before: Option<&Validators>) -> Result<Option<Document>, String> {
-    let most = Limits::default().document_bytes;
-    let mut at = url.clone();
-    for _ in 0..=MOST_REDIRECTS {
-        let request = request(&at, before)?;
-        let answer = client.exchange(&shown(at.as_str()), request, most).await.map_err(|error| error.to_string())?;
-        match answer.status {
-            StatusCode::NOT_MODIFIED => return Ok(None),
-            status if status.is_success() => {
-                if !answer.is_whole {
-                    return Err(format!("it has more than {most} bytes"));
-                }
-                let validators = Validators::of(&answer.headers);
-                return Ok(Some(Document { bytes: answer.body, validators }));
-            }
-            status if status.is_redirection() => at = redirected(&at, url, answer.headers.get(LOCATION))?,
-            status => return Err(format!("HTTP {status}")),
-        }
-    }
-    Err(format!("more than {MOST_REDIRECTS} redirects"))
 }
 
 fn request(url: &Url, before: Option<&Validators>) -> Result<Request<Bytes>, String> {
@@ -204,7 +238,7 @@ fn redirected(at: &Url, first: &Url, location: Option<&HeaderValue>) -> Result<U
     let location = location.and_then(|location| location.to_str().ok()).ok_or("a redirect without a `Location`")?;
     let next = at.join(location).map_err(|error| format!("a redirect to `{location}`: {error}"))?;
     let downgrades = at.scheme() == "https" && next.scheme() != "https";
-    let goes_inside = is_internal(&next) && next.origin() != first.origin();
+    let goes_inside = Reach::Public.shuts_out(&next) && next.origin() != first.origin();
     if downgrades || goes_inside || !matches!(next.scheme(), "http" | "https") {
         return Err(format!(
             "a redirect to `{}`, which is not followed; set `spec_path` to it if it is meant",

@@ -89,7 +89,7 @@ impl Pool {
             Some(adoption) => {
                 return self
                     .adopted(adoption, lane, &target, &options, |session| {
-                        Connection::new(session, ears, number, places)
+                        Connection::new(session, ears, number, places, &self.shared.metrics)
                     })
                     .await;
             }
@@ -103,7 +103,7 @@ impl Pool {
                     toolgate_client::Transport::Stdio => None,
                 };
                 self.note_era(Some(if session.is_modern() { Era::Modern } else { Era::Legacy }));
-                let connection = Connection::new(session, ears, number, places);
+                let connection = Connection::new(session, ears, number, places, &self.shared.metrics);
                 self.restore(lane, &connection, limit).await;
                 Ok(connection)
             }
@@ -189,7 +189,7 @@ impl Pool {
                     HttpKind::Sse => toolgate_client::HttpKind::Sse,
                     HttpKind::Detect => lock(&self.found).unwrap_or(toolgate_client::HttpKind::Detect),
                 },
-                client: self.shared.http_client(&self.settings.tls)?,
+                client: self.shared.http_client(&self.settings.tls, self.settings.origin.reach())?,
             })),
             (Transport::Stdio(command), Wear::Environment(environment)) => Ok(Target::Stdio(StdioTarget {
                 command: command.command.clone(),

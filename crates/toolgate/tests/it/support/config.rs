@@ -8,7 +8,7 @@ pub(crate) fn config() -> Config {
 }
 
 /// The file and the environment that a gateway is started with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     master_key: &'static str,
     servers: Vec<(String, Entry)>,

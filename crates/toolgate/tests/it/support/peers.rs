@@ -256,3 +256,17 @@ pub(super) fn installed(path: &str) -> PathBuf {
 pub(super) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }
+
+/// Runs a program of the `py-apis` peers to its end, which must be a good one, and gives what it printed.
+pub(crate) async fn api_tool(name: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(installed(&format!("py-apis/bin/{name}")));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    // Where it would keep what it found.
+    let folder = tempfile::tempdir().unwrap();
+    let output = command.current_dir(folder.path()).output();
+    let output = tokio::time::timeout(CLIENT_PATIENCE, output).await.expect("it ends in time").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    said
+}

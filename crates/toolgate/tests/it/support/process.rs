@@ -26,7 +26,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it with a configuration file, on a free port, and waits until it listens.
     pub(crate) async fn serve(config: &Path, data: &Path) -> Self {
-        Self::start(Command::new(env!("CARGO_BIN_EXE_toolgate")), config, data).await
+        Self::serve_with(config, data, &[]).await
+    }
+
+    /// As [`Process::serve`], with options of its own.
+    pub(crate) async fn serve_with(config: &Path, data: &Path, options: &[&str]) -> Self {
+        Self::start(Command::new(env!("CARGO_BIN_EXE_toolgate")), config, data, options).await
     }
 
     /// The same with a data directory on a disk of its own of so many MiB, which only this process sees, and the test
@@ -46,11 +51,11 @@ impl Process {
         let mut command = Command::new("unshare");
         let script = format!(r#"mount -t tmpfs -o size={mib}m tmpfs "$0" && exec "$@""#);
         command.args(alone).args(["sh", "-c", &script]).arg(data).arg(env!("CARGO_BIN_EXE_toolgate"));
-        Some(Self::start(command, config, data).await)
+        Some(Self::start(command, config, data, &[]).await)
     }
 
-    async fn start(mut command: Command, config: &Path, data: &Path) -> Self {
-        command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data);
+    async fn start(mut command: Command, config: &Path, data: &Path, options: &[&str]) -> Self {
+        command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data).args(options);
         let keep = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
         command.env_clear().envs(keep.collect::<Vec<_>>());
         let (output, input) = std::io::pipe().unwrap();

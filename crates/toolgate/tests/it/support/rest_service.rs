@@ -112,6 +112,7 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         "/image" => reply(200, "image/png", b"\x89PNG".to_vec()),
         "/empty" => reply(204, "", Vec::new()),
         "/busy" => with(reply(429, "application/json", br#"{"why":"too fast"}"#.to_vec()), "retry-after", "7"),
+        "/unavailable" => reply(503, "text/html", b"nobody is here".to_vec()),
         "/broken" => reply(500, "text/html", b"<h1>oops</h1>".to_vec()),
         "/large" => reply(200, "text/plain", b"0123456789".repeat(500)),
         "/here" => with(reply(302, "", Vec::new()), "location", "/echo/there"),

@@ -1,55 +1,100 @@
 //! A value that fits a JSON Schema, as far as one can be made up.
 
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::string::string_regex;
+use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
-/// A value for `schema`: an example where there is one.
-pub(crate) fn sample(schema: &Value) -> Value {
-    of(schema, schema, 0)
+/// A value for `schema`: an example where there is one. Where there are alternatives, those at `pick`.
+pub(crate) fn sample(schema: &Value, pick: usize) -> Value {
+    Sampler { root: schema, pick }.of(schema, 0)
 }
 
+/// Objects have no properties beyond this depth that they may be without.
 const DEEPEST: usize = 5;
+/// Schemas that lead to nothing but themselves are left here.
+const BOTTOM: usize = 24;
 
-fn of(root: &Value, schema: &Value, depth: usize) -> Value {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target = root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
-        return of(root, target, depth + 1);
-    }
-    for key in ["const", "default"] {
-        if let Some(value) = schema.get(key).filter(|value| !value.is_null()) {
-            return value.clone();
+struct Sampler<'s> {
+    root: &'s Value,
+    pick: usize,
+}
+
+impl Sampler<'_> {
+    fn of(&self, schema: &Value, depth: usize) -> Value {
+        if depth > BOTTOM {
+            return Value::Null;
         }
-    }
-    for key in ["examples", "enum"] {
-        if let Some(value) = schema[key].as_array().and_then(|all| all.iter().find(|one| !one.is_null()))
-            && (key == "enum" || is_of(schema, value))
-        {
-            return value.clone();
-        }
-    }
-    for key in ["oneOf", "anyOf"] {
-        if let Some(first) = schema[key].as_array().and_then(|all| all.first()) {
-            return joined(of(root, first, depth + 1), object(root, schema, depth));
-        }
-    }
-    if let Some(all) = schema["allOf"].as_array() {
-        let parts = all.iter().map(|one| of(root, one, depth + 1));
-        return parts.chain([object(root, schema, depth)]).reduce(joined).unwrap_or_default();
-    }
-    match kind(schema) {
-        "object" => object(root, schema, depth),
-        "array" => {
-            let least = schema["minItems"].as_u64().unwrap_or(1);
-            let item = |index: u64| match of(root, &schema["items"], depth + 1) {
-                Value::Number(_) if index > 0 => json!(index),
-                item => item,
+        if let Some(reference) = schema["$ref"].as_str() {
+            let target = self.root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
+            return match self.of(target, depth + 1) {
+                // What stands beside the reference counts as well.
+                Value::Object(made) => joined(Value::Object(made), self.object(schema, depth)),
+                made => made,
             };
-            if depth > DEEPEST && least < 2 { json!([]) } else { (0..least.max(1)).map(item).collect() }
         }
-        "integer" | "number" => number(schema),
-        "boolean" => json!(true),
-        "null" => Value::Null,
-        _ => json!(text(schema)),
+        for key in ["const", "default"] {
+            if let Some(value) = schema.get(key).filter(|value| !value.is_null()) {
+                return value.clone();
+            }
+        }
+        for key in ["enum", "examples"] {
+            let fitting = |all: &Vec<Value>| all.iter().find(|one| !one.is_null() && is_of(schema, one)).cloned();
+            if let Some(value) = schema[key].as_array().and_then(fitting) {
+                return value;
+            }
+        }
+        for key in ["oneOf", "anyOf"] {
+            if let Some(alternatives) = schema[key].as_array().filter(|all| !all.is_empty()) {
+                let chosen = &alternatives[self.pick % alternatives.len()];
+                return joined(self.of(chosen, depth + 1), self.object(schema, depth));
+            }
+        }
+        if let Some(all) = schema["allOf"].as_array() {
+            let parts = all.iter().filter(|one| says_what(one)).map(|one| self.of(one, depth + 1));
+            return parts.chain([self.object(schema, depth)]).reduce(joined).unwrap_or_default();
+        }
+        match kind(schema) {
+            "object" => self.object(schema, depth),
+            "array" => self.array(schema, depth),
+            "integer" | "number" => number(schema),
+            "boolean" => json!(true),
+            "null" => Value::Null,
+            _ => json!(text(schema)),
+        }
     }
+
+    fn array(&self, schema: &Value, depth: usize) -> Value {
+        let least = schema["minItems"].as_u64().unwrap_or(1);
+        if depth > DEEPEST && least < 2 {
+            return json!([]);
+        }
+        let item = |index: u64| match self.of(&schema["items"], depth + 1) {
+            Value::Number(_) if index > 0 => json!(index),
+            item => item,
+        };
+        (0..least.max(1)).map(item).collect()
+    }
+
+    fn object(&self, schema: &Value, depth: usize) -> Value {
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let required: Vec<&str> = required.collect();
+        let properties = schema["properties"].as_object();
+        let mut made = Map::new();
+        for (name, own) in properties.into_iter().flatten() {
+            if required.contains(&name.as_str()) || depth < DEEPEST {
+                made.insert(name.clone(), self.of(own, depth + 1));
+            }
+        }
+        Value::Object(made)
+    }
+}
+
+/// Whether a schema says what its values are, and not only something of them.
+fn says_what(schema: &Value) -> bool {
+    ["type", "properties", "$ref", "oneOf", "anyOf", "allOf", "enum", "const"]
+        .iter()
+        .any(|key| schema.get(key).is_some())
 }
 
 fn kind(schema: &Value) -> &str {
@@ -71,18 +116,6 @@ fn is_of(schema: &Value, value: &Value) -> bool {
         "object" => value.is_object(),
         _ => value.is_string() || schema.get("type").is_none(),
     }
-}
-
-fn object(root: &Value, schema: &Value, depth: usize) -> Value {
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let properties = schema["properties"].as_object();
-    let mut made = Map::new();
-    for (name, own) in properties.into_iter().flatten() {
-        if required.contains(&name.as_str()) || depth < DEEPEST {
-            made.insert(name.clone(), of(root, own, depth + 1));
-        }
-    }
-    Value::Object(made)
 }
 
 fn joined(one: Value, other: Value) -> Value {
@@ -110,6 +143,9 @@ fn number(schema: &Value) -> Value {
 }
 
 fn text(schema: &Value) -> String {
+    if let Some(made) = schema["pattern"].as_str().and_then(matching) {
+        return made;
+    }
     let made = match schema["format"].as_str() {
         Some("date") => "2024-01-31",
         Some("date-time") => "2024-01-31T12:00:00Z",
@@ -121,6 +157,8 @@ fn text(schema: &Value) -> String {
         Some("ipv4") => "192.0.2.1",
         Some("ipv6") => "2001:db8::1",
         Some("byte" | "binary") => "aGVsbG8=",
+        Some("duration") => "P1D",
+        Some("json-pointer") => "/a",
         _ if schema["contentEncoding"] == "base64" => "aGVsbG8=",
         _ => "sample",
     };
@@ -132,4 +170,13 @@ fn text(schema: &Value) -> String {
     }
     made.truncate(most);
     made
+}
+
+/// A text that matches a pattern, of letters that mean nothing on the way.
+fn matching(pattern: &str) -> Option<String> {
+    let strategy = string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).ok()?;
+    let mut runner = TestRunner::deterministic();
+    let is_plain = |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#{}".contains(c));
+    let made = (0..5_000).filter_map(|_| Some(strategy.new_tree(&mut runner).ok()?.current()));
+    made.filter(is_plain).find(|text| !text.is_empty() && !text.contains(".."))
 }

@@ -34,27 +34,44 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 impl Modern {
     /// A request to one server, which may ask something before it answers.
     pub(super) async fn call(self: Arc<Self>, id: &Id, span: OperationSpan, outlet: Arc<Outlet>) -> Ended {
-        match self.begin_or_resume(span, outlet).await {
-            Ok(mut call) => loop {
-                match call.turn().await {
-                    Turn::Done(done) => return done.ended(id),
-                    Turn::Asked => match self.park(call, id) {
-                        Ok(ended) => return ended,
-                        Err(back) => call = *back,
-                    },
-                }
-            },
+        // The work has the span of the request that began it; of one that goes on with it, it is here.
+        let mut span = Some(span);
+        let ended = match self.begin_or_resume(&mut span, outlet).await {
+            Ok(call) => self.turn_by_turn(call, id).await,
             Err(error) => Ended::error(id, &error),
+        };
+        if let Some(span) = span {
+            span.finish(ended.error.as_ref().map(ErrorType::label).as_deref());
+        }
+        ended
+    }
+
+    async fn turn_by_turn(&self, mut call: Call, id: &Id) -> Ended {
+        loop {
+            match call.turn().await {
+                Turn::Done(done) => return done.ended(id),
+                Turn::Asked => match self.park(call, id) {
+                    Ok(ended) => return ended,
+                    Err(back) => call = *back,
+                },
+            }
         }
     }
 
-    async fn begin_or_resume(self: &Arc<Self>, span: OperationSpan, outlet: Arc<Outlet>) -> Result<Call, ErrorObject> {
+    /// Takes the span where it begins.
+    async fn begin_or_resume(
+        self: &Arc<Self>,
+        span: &mut Option<OperationSpan>,
+        outlet: Arc<Outlet>,
+    ) -> Result<Call, ErrorObject> {
         let params = self.params.as_deref();
         let invalid = |error: &ViewError| ErrorObject::new(code::INVALID_PARAMS, error.to_string());
         let answers = Answers::read(params).map_err(|error| invalid(&error))?;
         let token = params.and_then(|params| tokens::progress_token(params.get()).ok().flatten()).map(Box::from);
         let open = Open { outlet, log_level: self.log_level, token };
-        let Some(state) = answers.request_state.as_deref() else { return Ok(self.begin(span, open)) };
+        let Some(state) = answers.request_state.as_deref() else {
+            return Ok(self.begin(taken(span), open));
+        };
         let Exchange { gateway, caller, .. } = &self.exchange;
         if let Some(ticket) = Parking::ticket(gateway.sessions.sealer(), &caller.id, state) {
             let call = gateway.parking.fetch(&ticket, &self.digest()).await;
@@ -63,11 +80,13 @@ impl Modern {
             call.deliver(&answers);
             return Ok(call);
         }
-        let is_servers = self.exchange.snapshot.catalog.keeps_state(self.visit(&span), &self.method, params);
+        let unseen = OperationSpan::none();
+        let visit = self.visit(span.as_ref().unwrap_or(&unseen));
+        let is_servers = self.exchange.snapshot.catalog.keeps_state(visit, &self.method, params);
         if !is_servers.await.map_err(|error| face::call_error(&error))? {
             return Err(bad_state());
         }
-        Ok(self.begin(span, open))
+        Ok(self.begin(taken(span), open))
     }
 
     fn begin(self: &Arc<Self>, span: OperationSpan, open: Open) -> Call {
@@ -201,6 +220,10 @@ impl Modern {
         digest.copy_from_slice(context.finish().as_ref());
         digest
     }
+}
+
+fn taken(span: &mut Option<OperationSpan>) -> OperationSpan {
+    span.take().unwrap_or_else(OperationSpan::none)
 }
 
 /// One that is over and one that is forged are refused alike.
