@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the gateway and the bench, and prints the report. Arguments go to `toolgate-bench report`, such as --quick,
-# --only NAME or --json FILE. PROFILE=bench-fast builds sooner and measures somewhat slower code.
+# --only NAME or --json FILE; after a first argument `accounts`, to `toolgate-bench accounts`. PROFILE=bench-fast builds sooner and measures somewhat slower code.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,4 +29,8 @@ if [ ! -e "$description" ] && command -v npm >/dev/null 2>&1; then
 fi
 
 cargo build --locked --profile "$profile" -p toolgate -p toolgate-bench
+if [ "${1:-}" = accounts ]; then
+    shift
+    exec tools/with-postgres.sh "$target/$profile/toolgate-bench" accounts --toolgate "$target/$profile/toolgate" "$@"
+fi
 exec "$target/$profile/toolgate-bench" report --toolgate "$target/$profile/toolgate" --description "$description" "$@"

@@ -37,6 +37,7 @@ missing_packages() {
   has node || echo nodejs
   has npm || echo npm
   has_postgres || echo postgresql
+  has valkey-server || has redis-server || echo redis-server
 }
 
 # Prints the words that must stand before `apt-get`; fails when this user may not install packages.
@@ -58,7 +59,8 @@ install_system_packages() {
   # shellcheck disable=SC2086
   {
     $prefix env DEBIAN_FRONTEND=noninteractive apt-get update --quiet
-    $prefix env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends $missing
+    # The packages of databases would start servers of their own; the tests start theirs.
+    $prefix env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends $missing
   }
 }
 

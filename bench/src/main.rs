@@ -42,6 +42,8 @@ enum Command {
     Storm(crowd::Options),
     /// Measures direct, nginx and toolgate, and prints one table.
     Report(report::Options),
+    /// Measures what keys, teams and the log of calls cost, on SQLite and PostgreSQL.
+    Accounts(report::accounts::Options),
     /// Runs a program on one core, so that it ends with its parent.
     #[command(hide = true)]
     Launch(launch::Options),
@@ -70,6 +72,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Streams(options) => runtime()?.block_on(crowd::streams(options)),
         Command::Storm(options) => runtime()?.block_on(crowd::storm(options)),
         Command::Report(options) => report::run(&options),
+        Command::Accounts(options) => report::accounts::run(&options),
         Command::Launch(options) => Err(launch::exec(&options)),
     }
 }

@@ -16,6 +16,7 @@ use crate::report::cell::{Cell, Target};
 use crate::report::machine::Machine;
 use crate::report::scenario::{SCENARIOS, Scenario};
 
+pub(crate) mod accounts;
 mod cell;
 mod describe;
 mod goals;

@@ -256,7 +256,7 @@ fn strings<const N: usize>(arguments: [&str; N]) -> Vec<String> {
     arguments.map(str::to_owned).into()
 }
 
-fn started_ns() -> anyhow::Result<u128> {
+pub(super) fn started_ns() -> anyhow::Result<u128> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Ok(now.context("the clock stands before 1970")?.as_nanos())
 }

@@ -156,6 +156,18 @@ pub(crate) fn start_toolgate(
     key: &str,
     dir: &TempDir,
 ) -> anyhow::Result<Gateway> {
+    start_toolgate_with(plan, (servers, ports), key, dir, "", &[])
+}
+
+/// The same with a line more in `general_settings`, and more in its environment.
+pub(crate) fn start_toolgate_with(
+    plan: &Plan,
+    (servers, ports): (&Servers, &[u16]),
+    key: &str,
+    dir: &TempDir,
+    general: &str,
+    environment: &[(&str, String)],
+) -> anyhow::Result<Gateway> {
     let program = plan.toolgate.as_deref().context("no --toolgate was given")?;
     let port = free_port()?;
     let config = dir.path().join("toolgate.yaml");
@@ -171,12 +183,13 @@ pub(crate) fn start_toolgate(
         };
         format!("  {}:\n{lines}", server_name(number))
     });
-    let general = "general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n";
+    let general = format!("general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n  {general}\n");
     fs::write(&config, format!("{general}mcp_servers:\n{}", servers.collect::<String>()))
         .context("cannot write toolgate's config")?;
     let mut command = launch::command(&program.display().to_string(), plan.gateway_core())?;
     command.arg("serve").arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
     command.env_clear().env("HOME", dir.path()).env("LITELLM_MASTER_KEY", key).current_dir(dir.path());
+    command.envs(environment.iter().map(|(name, value)| (*name, value)));
     start_gateway("toolgate", &mut command, port, ("/health/readiness", "200"), dir)
 }
 

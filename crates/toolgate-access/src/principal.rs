@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
 use crate::id::{AccessGroupId, AgentId, CustomerId, OrganizationId, ProjectId, ServerId, TeamId, UserId};
 use crate::key::KeyHash;
@@ -382,6 +382,8 @@ pub struct AgentCaller {
 pub struct LimitFacts {
     /// The most that may be spent in a period, in USD.
     pub max_budget: Option<f64>,
+    /// More may be spent for a time.
+    pub temporary: Option<TemporaryIncrease>,
     /// From which spend on somebody is told, in USD.
     pub soft_budget: Option<f64>,
     /// Spent in this period, in USD.
@@ -398,4 +400,24 @@ pub struct LimitFacts {
     pub max_parallel_requests: Option<u64>,
     /// Requests in a minute for each server, by its name or alias.
     pub mcp_rpm_limit: BTreeMap<String, u64>,
+}
+
+/// What LiteLLM keeps as `temp_budget_increase` and `temp_budget_expiry`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TemporaryIncrease {
+    /// How much more may be spent, in USD.
+    pub amount: f64,
+    /// For how long.
+    pub until: DateTime<Utc>,
+}
+
+impl TemporaryIncrease {
+    /// `amount` more until a time in one of LiteLLM's forms: RFC 3339; without an offset, in UTC; or a day, at whose
+    /// beginning it ends.
+    #[must_use]
+    pub fn read(amount: f64, until: &str) -> Option<Self> {
+        let day = || until.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN));
+        let naive = || until.replace(' ', "T").parse::<NaiveDateTime>().or_else(|_| day()).map(|time| time.and_utc());
+        until.parse().or_else(|_| naive()).ok().map(|until| Self { amount, until })
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use toolgate_access::key::KeyHash;
 use toolgate_access::permission::ObjectPermission;
 use toolgate_access::principal::{
     AgentFacts, Credential, CustomerFacts, KeyFacts, LimitFacts, Link, MemberFacts, OrganizationFacts, Permission,
-    Principal, ProjectFacts, TeamFacts, TokenFacts, UserFacts,
+    Principal, ProjectFacts, TeamFacts, TemporaryIncrease, TokenFacts, UserFacts,
 };
 use toolgate_access::role::{OrganizationRole, Role, TeamRole};
 
@@ -403,7 +404,7 @@ struct Bounds<'a> {
     soft_budget: Option<f64>,
     spend: f64,
     budget_duration: Option<&'a String>,
-    budget_reset_at: Option<chrono::DateTime<chrono::Utc>>,
+    budget_reset_at: Option<DateTime<Utc>>,
     rpm_limit: Option<i64>,
     tpm_limit: Option<i64>,
     max_parallel_requests: Option<i64>,
@@ -411,6 +412,13 @@ struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
+    /// `temp_budget_increase` of the metadata, where LiteLLM keeps it of keys.
+    fn temporary(&self) -> Option<TemporaryIncrease> {
+        let metadata = self.metadata?;
+        let amount = metadata.get("temp_budget_increase")?.as_f64()?;
+        TemporaryIncrease::read(amount, metadata.get("temp_budget_expiry")?.as_str()?)
+    }
+
     /// These, and the budget's where the row has none of its own.
     fn or(self, budget: Option<&Budget>) -> LimitFacts {
         let number =
@@ -418,7 +426,11 @@ impl Bounds<'_> {
         let period = self.budget_duration.or(budget.and_then(|budget| budget.budget_duration.as_ref()));
         LimitFacts {
             max_budget: self.max_budget.or(budget.and_then(|budget| budget.max_budget)),
-            soft_budget: self.soft_budget.or(budget.and_then(|budget| budget.soft_budget)),
+            temporary: self.temporary().or(budget.and_then(|budget| {
+                Some(TemporaryIncrease { amount: budget.temp_budget_increase?, until: budget.temp_budget_expiry? })
+            })),
+            soft_budget: (self.soft_budget.or_else(|| self.metadata?.get("soft_budget")?.as_f64()))
+                .or(budget.and_then(|budget| budget.soft_budget)),
             spend: self.spend,
             budget_duration: period.cloned(),
             budget_reset_at: self.budget_reset_at.or(budget.and_then(|budget| budget.budget_reset_at)),

@@ -3,11 +3,17 @@
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, did not answer in time, is out of space or is busy. The same request may succeed
+    /// The database cannot be reached, did not answer in time or is busy. The same request may succeed
     /// later; whether a write that failed so was carried out is not known.
     #[error("the database is unavailable: {why}")]
     Unavailable {
         /// What the database or the network said.
+        why: String,
+    },
+    /// There is no room left where the database is. Nothing was written; the same request may succeed when there is.
+    #[error("the database has no room left: {why}")]
+    Full {
+        /// What the database said.
         why: String,
     },
     /// Something else has this id or name already.
@@ -62,7 +68,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
     }
 
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {

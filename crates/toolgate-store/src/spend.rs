@@ -230,7 +230,8 @@ impl Store {
     /// Writes calls into the log and adds what they cost to keys, users, teams, memberships, organizations, projects and
     /// customers. Calls whose request id is known already are left out, also within the batch.
     ///
-    /// Who is named and does not exist pays nothing. After [`StoreError::Unavailable`], write the same batch again.
+    /// Who is named and does not exist pays nothing. After an error that is
+    /// [retryable](StoreError::is_retryable), write the same batch again.
     pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<Recorded, StoreError> {
         if batch.is_empty() {
             return Ok(Recorded::default());

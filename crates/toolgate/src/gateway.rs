@@ -108,7 +108,8 @@ impl Gateway {
         let settings = Arc::new(settings);
         let sessions = Sessions::new(&settings.general.master_key, session::LIFETIME);
         let upstreams = Arc::new(Upstreams::new(&settings, &metrics));
-        let accounting = Accounting::new(settings.general.spend.clone(), store.clone(), &metrics);
+        let accounting = Accounting::new(settings.general.spend.clone(), store.clone(), &metrics)
+            .shared_in(settings.general.redis.clone());
         let parking = Parking::new(settings.clients.question_timeout);
         let catalog = Catalog::new(&settings);
         let composition = Composition { file: Arc::clone(&settings), kept: Kept::default() };

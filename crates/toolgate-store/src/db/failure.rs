@@ -32,6 +32,7 @@ fn of_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
         "22" => StoreError::Invalid { what: "a value of this kind" },
         // 23: constraints; 25: wrong state of a transaction; 42: names that do not exist.
         "23" | "42" | "XX" => StoreError::corrupt(format!("code {code}")),
+        _ if code == "53100" => StoreError::Full { why: format!("{} (code {code})", error.message()) },
         _ => StoreError::Unavailable { why: format!("{} (code {code})", error.message()) },
     }
 }
@@ -48,10 +49,12 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
 fn of_sqlite(code: u32, message: &str) -> StoreError {
     const ERROR: u32 = 1;
     const CORRUPT: u32 = 11;
+    const FULL: u32 = 13;
     const CONSTRAINT: u32 = 19;
     const NOT_A_DATABASE: u32 = 26;
     match code {
         ERROR | CORRUPT | CONSTRAINT | NOT_A_DATABASE => StoreError::corrupt(format!("code {code}: {message}")),
+        FULL => StoreError::Full { why: format!("{message} (code {code})") },
         _ => StoreError::Unavailable { why: format!("{message} (code {code})") },
     }
 }

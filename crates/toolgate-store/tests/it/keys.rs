@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 use toolgate_access::permission::ObjectPermission;
-use toolgate_access::principal::Link;
+use toolgate_access::principal::{Credential, Link, TemporaryIncrease};
 use toolgate_store::{
     Budget, Change, Direction, Key, KeyChanges, KeyFilter, KeyOrder, KeyScope, Organization, PageOf, Regenerated,
     Store, StoreError, Team, TeamChanges, TeamMembership, User,
@@ -153,13 +153,20 @@ async fn one_query_gives_a_key_with_everything_that_bounds_it() {
         store.create_team(&actor(), team, vec![member]).await.unwrap();
         let user = User { user_id: "u".into(), user_role: Some("internal_user".into()), ..User::default() };
         store.create_user(&actor(), user, vec![]).await.unwrap();
-        let key = Key { team_id: Some("t".into()), user_id: Some("u".into()), ..key(1) };
+        let metadata = serde_json::json!({
+            "soft_budget": 0.5, "temp_budget_increase": 2.0, "temp_budget_expiry": "2026-03-01 12:00:00",
+        });
+        let metadata = metadata.as_object().unwrap().clone();
+        let key = Key { team_id: Some("t".into()), user_id: Some("u".into()), metadata, ..key(1) };
         store.create_key(&actor(), key).await.unwrap();
 
         let all = store.authorization(&hash(1)).await.unwrap().unwrap();
         let principal = all.principal().unwrap();
         let team = principal.team.row().unwrap();
         assert_eq!(team.limits.rpm_limit, Some(3));
+        let Credential::Key(key) = &principal.credential else { panic!("{principal:?}") };
+        let increase = TemporaryIncrease { amount: 2.0, until: time("2026-03-01T12:00:00Z") };
+        assert_eq!((key.limits.soft_budget, key.limits.temporary), (Some(0.5), Some(increase)));
         assert!(team.member.as_ref().unwrap().role.manages());
         assert_eq!(team.organization.row().unwrap().limits.max_budget, Some(9.0));
         assert_eq!(principal.user.unwrap().user_id.as_str(), "u");

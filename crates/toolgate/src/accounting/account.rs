@@ -6,21 +6,23 @@
 //! replicas do at the same time is seen within a batch.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use toolgate_access::limits::budget::{Budget, BudgetExceeded};
 use toolgate_access::limits::period::Period;
 use toolgate_access::limits::rate::{Parallel, ParallelExceeded, RateExceeded, Window};
-use toolgate_access::principal::LimitFacts;
+use toolgate_access::principal::{LimitFacts, TemporaryIncrease};
 use toolgate_store::PayerKind;
 
 use super::ledger::Reading;
+use super::shared::{Part, Spent};
 
 /// What a row may spend and how fast it may go, in the form that is judged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Bounds {
     pub(super) max_budget: Option<f64>,
+    pub(super) temporary: Option<TemporaryIncrease>,
     pub(super) soft_budget: Option<f64>,
     /// When the period ends, where there is one.
     pub(super) reset_at: Option<DateTime<Utc>>,
@@ -36,6 +38,7 @@ impl Bounds {
         let has_period = facts.budget_duration.as_deref().is_some_and(|text| text.parse::<Period>().is_ok());
         Self {
             max_budget: facts.max_budget,
+            temporary: facts.temporary,
             soft_budget: facts.soft_budget,
             reset_at: facts.budget_reset_at.filter(|_| has_period),
             rpm: facts.rpm_limit,
@@ -46,13 +49,19 @@ impl Bounds {
     }
 
     pub(super) fn are_none(&self) -> bool {
-        let Self { max_budget, soft_budget, reset_at: _, rpm, tpm, parallel, servers } = self;
+        let Self { max_budget, temporary: _, soft_budget, reset_at: _, rpm, tpm, parallel, servers } = self;
         max_budget.is_none()
             && soft_budget.is_none()
             && rpm.is_none()
             && tpm.is_none()
             && parallel.is_none()
             && servers.is_empty()
+    }
+
+    /// What may be spent now.
+    pub(super) fn max_budget_at(&self, now: DateTime<Utc>) -> Option<f64> {
+        let more = self.temporary.filter(|more| more.until > now).map_or(0.0, |more| more.amount);
+        self.max_budget.map(|max| max + more)
     }
 }
 
@@ -65,7 +74,7 @@ pub(super) struct Named<'a> {
 
 impl Named<'_> {
     /// The limit for it, under the alias if that has one.
-    fn limit(self, limits: &BTreeMap<String, u64>) -> Option<(&str, u64)> {
+    pub(super) fn limit(self, limits: &BTreeMap<String, u64>) -> Option<(&str, u64)> {
         let of = |name: &str| limits.get_key_value(name).map(|(name, limit)| (name.as_str(), *limit));
         self.alias.and_then(of).or_else(|| of(self.name))
     }
@@ -107,6 +116,19 @@ struct State {
     forgiven: Option<(DateTime<Utc>, f64)>,
     /// Somebody was told that the soft budget is used up.
     is_warned: bool,
+    /// Rows were read, and those who share counts are to hear what they say: it may be less than anybody has told them.
+    is_news: bool,
+}
+
+/// What this process holds of an account.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Held {
+    /// What the database has of what was spent.
+    pub(super) known: f64,
+    /// What is reserved or not written yet.
+    pub(super) pending: f64,
+    /// Calls that run.
+    pub(super) running: u64,
 }
 
 /// What is to be told of a settled call.
@@ -125,6 +147,7 @@ impl Account {
     pub(super) fn read(&self, reading: Reading, spent: f64) {
         let mut state = self.lock();
         if reading > state.reading {
+            state.is_news = true;
             state.reading = reading;
             state.known = spent;
         }
@@ -143,6 +166,7 @@ impl Account {
     ) -> Result<(), Exceeded> {
         let mut state = self.lock();
         let state = &mut *state;
+        state.look_at_minutes(bounds, server, now);
         let budget = state.budget(bounds, now).reserve(cost).map_err(|budget| {
             let begins_anew = bounds.reset_at.filter(|at| *at > now);
             Exceeded::Budget { budget, begins_anew }
@@ -183,6 +207,64 @@ impl Account {
         {
             *window = window.give_back(1, now);
         }
+    }
+
+    /// What a call wants of it, where counts are shared.
+    ///
+    /// # Errors
+    /// [`Exceeded`] for what no other replica need be asked about.
+    pub(super) fn part(
+        self: &Arc<Self>,
+        bounds: &Bounds,
+        server: Named<'_>,
+        cost: f64,
+        now: DateTime<Utc>,
+    ) -> Result<Part, Exceeded> {
+        let mut state = self.lock();
+        if let Some(limit) = bounds.tpm {
+            state.tokens.check(limit, now).map_err(Exceeded::Tokens)?;
+        }
+        // Until the database begins the next period, each replica knows for itself what is spent in it.
+        let is_over = bounds.reset_at.is_some_and(|end| end <= now);
+        let budget = state.budget(bounds, now);
+        if is_over {
+            budget.reserve(cost).map_err(|budget| Exceeded::Budget { budget, begins_anew: None })?;
+        }
+        Ok(Part {
+            account: Arc::clone(self),
+            budget: budget.max.filter(|_| !is_over),
+            known: state.known,
+            parallel: bounds.parallel,
+            rpm: bounds.rpm,
+            server: server.limit(&bounds.servers).map(|(name, limit)| (name.to_owned(), limit)),
+        })
+    }
+
+    /// Notes a call's part of everything, which others have allowed.
+    pub(super) fn take(&self, bounds: &Bounds, server: Named<'_>, cost: f64, now: DateTime<Utc>) {
+        let mut state = self.lock();
+        state.reserved += cost;
+        state.parallel.running += 1;
+        if bounds.rpm.is_some() {
+            state.requests = state.requests.add(1, now);
+        }
+        if let Some((name, _)) = server.limit(&bounds.servers) {
+            let window = state.servers.get(name).copied().unwrap_or_default().add(1, now);
+            state.servers.insert(name.to_owned(), window);
+        }
+    }
+
+    /// What this process holds of it.
+    pub(super) fn held(&self) -> Held {
+        let state = self.lock();
+        let pending = state.unwritten + state.reserved;
+        Held { known: state.known, pending, running: state.parallel.running }
+    }
+
+    /// What the database has, if those who share counts must hear of it, and have not.
+    pub(super) fn take_news(&self) -> Option<Spent> {
+        let mut state = self.lock();
+        std::mem::take(&mut state.is_news).then_some(Spent { amount: state.known, anew: true })
     }
 
     /// A call has ended, and cost what it cost.
@@ -233,6 +315,16 @@ impl Account {
 }
 
 impl State {
+    /// Also a refusal must see the minute: a clock that went back would else be waited for.
+    fn look_at_minutes(&mut self, bounds: &Bounds, server: Named<'_>, now: DateTime<Utc>) {
+        (self.requests, self.tokens) = (self.requests.at(now), self.tokens.at(now));
+        if let Some((name, _)) = server.limit(&bounds.servers)
+            && let Some(window) = self.servers.get_mut(name)
+        {
+            *window = window.at(now);
+        }
+    }
+
     /// The budget as it stands. A period that is over is over at once: the database may begin the next one later.
     fn budget(&mut self, bounds: &Bounds, now: DateTime<Utc>) -> Budget {
         let spent = self.known + self.unwritten;
@@ -245,7 +337,7 @@ impl State {
             (None, _) => self.forgiven = None,
         }
         let forgiven = self.forgiven.map_or(0.0, |(_, amount)| amount);
-        Budget { max: bounds.max_budget, spent: (spent - forgiven).max(0.0), reserved: self.reserved }
+        Budget { max: bounds.max_budget_at(now), spent: (spent - forgiven).max(0.0), reserved: self.reserved }
     }
 
     fn end(&mut self, reserved: f64, cost: f64) {

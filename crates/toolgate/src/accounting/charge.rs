@@ -1,15 +1,19 @@
 //! A call that runs, with all that it has taken.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use toolgate_access::limits::budget::BudgetExceeded;
+use toolgate_access::limits::rate::{ParallelExceeded, RateExceeded};
 use toolgate_store::PayerKind;
 
-use super::account::Named;
-use super::payers::{Noun, Payers};
+use super::account::{Bounds, Exceeded, Named};
+use super::payers::{Bounded, Noun, Payers};
 use super::record::{Call, Outcome, Record};
+use super::shared::{Given, Shared, Taken, UsedUp};
 use super::{Accounting, Refused};
 use crate::config::settings::ServerSettings;
-use std::sync::Arc;
 
 /// What a call has taken of limits and budgets. Dropped before it is settled, the call was cancelled and costs nothing.
 #[must_use]
@@ -32,32 +36,52 @@ pub struct Ended<'a> {
 }
 
 impl Charge {
+    /// Begins a call within what this process knows.
     pub(super) fn begin(accounting: &Accounting, payers: &Arc<Payers>, call: &Call<'_>) -> Result<Self, Refused> {
-        let now = accounting.now();
-        let price = call.server.costs.of(call.tool);
-        let server = named(call.server);
-        let parts = &accounting.0;
-        let with_bodies = parts.settings.load().store_prompts;
-        let record = |with_bodies| Box::new(Record::begin(payers, call, with_bodies, now));
+        let wish = Wish::new(accounting, payers, call);
         for (at, bounded) in payers.bounded.iter().enumerate() {
-            if bounded.bounds.reset_at.is_some_and(|end| end <= now) {
-                parts.ledger.due.notify_one();
-            }
-            let Err(exceeded) = bounded.account.reserve(&bounded.bounds, server, price, now) else { continue };
+            wish.look_at_period(bounded);
+            let reserved = bounded.account.reserve(&bounded.bounds, wish.server, wish.price, wish.now);
+            let Err(exceeded) = reserved else { continue };
             for earlier in &payers.bounded[..at] {
-                earlier.account.give_back(&earlier.bounds, server, price, now);
+                earlier.account.give_back(&earlier.bounds, wish.server, wish.price, wish.now);
             }
-            let refused = Refused::new(bounded.account.kind, bounded.name.clone(), exceeded, now);
-            parts.metrics.limit_refused(refused.limit(), refused.of());
-            if let Some(journal) = parts.journal.as_ref().filter(|journal| journal.has_room_to_spare()) {
-                let mut record = record(with_bodies);
-                record.fail(&refused);
-                record.end(Outcome::Limited, 0.0);
-                journal.push(accounting, record);
-            }
-            return Err(refused);
+            return Err(wish.refused(bounded, exceeded));
         }
-        Ok(Self { accounting: accounting.clone(), price, record: Some(record(with_bodies)) })
+        Ok(wish.granted())
+    }
+
+    /// Begins a call within what all replicas know; within what this one does when they cannot be asked.
+    pub(super) async fn begin_shared(
+        accounting: &Accounting,
+        shared: &Shared,
+        payers: &Arc<Payers>,
+        call: &Call<'_>,
+    ) -> Result<Self, Refused> {
+        let wish = Wish::new(accounting, payers, call);
+        let mut parts = Vec::with_capacity(payers.bounded.len());
+        for bounded in &payers.bounded {
+            wish.look_at_period(bounded);
+            match bounded.account.part(&bounded.bounds, wish.server, wish.price, wish.now) {
+                Ok(part) => parts.push(part),
+                Err(exceeded) => return Err(wish.refused(bounded, exceeded)),
+            }
+        }
+        let over = match shared.take(wish.price, parts.into()).await {
+            Taken::All => None,
+            Taken::Refused(over) => Some(over),
+            Taken::Alone => {
+                accounting.0.metrics.counted_alone();
+                return Self::begin(accounting, payers, call);
+            }
+        };
+        if let Some((over, bounded)) = over.and_then(|over| payers.bounded.get(over.part).map(|of| (over, of))) {
+            return Err(wish.refused(bounded, exceeded(over.what, &bounded.bounds, wish.server, wish.now)));
+        }
+        for bounded in &payers.bounded {
+            bounded.account.take(&bounded.bounds, wish.server, wish.price, wish.now);
+        }
+        Ok(wish.granted())
     }
 
     /// The call has ended. Only a success costs anything.
@@ -87,10 +111,87 @@ impl Charge {
         if cost > 0.0 {
             parts.metrics.spent(&record.server().name, cost);
         }
+        if let Some(shared) = &parts.shared {
+            let rest = self.price - cost;
+            shared.give(record.payers.bounded.iter().filter_map(|bounded| given(bounded, rest)).collect());
+        }
         if let Some(journal) = &parts.journal {
             journal.push(&self.accounting, record);
         }
     }
+}
+
+/// A call that is to begin.
+struct Wish<'a> {
+    accounting: &'a Accounting,
+    payers: &'a Arc<Payers>,
+    call: &'a Call<'a>,
+    server: Named<'a>,
+    price: f64,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Wish<'a> {
+    fn new(accounting: &'a Accounting, payers: &'a Arc<Payers>, call: &'a Call<'a>) -> Self {
+        let price = call.server.costs.of(call.tool);
+        Self { accounting, payers, call, server: named(call.server), price, now: accounting.now() }
+    }
+
+    /// Has a period ended that is over.
+    fn look_at_period(&self, bounded: &Bounded) {
+        if bounded.bounds.reset_at.is_some_and(|end| end <= self.now) {
+            self.accounting.0.ledger.due.notify_one();
+        }
+    }
+
+    fn granted(self) -> Charge {
+        Charge { accounting: self.accounting.clone(), price: self.price, record: Some(self.record()) }
+    }
+
+    /// Counts the refusal, and writes it down where there is room for it.
+    fn refused(&self, bounded: &Bounded, exceeded: Exceeded) -> Refused {
+        let parts = &self.accounting.0;
+        let refused = Refused::new(bounded.account.kind, bounded.name.clone(), exceeded, self.now);
+        parts.metrics.limit_refused(refused.limit(), refused.of());
+        if let Some(journal) = parts.journal.as_ref().filter(|journal| journal.has_room_to_spare()) {
+            let mut record = self.record();
+            record.fail(&refused);
+            record.end(Outcome::Limited, 0.0);
+            journal.push(self.accounting, record);
+        }
+        refused
+    }
+
+    fn record(&self) -> Box<Record> {
+        let with_bodies = self.accounting.0.settings.load().store_prompts;
+        Box::new(Record::begin(self.payers, self.call, with_bodies, self.now))
+    }
+}
+
+/// What all replicas together have used up, in the words of one that counts alone.
+fn exceeded(what: UsedUp, bounds: &Bounds, server: Named<'_>, now: DateTime<Utc>) -> Exceeded {
+    match what {
+        UsedUp::Budget { current_cost } => {
+            let max_budget = bounds.max_budget_at(now).unwrap_or_default();
+            let begins_anew = bounds.reset_at.filter(|at| *at > now);
+            Exceeded::Budget { budget: BudgetExceeded { current_cost, max_budget }, begins_anew }
+        }
+        UsedUp::Parallel => Exceeded::Parallel(ParallelExceeded { limit: bounds.parallel.unwrap_or_default() }),
+        UsedUp::Requests { retry_after } => {
+            Exceeded::Requests(RateExceeded { limit: bounds.rpm.unwrap_or_default(), retry_after })
+        }
+        UsedUp::Server { retry_after } => {
+            let (name, limit) = server.limit(&bounds.servers).unwrap_or((server.name, 0));
+            Exceeded::Server { server: name.to_owned(), rate: RateExceeded { limit, retry_after } }
+        }
+    }
+}
+
+/// What is given back of a call that has ended, where counts are shared.
+fn given(bounded: &Bounded, rest: f64) -> Option<Given> {
+    let money = if bounded.bounds.max_budget.is_some() { rest } else { 0.0 };
+    let is_something = money > 0.0 || bounded.bounds.parallel.is_some();
+    is_something.then(|| Given { money, ended: 1, ..Given::nothing(Arc::clone(&bounded.account)) })
 }
 
 impl Drop for Charge {

@@ -40,6 +40,8 @@ pub(super) struct Journal {
     /// Told when there is a sum to be written.
     pub(super) summed: Notify,
     body_bytes: AtomicUsize,
+    /// Rows of the batch that is being written.
+    pub(super) writing: AtomicUsize,
     /// Told of calls when they are written.
     pub(super) written: broadcast::Sender<Arc<SpendRow>>,
     /// The first half of the ids of calls, different in each process; the second counts.
@@ -68,6 +70,7 @@ impl Journal {
             sums: Mutex::default(),
             summed: Notify::new(),
             body_bytes: AtomicUsize::new(0),
+            writing: AtomicUsize::new(0),
             written: broadcast::Sender::new(MOST_BEHIND),
             ids: (u64::from_le_bytes(start), AtomicU64::new(0)),
             tasks: TaskTracker::new(),
@@ -100,9 +103,9 @@ impl Journal {
         self.written.subscribe()
     }
 
-    /// How many calls wait.
+    /// How many calls are not written yet.
     pub(super) fn depth(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+        self.queue.max_capacity() - self.queue.capacity() + self.writing.load(Ordering::Relaxed)
     }
 
     /// Whether there is room for what need not be written: a caller who is refused may come again and again.

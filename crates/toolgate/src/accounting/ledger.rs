@@ -39,6 +39,11 @@ impl Ledger {
         Arc::clone(account)
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Account>> {
+        self.lock().values().cloned().collect()
+    }
+
     /// Forgets accounts that nobody refers to and that hold nothing.
     pub(super) fn sweep(&self, now: DateTime<Utc>) {
         self.lock().retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle(now));

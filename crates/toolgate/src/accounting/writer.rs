@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use toolgate_store::{PayerKind, Recorded, SpendRow, StoreError};
+use toolgate_store::{PayerKind, Recorded, SpendRow, Store, StoreError};
 
 use super::Accounting;
 use super::account::Account;
 use super::journal::Journal;
 use super::payers::Payers;
 use super::record::Record;
+use super::shared::{Given, Spent};
 
 /// How long the calls of a batch gather after the first.
 const GATHER: Duration = Duration::from_millis(250);
@@ -47,7 +49,9 @@ pub(super) async fn run(accounting: Accounting, mut waiting: mpsc::Receiver<Box<
             if batch.rows.is_empty() {
                 break;
             }
+            journal.writing.store(batch.rows.len(), Ordering::Relaxed);
             batch.write(&accounting, journal).await;
+            journal.writing.store(0, Ordering::Relaxed);
             accounting.0.metrics.spend_queue(journal.depth());
         }
         if closing.is_cancelled() {
@@ -94,10 +98,11 @@ impl Batch {
         let began = Instant::now();
         let mut is_told = false;
         let recorded = loop {
-            match store.record_spend(&self.rows).await {
+            match self.record(accounting, store).await {
                 Ok(recorded) => break recorded,
                 Err(error) if error.is_retryable() => {
                     metrics.spend_write_failed();
+                    metrics.spend_queue(journal.depth());
                     if !is_told {
                         tracing::error!(%error, "calls cannot be written down for now; they are kept and tried again");
                         is_told = true;
@@ -117,6 +122,16 @@ impl Batch {
         self.tell(accounting, journal).await;
     }
 
+    /// Writes it once. A period that is over ends before: what was spent since belongs to the next.
+    async fn record(&self, accounting: &Accounting, store: &Store) -> Result<Recorded, StoreError> {
+        let now = accounting.now();
+        let mut bounded = self.paid.iter().flat_map(|(payers, _)| &payers.bounded);
+        if bounded.any(|bounded| bounded.bounds.reset_at.is_some_and(|end| end <= now)) {
+            store.reset_budgets().await?;
+        }
+        store.record_spend(&self.rows).await
+    }
+
     /// The accounts learn what is in the database now.
     fn settle(&self, accounting: &Accounting, recorded: &Recorded) {
         let reading = accounting.reading();
@@ -128,8 +143,14 @@ impl Batch {
         }
         let spent: HashMap<(PayerKind, &[String]), f64> =
             recorded.spent.iter().map(|spent| ((spent.kind, spent.id.as_slice()), spent.spend)).collect();
+        let mut told = Vec::new();
         for (account, amount) in amounts.into_values() {
             account.written(amount, spent.get(&(account.kind, account.id.as_slice())).copied(), reading);
+            let spent = Some(Spent { amount: account.held().known, anew: false });
+            told.push(Given { money: amount, spent, ..Given::nothing(Arc::clone(account)) });
+        }
+        if let Some(shared) = &accounting.0.shared {
+            shared.give(told);
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) fn general(master_key: &str) -> General {
         trusted_proxies: None,
         mcp_registry: false,
         spend: Default::default(),
+        redis: None,
         shutdown_grace: Duration::from_secs(1),
     }
 }

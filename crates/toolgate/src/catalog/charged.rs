@@ -16,7 +16,7 @@ use crate::upstream::Form;
 const INPUT_REQUIRED: Word = Word::new("\"input_required\"");
 
 /// Takes the call's part of the caller's limits and budgets.
-pub(super) fn begin(visit: Visit<'_>, found: &Found, call: &Named<'_>) -> Result<Option<Charge>, CallError> {
+pub(super) async fn begin(visit: Visit<'_>, found: &Found, call: &Named<'_>) -> Result<Option<Charge>, CallError> {
     let call = Call {
         server: &found.upstream.settings,
         tool: &found.own_name,
@@ -25,7 +25,7 @@ pub(super) fn begin(visit: Visit<'_>, found: &Found, call: &Named<'_>) -> Result
         session: visit.client.session.filter(|_| !visit.client.speaks_for_itself),
         from: visit.caller.from,
     };
-    Ok(visit.accounting.begin(&visit.caller.payers, &call)?)
+    Ok(visit.accounting.begin(&visit.caller.payers, &call).await?)
 }
 
 /// Settles it.

@@ -131,7 +131,7 @@ impl Catalog {
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
         let sent = visit.alone.map(|alone| alone.headers);
         let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
-        let charge = charged::begin(visit, &found, &call)?;
+        let charge = charged::begin(visit, &found, &call).await?;
         let upstream = Arc::clone(&found.upstream);
         let mut called = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await;
         // The code means something else, or nothing, to a server of an older revision, which has run the call.

@@ -234,7 +234,7 @@ fn config_failure(error: master_key::MasterKeyError) -> Failure {
 /// A failure of the store, for the person at the terminal.
 pub(super) fn store_failure(error: &StoreError) -> Failure {
     let exit = match error {
-        StoreError::Unavailable { .. } => Exit::Unreachable,
+        StoreError::Unavailable { .. } | StoreError::Full { .. } => Exit::Unreachable,
         StoreError::Conflict { .. } | StoreError::InUse { .. } => Exit::Conflict,
         StoreError::NotFound { .. } => Exit::NotFound,
         StoreError::Invalid { .. } => Exit::Usage,

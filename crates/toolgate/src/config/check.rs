@@ -12,6 +12,7 @@ mod ids;
 mod jwt;
 pub(crate) mod names;
 mod openapi;
+mod redis;
 mod sections;
 mod server;
 mod spend;
@@ -26,11 +27,12 @@ pub(crate) use jwt::is_safe as jwt_url_is_safe;
 use std::sync::Arc;
 
 use super::environment::Environment;
+use super::file::litellm::RedisSection;
 use super::file::{LitellmSection, ServerEntry};
 use super::keys::Keys;
 use super::read::{UnknownKeys, read};
 use super::report::{At, Report};
-use super::settings::{Settings, TlsSettings};
+use super::settings::{General, Settings, TlsSettings};
 use super::tree::{Node, Value};
 
 /// What the checks of a server need to know besides its entry.
@@ -53,6 +55,9 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let litellm_at = root.key("litellm_settings");
     let litellm: LitellmSection = read(&litellm_at, report, UnknownKeys::WarnIfClose);
     let general = general::check(&root.key("general_settings"), environment, report);
+    let router: RedisSection = read(&root.key("router_settings"), report, UnknownKeys::WarnIfClose);
+    let sections = [(&router, root.key("router_settings")), (&general.redis, root.key("general_settings"))];
+    let redis = redis::check((&litellm, &litellm_at), sections, environment, report);
     let tls = tls::general(&litellm, &litellm_at, environment, report);
     let naming = environment::naming(general.prefix, environment, report);
     let common = Common {
@@ -68,7 +73,7 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let limits = environment::limits(environment, report);
     let identity = environment::identity(environment);
     let (clients, access) = (general.clients, access::with_public(general.access, &litellm, &naming));
-    let general = general.settings;
+    let general = General { redis, ..general.settings };
     (!report.has_errors()).then_some(Settings {
         general,
         servers,

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 pub use general::GeneralSection;
 pub use litellm::LitellmSection;
+use litellm::RedisSection;
 pub use server::ServerEntry;
 
 /// The whole file: LiteLLM's `config.yaml`, of which the sections about MCP are acted on.
@@ -33,6 +34,8 @@ pub struct File {
     pub general_settings: GeneralSection,
     /// Settings of LiteLLM's library that touch MCP.
     pub litellm_settings: LitellmSection,
+    /// Of LiteLLM's router, where its Redis is.
+    pub router_settings: RedisSection,
     /// Variables for `os.environ/NAME` and for settings that are variables. They win over those of the process.
     pub environment_variables: BTreeMap<String, String>,
     /// LiteLLM's local Python tools. A Rust gateway cannot run them; each is warned about.
@@ -56,7 +59,6 @@ pub struct LocalTool {
 /// Sections of LiteLLM's file that have nothing to do with MCP: accepted without a word.
 pub(crate) const OTHER_SECTIONS: &[&str] = &[
     "model_list",
-    "router_settings",
     "guardrails",
     "callback_settings",
     "credential_list",

@@ -23,13 +23,16 @@ pub(super) fn reference() -> String {
     reference.section(&mut page, "`mcp_servers`: an entry", "ServerEntry");
     reference.section(&mut page, "`general_settings`", "GeneralSection");
     reference.section(&mut page, "`litellm_settings`", "LitellmSection");
+    reference.section(&mut page, "`router_settings`", "RedisSection");
     page.push_str("\n## Other sections\n\n| Section | Type | Meaning |\n|---|---|---|\n");
     for (name, section) in members(&schema, "properties") {
         if section.get("$ref").is_none() && name != "mcp_servers" {
             let _ = writeln!(page, "| `{name}` | {} | {} |", reference.kind(section), text(section));
         }
     }
-    page.push_str("\nEverything else in a LiteLLM file (`model_list`, `router_settings`, ...) is left alone.\n\n");
+    page.push_str(
+        "\nEverything else in a LiteLLM file (`model_list`, the rest of `router_settings`, ...) is left alone.\n\n",
+    );
     page.push_str(VARIABLES);
     page
 }

@@ -5,6 +5,7 @@
 
 pub mod jwt;
 mod own;
+mod redis;
 mod spend;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use super::environment::Environment;
 use crate::auth::client_ip::TrustedProxies;
 
 pub use own::{Origin, OwnVariable, Piece, Template, UsersOwn};
+pub use redis::RedisSettings;
 pub use spend::{CallCosts, SpendSettings};
 pub use toolgate_access::id::ServerId;
 
@@ -100,6 +102,8 @@ pub struct General {
     pub required_fields: Vec<String>,
     /// What is written down of calls.
     pub spend: SpendSettings,
+    /// Where replicas count together; `None`: each counts for itself.
+    pub redis: Option<RedisSettings>,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }

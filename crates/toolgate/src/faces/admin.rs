@@ -117,6 +117,11 @@ fn store(why: &StoreError) -> Response {
             tracing::error!(error = %why, "a management request was not carried out");
             unavailable()
         }
+        StoreError::Full { .. } => {
+            tracing::error!(error = %why, "a management request was not carried out");
+            let text = "the database has no room left; make some on its disk, then send the request again";
+            admission::later(answer(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", text).made())
+        }
         StoreError::Conflict { what } => {
             let text = format!("`{what}` is taken already; choose another one");
             answer(StatusCode::BAD_REQUEST, "bad_request_error", &text).about(Some(what)).made()

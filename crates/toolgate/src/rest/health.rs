@@ -37,7 +37,11 @@ pub async fn readiness(extract::State(gateway): extract::State<Gateway>) -> Resp
         DatabaseState::Absent => "Not connected",
         DatabaseState::Lost | DatabaseState::Gone => "disconnected",
     };
-    let body = json!({ "status": word, "db": db, "cache": null, "version": env!("CARGO_PKG_VERSION") });
+    let mut body = json!({ "status": word, "db": db, "cache": null, "version": env!("CARGO_PKG_VERSION") });
+    if let Some(is_shared) = gateway.accounting.is_shared() {
+        body["cache"] = "redis".into();
+        body["limits"] = if is_shared { "shared" } else { "each replica for itself" }.into();
+    }
     (status, axum::Json(body)).into_response()
 }
 

@@ -259,6 +259,16 @@ impl Metrics {
         });
     }
 
+    /// Says whether limits and budgets are counted for all replicas. Nobody asks where no Redis is configured.
+    pub fn shared_limits(&self, are_up: bool) {
+        self.0.shared_limits_up.set(i64::from(are_up));
+    }
+
+    /// Counts a call whose limits this replica counted for itself, because Redis could not be asked.
+    pub fn counted_alone(&self) {
+        self.0.limits_counted_alone.inc();
+    }
+
     /// Says how many calls wait to be written down.
     pub fn spend_queue(&self, waiting: usize) {
         self.0.spend_queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));

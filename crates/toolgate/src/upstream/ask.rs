@@ -141,7 +141,10 @@ impl Upstream {
     fn take_of_rpm(&self) -> Result<(), UpstreamError> {
         let Some(limit) = self.settings.rpm else { return Ok(()) };
         let mut window = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
-        match window.take(1, limit.get(), chrono::Utc::now()) {
+        let now = chrono::Utc::now();
+        // Also a refusal must see the minute: a clock that went back would else be waited for.
+        *window = window.at(now);
+        match window.take(1, limit.get(), now) {
             Ok(taken) => *window = taken,
             Err(RateExceeded { limit, retry_after }) => {
                 let server = self.settings.name.clone();

@@ -265,6 +265,22 @@ async fn what_is_no_key_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_no_text_are_no_key_and_open_no_server_that_is_open_to_all_keys() {
+    let (gate, store, _servers) = gate().await;
+    let before = store.inventory().await.unwrap().rows["keys"];
+    for header in ["authorization", "x-litellm-api-key"] {
+        for key in [&b"Bearer sk-\xff\xfe"[..], b"Bearer \xff", b"\xff\xfe", b"Bearer sk-garbage"] {
+            for path in ["/mcp", "/open/mcp", "/mcp/open"] {
+                let reply = gate.anonymous().with_bytes(header, key).post(path, PING).await;
+                assert_eq!(reply.status, 401, "{path} {header} {key:?}: {reply:?}");
+                assert!(reply.header("www-authenticate").starts_with("Bearer"), "{reply:?}");
+            }
+        }
+    }
+    assert_eq!(store.inventory().await.unwrap().rows["keys"], before);
+}
+
+#[tokio::test]
 async fn a_field_that_nobody_knows_or_that_is_wrong_is_named() {
     let (gate, _store, _servers) = gate().await;
     let cases = [

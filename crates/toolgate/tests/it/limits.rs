@@ -289,3 +289,26 @@ async fn a_budget_that_an_admin_raises_and_a_spend_that_they_forgive_hold_at_onc
     gate.until(async || caller.call("f-dear", json!({})).await.message().get("result").is_some()).await;
     gate.stop().await;
 }
+
+#[tokio::test]
+async fn more_may_be_spent_for_a_time_and_what_is_no_time_is_refused() {
+    let (people, servers) = (People::new().await, servers().await);
+    let gate = gate(&people, &servers).await;
+    let generate = async |until: &str| {
+        let more = json!({"max_budget": 0.5, "temp_budget_increase": 0.5, "temp_budget_expiry": until});
+        let mut body = json!({"object_permission": reaches()});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        gate.admin().post("/key/generate", body.to_string()).await
+    };
+    for (until, calls) in [("2999-01-01", 2), ("2020-01-01T00:00:00Z", 1)] {
+        let made = generate(until).await.json();
+        let caller = gate.holder(made["key"].as_str().unwrap());
+        for _ in 0..calls {
+            caller.call("f-dear", json!({})).await.result();
+        }
+        assert_eq!(caller.call("f-dear", json!({})).await.error()["data"]["code"], "budget_exceeded");
+    }
+    let refused = generate("soon").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["error"]["param"]), (422, &json!("temp_budget_expiry")));
+    gate.stop().await;
+}

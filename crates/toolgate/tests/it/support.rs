@@ -18,6 +18,7 @@ pub(crate) mod people;
 mod plan;
 pub(crate) mod postgres;
 mod process;
+pub(crate) mod redis;
 mod rest_service;
 mod resumable;
 mod rmcp_client;

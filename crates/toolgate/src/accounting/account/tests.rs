@@ -129,6 +129,29 @@ fn a_clock_that_goes_back_does_not_forgive_what_was_spent() {
 }
 
 #[test]
+fn what_may_be_spent_for_a_time_may_be_spent_until_then() {
+    let account = account();
+    let temporary = TemporaryIncrease { amount: 0.5, until: at(100) };
+    let bounds = Bounds { temporary: Some(temporary), ..budget(1.0) };
+    account.read(Reading::number(1), 1.0);
+    account.reserve(&bounds, FILES, 0.25, at(99)).unwrap();
+    account.settle(&bounds, 0.25, 0.25, at(99));
+    account.reserve(&bounds, FILES, 0.25, at(100)).unwrap_err();
+    assert!(Bounds { temporary: Some(temporary), ..Bounds::default() }.are_none(), "more than no bound is no bound");
+}
+
+#[test]
+fn a_clock_that_goes_back_locks_no_minute_for_longer_than_one() {
+    let account = account();
+    let servers = BTreeMap::from([("clock".to_owned(), 1)]);
+    for bounds in [Bounds { rpm: Some(1), ..Bounds::default() }, Bounds { servers, ..Bounds::default() }] {
+        account.reserve(&bounds, CLOCK, 0.0, at(6_000)).unwrap();
+        account.reserve(&bounds, CLOCK, 0.0, at(60)).unwrap_err();
+        account.reserve(&bounds, CLOCK, 0.0, at(120)).unwrap();
+    }
+}
+
+#[test]
 fn a_soft_budget_is_told_of_once() {
     let account = account();
     let bounds = Bounds { soft_budget: Some(0.2), ..Bounds::default() };

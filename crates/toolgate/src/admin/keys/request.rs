@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toolgate_access::limits::period::Period;
 use toolgate_access::permission::{ObjectPermission, ObjectPermissionUpdate};
+use toolgate_access::principal::TemporaryIncrease;
 use toolgate_store::{Change, Key};
 
 use super::random_id;
@@ -249,6 +250,12 @@ impl KeyRequest {
         if increase != matches!(self.temp_budget_expiry, Change::Set(Some(_))) {
             let why = "temp_budget_increase and temp_budget_expiry must be set together";
             return Err(FieldError::wrong("temp_budget_increase", why));
+        }
+        if let (Change::Set(Some(amount)), Change::Set(Some(until))) =
+            (&self.temp_budget_increase, &self.temp_budget_expiry)
+            && TemporaryIncrease::read(*amount, until).is_none()
+        {
+            return Err(FieldError::wrong("temp_budget_expiry", "expected a time, like `2026-12-31T23:59:59Z`"));
         }
         Ok(())
     }

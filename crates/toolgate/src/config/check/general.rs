@@ -11,6 +11,7 @@ use url::Url;
 use super::super::environment::Environment;
 use super::super::file::GeneralSection;
 use super::super::file::general::{Capability, PrefixName};
+use super::super::file::litellm::RedisSection;
 use super::super::file::server_later::OneOrMany;
 use super::super::master_key;
 use super::super::read::{UnknownKeys, read};
@@ -26,6 +27,7 @@ pub(super) struct Checked {
     pub(super) prefix: PrefixMode,
     pub(super) clients: Clients,
     pub(super) access: Rules,
+    pub(super) redis: RedisSection,
 }
 
 /// Checks the section.
@@ -66,6 +68,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         stores_servers: stores_servers(&section, environment),
         required_fields: section.mcp_required_fields.clone().unwrap_or_default(),
         spend: spend::check(&section, at, report),
+        redis: None,
         shutdown_grace: shutdown_grace(&section, at, report),
     };
     let prefix = match section.mcp_tool_prefix {
@@ -73,7 +76,13 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         Some(PrefixName::WhenAmbiguous) => PrefixMode::WhenAmbiguous,
         Some(PrefixName::Never) => PrefixMode::Never,
     };
-    Checked { settings, prefix, clients: clients(&section, at, report), access: access::check(&section, at, report) }
+    Checked {
+        settings,
+        prefix,
+        clients: clients(&section, at, report),
+        access: access::check(&section, at, report),
+        redis: section.redis(),
+    }
 }
 
 fn key(

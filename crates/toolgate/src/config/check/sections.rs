@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::super::file::litellm::RedisSection;
 use super::super::file::{File, GeneralSection, LitellmSection, OTHER_SECTIONS, ServerEntry};
 use super::super::keys::Keys;
 use super::super::report::{At, Report};
@@ -18,7 +19,10 @@ pub(super) fn check(root: &At<'_>, report: &mut Report) {
     let general = Keys::of::<GeneralSection>();
     let litellm = Keys::of::<LitellmSection>();
     let server = Keys::of::<ServerEntry>();
-    for (section, keys) in [("general_settings", &general), ("litellm_settings", &litellm)] {
+    let router = Keys::of::<RedisSection>();
+    for (section, keys) in
+        [("general_settings", &general), ("litellm_settings", &litellm), ("router_settings", &router)]
+    {
         not_active_yet(&root.key(section), keys, report);
         unset_variables(&root.key(section), keys, report);
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::jwt::JwtAuthSection;
+use super::litellm::{NumberOrText, RedisSection};
 use super::server_later::OneOrMany;
 
 /// `general_settings`.
@@ -64,6 +65,22 @@ pub struct GeneralSection {
     #[schemars(extend("default" = "1d"))]
     pub maximum_spend_logs_retention_interval: Option<String>,
 
+    /// The name or address of a Redis or Valkey in which limits and budgets are counted for all replicas, where
+    /// `router_settings` has none.
+    pub redis_host: Option<String>,
+    /// Its port. Default: `REDIS_PORT`, then 6379.
+    pub redis_port: Option<NumberOrText>,
+    /// Its password. Default: `REDIS_PASSWORD`.
+    #[schemars(with = "Option<String>")]
+    pub redis_password: Option<SecretString>,
+    /// In place of all that: `redis://user:password@host:port/db`, or `rediss://` for TLS.
+    #[schemars(with = "Option<String>")]
+    pub redis_url: Option<SecretString>,
+    /// TLS, with a certificate that the system trusts. Default: `REDIS_SSL`.
+    pub redis_ssl: Option<bool>,
+    /// The database's number.
+    pub redis_db: Option<NumberOrText>,
+
     // What follows is read but not acted on yet.
     /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.
     #[schemars(with = "Option<String>")]
@@ -117,6 +134,19 @@ pub struct GeneralSection {
     /// Whether users see all servers in the dashboard.
     #[schemars(extend("default" = "restricted", "x-status" = "not active yet"))]
     pub user_mcp_management_mode: Option<ManagementMode>,
+}
+
+impl GeneralSection {
+    pub(crate) fn redis(&self) -> RedisSection {
+        RedisSection {
+            redis_host: self.redis_host.clone(),
+            redis_port: self.redis_port.clone(),
+            redis_password: self.redis_password.clone(),
+            redis_url: self.redis_url.clone(),
+            redis_ssl: self.redis_ssl,
+            redis_db: self.redis_db.clone(),
+        }
+    }
 }
 
 /// `mcp_disabled_capabilities[]`.

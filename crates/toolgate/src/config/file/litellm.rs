@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::server::SslVerify;
@@ -35,6 +36,13 @@ pub struct LitellmSection {
     #[schemars(extend("default" = true))]
     pub public_mcp_hub_strict_whitelist: Option<bool>,
 
+    /// With `cache_params` of the type `redis`: limits and budgets are counted for all replicas in that Redis or Valkey.
+    /// Answers of tools are never cached.
+    #[schemars(extend("default" = false))]
+    pub cache: Option<bool>,
+    /// Where it is.
+    pub cache_params: Option<CacheParams>,
+
     // What follows is read but not acted on yet.
     /// Clients search for tools instead of listing them.
     #[schemars(extend("x-status" = "not active yet"))]
@@ -42,6 +50,79 @@ pub struct LitellmSection {
     /// Only tools that fit the request are given to the model.
     #[schemars(extend("x-status" = "not active yet"))]
     pub mcp_semantic_tool_filter: Option<SemanticToolFilter>,
+}
+
+/// `cache_params`, as far as it says where Redis is.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CacheParams {
+    /// Another than `redis` is of no use here, and let be.
+    #[serde(rename = "type")]
+    #[schemars(extend("default" = "redis"))]
+    pub kind: Option<String>,
+    /// Default: `REDIS_HOST`.
+    pub host: Option<String>,
+    /// Default: `REDIS_PORT`, then 6379.
+    pub port: Option<NumberOrText>,
+    /// Default: `REDIS_USERNAME`.
+    pub username: Option<String>,
+    /// Default: `REDIS_PASSWORD`.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretString>,
+    /// In place of all that: `redis://user:password@host:port/db`, or `rediss://` for TLS. Default: `REDIS_URL`.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<SecretString>,
+    /// TLS, with a certificate that the system trusts. Default: `REDIS_SSL`.
+    pub ssl: Option<bool>,
+    /// The database's number.
+    pub db: Option<NumberOrText>,
+    /// What all keys begin with. Default: `REDIS_NAMESPACE`.
+    pub namespace: Option<String>,
+}
+
+/// What `router_settings` and `general_settings` say of a Redis.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RedisSection {
+    /// The name or address of a Redis or Valkey in which limits and budgets are counted for all replicas.
+    pub redis_host: Option<String>,
+    /// Its port. Default: `REDIS_PORT`, then 6379.
+    pub redis_port: Option<NumberOrText>,
+    /// Its password. Default: `REDIS_PASSWORD`.
+    #[schemars(with = "Option<String>")]
+    pub redis_password: Option<SecretString>,
+    /// In place of all that: `redis://user:password@host:port/db`, or `rediss://` for TLS.
+    #[schemars(with = "Option<String>")]
+    pub redis_url: Option<SecretString>,
+    /// TLS, with a certificate that the system trusts. Default: `REDIS_SSL`.
+    pub redis_ssl: Option<bool>,
+    /// The database's number.
+    pub redis_db: Option<NumberOrText>,
+}
+
+impl RedisSection {
+    pub(crate) fn says_where(&self) -> bool {
+        self.redis_host.is_some() || self.redis_url.is_some()
+    }
+}
+
+/// A number, which may come out of a variable as text.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NumberOrText {
+    /// As it is.
+    Number(u64),
+    /// To be read.
+    Text(String),
+}
+
+impl NumberOrText {
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.trim().to_owned(),
+        }
+    }
 }
 
 /// `mcp_tool_search`.

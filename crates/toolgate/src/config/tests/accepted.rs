@@ -271,7 +271,7 @@ fn litellms_other_settings_are_not_taken_for_slips() {
         enable_oauth2_auth proxy_budget_rescheduler_min_time proxy_batch_write_at pass_through_endpoints \
         disable_master_key_return completion_model service_account_settings image_generation_model \
         forward_headers";
-    let litellm = "drop_params num_retries request_timeout cache cache_params set_verbose json_logs default_team_settings \
+    let litellm = "drop_params num_retries request_timeout set_verbose json_logs default_team_settings \
         default_internal_user_params redact_user_api_key_info turn_off_message_logging modify_params fallbacks \
         context_window_fallbacks allowed_fails telemetry input_callback service_callback audit_log_callbacks \
         max_budget budget_duration default_fallbacks ssl_certificate ssl_security_level forward_traceparent_to_llm_provider";
@@ -401,5 +401,57 @@ fn no_or_a_negative_number_of_concurrent_requests_is_no_limit() {
     for limit in ["0", "-3", "null"] {
         let text = format!("mcp_servers: {{a: {{url: 'http://h/', max_concurrent_requests: {limit}}}}}");
         assert_eq!(settings(&text).servers[0].max_concurrent_requests, None);
+    }
+}
+
+#[test]
+fn a_redis_is_found_where_litellm_has_it() {
+    let of = |text: &str, environment: &[(&str, &str)]| {
+        let settings = settings_in(&format!("{text}\nmcp_servers: {{}}"), &with(environment));
+        settings.general.redis.map(|redis| {
+            let password = redis.password.as_ref().map_or("", |password| password.expose_secret());
+            let user = redis.username.as_deref().unwrap_or_default();
+            let scheme = if redis.tls { "rediss" } else { "redis" };
+            let namespace = redis.namespace.as_deref().unwrap_or_default();
+            format!("{scheme}://{user}:{password}@{}/{} {namespace}", redis.place(), redis.db)
+        })
+    };
+    let cache = "litellm_settings: {cache: true, cache_params: ";
+    let cases = [
+        (format!("{cache}{{type: redis, host: h, port: 7000, password: p, namespace: n}}}}"), "redis://:p@h:7000/0 n"),
+        (format!("{cache}{{host: h, port: '7000', ssl: true, username: u}}}}"), "rediss://u:env@h:7000/0 "),
+        (format!("{cache}{{url: 'rediss://u:p%20w@[::1]:7000/3'}}}}"), "rediss://u:p w@::1:7000/3 "),
+        ("litellm_settings: {cache: true}".to_owned(), "redis://:env@from-env:6380/0 "),
+        ("router_settings: {redis_host: h, routing_strategy: simple-shuffle}".to_owned(), "redis://:env@h:6380/0 "),
+        ("general_settings: {redis_url: 'redis://:p@h'}".to_owned(), "redis://:p@h:6379/0 "),
+    ];
+    let environment = [("REDIS_HOST", "from-env"), ("REDIS_PORT", "tcp://10.0.0.1:6380"), ("REDIS_PASSWORD", "env")];
+    for (text, expected) in cases {
+        assert_eq!(of(&text, &environment).as_deref(), Some(expected), "{text}");
+    }
+    let without = [
+        "general_settings: {}",
+        "litellm_settings: {cache: false, cache_params: {host: h}}",
+        "litellm_settings: {cache: true, cache_params: {type: local}}",
+    ];
+    for text in without {
+        assert_eq!(of(text, &environment), None, "{text}: variables alone switch nothing on");
+    }
+    let url = [("REDIS_URL", "redis://:p@there/2")];
+    assert_eq!(of("litellm_settings: {cache: true}", &url).as_deref(), Some("redis://:p@there:6379/2 "));
+}
+
+#[test]
+fn a_redis_that_cannot_be_is_refused() {
+    for (text, code) in [
+        ("litellm_settings: {cache: true, cache_params: {type: redis}}", "config.no_redis_host"),
+        ("general_settings: {redis_url: 'http://h'}", "config.bad_redis_url"),
+        ("general_settings: {redis_url: 'redis://h/x'}", "config.bad_redis_url"),
+        ("router_settings: {redis_host: h, redis_port: many}", "config.bad_port"),
+        ("router_settings: {redis_host: h, redis_db: first}", "config.bad_redis_db"),
+    ] {
+        let loaded = load(&format!("{text}\nmcp_servers: {{}}"));
+        assert!(loaded.settings.is_none(), "{text}");
+        assert!(loaded.findings.iter().any(|finding| finding.code == code), "{text}: {}", loaded.render(Paint::Plain));
     }
 }

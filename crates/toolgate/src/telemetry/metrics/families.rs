@@ -42,6 +42,8 @@ pub(super) struct Families {
     pub(super) spend_queue: Gauge,
     pub(super) spend_write: Histogram,
     pub(super) spend_write_failures: Counter,
+    pub(super) shared_limits_up: Gauge,
+    pub(super) limits_counted_alone: Counter,
 }
 
 const SERVER_OPERATION_LABELS: [Label; 5] = [
@@ -93,6 +95,7 @@ impl Families {
         let spend_queue = Gauge::default();
         let spend_write = Histogram::new(SPEND_WRITE_BUCKETS);
         let spend_write_failures = Counter::default();
+        let (shared_limits_up, limits_counted_alone) = (Gauge::default(), Counter::default());
 
         let (server, client) = ("mcp_server_operation_duration", "mcp_client_operation_duration");
         registry.register_with_unit(
@@ -132,6 +135,10 @@ impl Families {
         ours.register_with_unit("spend_write", about, Unit::Seconds, spend_write.clone());
         let about = "Batches of calls that the database did not take and that are tried again";
         ours.register("spend_write_failures", about, spend_write_failures.clone());
+        let about = "Whether limits and budgets are counted for all replicas, in Redis; 0 where there is none";
+        ours.register("shared_limits_up", about, shared_limits_up.clone());
+        let about = "Calls whose limits one replica counted for itself because Redis could not be asked";
+        ours.register("limits_counted_alone", about, limits_counted_alone.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         ours.register("build", "The running gateway", build);
         Self {
@@ -155,6 +162,8 @@ impl Families {
             spend_queue,
             spend_write,
             spend_write_failures,
+            shared_limits_up,
+            limits_counted_alone,
         }
     }
 }

@@ -29,6 +29,12 @@ impl Caller {
         self
     }
 
+    /// The same caller with a header that need not be text.
+    pub(crate) fn with_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.headers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
     /// The same caller with this header, unless it has one of that name.
     pub(crate) fn or_with(self, name: &str, value: &str) -> Self {
         if self.headers.contains_key(name) { self } else { self.with(name, value) }
@@ -59,6 +65,11 @@ impl Caller {
     /// POST.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Reply {
         self.send(Method::POST, path, body).await
+    }
+
+    /// POST; `None` when no whole answer came.
+    pub(crate) async fn try_post(&self, path: &str, body: impl Into<Bytes>) -> Option<Reply> {
+        self.http.try_send(Method::POST, &format!("{}{path}", self.base), &self.headers, body).await
     }
 
     /// DELETE.

@@ -23,9 +23,21 @@ impl Http {
     /// Sends one request and reads the whole answer.
     pub(crate) async fn send(&self, method: Method, url: &str, headers: &HeaderMap, body: impl Into<Bytes>) -> Reply {
         let response = self.open(method, url, headers, body).await;
-        let (parts, body) = response.into_parts();
-        let body = soon("reading an answer", body.collect()).await.expect("the answer ends as it should").to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body }
+        soon("reading an answer", Reply::read(response)).await.expect("the answer ends as it should")
+    }
+
+    /// The same; `None` when no whole answer came.
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &HeaderMap,
+        body: impl Into<Bytes>,
+    ) -> Option<Reply> {
+        let mut request = Request::builder().method(method).uri(url).body(Full::new(body.into())).unwrap();
+        *request.headers_mut() = headers.clone();
+        let response = soon("an answer or none", self.0.request(request)).await.ok()?;
+        soon("reading an answer", Reply::read(response)).await.ok()
     }
 
     /// Sends one request; the answer's body is still to be read.
@@ -51,6 +63,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    async fn read(response: http::Response<Incoming>) -> Result<Self, hyper::Error> {
+        let (parts, body) = response.into_parts();
+        Ok(Self { status: parts.status, headers: parts.headers, body: body.collect().await?.to_bytes() })
+    }
+
     /// A header as text; empty when it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())

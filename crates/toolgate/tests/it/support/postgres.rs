@@ -1,6 +1,10 @@
 //! A PostgreSQL database of the test's own, where there is a server for tests.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use toolgate_store::{Database, KeyRing, Store, StoreSettings};
 
@@ -36,11 +40,88 @@ impl PgDatabase {
         run(&self.url(), cut);
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let (base, query) = self.server.split_once('?').unwrap_or((&self.server, ""));
         let (host, _) = base.rsplit_once('/').unwrap();
         format!("{host}/{}?{query}", self.name)
     }
+}
+
+/// A server that is nobody else's, so that it may be stopped in its tracks. It ends with this.
+pub(crate) struct OwnPostgres {
+    /// It holds the server as long as its input is open.
+    holder: Child,
+    url: String,
+}
+
+impl OwnPostgres {
+    /// Starts one. `None`, and a printed line, where PostgreSQL is not installed.
+    #[expect(clippy::print_stdout, reason = "what was not tested is said")]
+    pub(crate) fn start() -> Option<Self> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/with-postgres.sh");
+        let mut command = Command::new(script);
+        command.args(["sh", "-c", r#"echo "${TEST_POSTGRES_URL:-}"; exec cat"#]).env_remove("TEST_POSTGRES_URL");
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let own = Self { holder, url: url.trim().to_owned() };
+        if own.url.is_empty() {
+            println!("skipped: PostgreSQL is not installed");
+            return None;
+        }
+        Some(own)
+    }
+
+    /// One process's way to it, on which nothing takes longer than `deadline`.
+    pub(crate) async fn open(&self, deadline: Duration) -> Store {
+        let keys = KeyRing::new("a sealing key of a test".to_owned().into(), Vec::new());
+        let settings = StoreSettings::new(Database::Postgres(self.url.clone().into()), keys);
+        Store::open(StoreSettings { deadline, ..settings }).await.unwrap()
+    }
+
+    /// Stops all of its processes: it takes connections and requests, and answers nothing.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// To the server first, so that no child is born meanwhile.
+    fn signal(&self, signal: Signal) {
+        let place = self.url.split("host=").nth(1).unwrap();
+        let server = std::fs::read_to_string(format!("{place}/data/postmaster.pid")).unwrap();
+        let server: i32 = server.lines().next().unwrap().parse().unwrap();
+        kill_process(Pid::from_raw(server).unwrap(), signal).unwrap();
+        for child in children(server) {
+            // One may have ended meanwhile.
+            let _already_gone = kill_process(Pid::from_raw(child).unwrap(), signal);
+        }
+    }
+}
+
+impl Drop for OwnPostgres {
+    fn drop(&mut self) {
+        if !self.url.is_empty() {
+            self.thaw();
+        }
+        drop(self.holder.stdin.take());
+        self.holder.wait().unwrap();
+    }
+}
+
+/// The processes that this one has started.
+fn children(of: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before it may have blanks and brackets.
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<i32>().ok()
+    };
+    pids.filter(|pid| parent(pid) == Some(of)).collect()
 }
 
 impl Drop for PgDatabase {

@@ -1,6 +1,6 @@
 //! The `toolgate` binary as a process of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use rustix::process::Signal;
@@ -31,7 +31,30 @@ impl Process {
 
     /// As [`Process::serve`], with options of its own.
     pub(crate) async fn serve_with(config: &Path, data: &Path, options: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_toolgate"));
+        Self::start(Command::new(env!("CARGO_BIN_EXE_toolgate")), config, data, options).await
+    }
+
+    /// The same with a data directory on a disk of its own of so many MiB, which only this process sees, and the test
+    /// through [`Self::sees`]. `None`, and a printed line, where this user may not mount one.
+    #[expect(clippy::print_stdout, reason = "what was not tested is said")]
+    pub(crate) async fn serve_on_a_disk_of(mib: usize, config: &Path, data: &Path) -> Option<Self> {
+        let mut alone = vec!["--mount", "--propagation", "private"];
+        if !rustix::process::geteuid().is_root() {
+            alone.extend(["--user", "--map-root-user"]);
+        }
+        let can_mount = std::process::Command::new("unshare").args(&alone).arg("true").status();
+        if !can_mount.is_ok_and(|status| status.success()) {
+            println!("skipped: `unshare` may not make a mount namespace here");
+            return None;
+        }
+        std::fs::create_dir_all(data).unwrap();
+        let mut command = Command::new("unshare");
+        let script = format!(r#"mount -t tmpfs -o size={mib}m tmpfs "$0" && exec "$@""#);
+        command.args(alone).args(["sh", "-c", &script]).arg(data).arg(env!("CARGO_BIN_EXE_toolgate"));
+        Some(Self::start(command, config, data, &[]).await)
+    }
+
+    async fn start(mut command: Command, config: &Path, data: &Path, options: &[&str]) -> Self {
         command.args(["serve", "--port", "0", "--config"]).arg(config).arg("--data-dir").arg(data).args(options);
         let keep = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
         command.env_clear().envs(keep.collect::<Vec<_>>());
@@ -99,6 +122,12 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel keeps a peak");
         peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    /// Where the test finds a file that the process has at `path`.
+    pub(crate) fn sees(&self, path: &Path) -> PathBuf {
+        let pid = self.group.child.id().expect("the process runs");
+        Path::new(&format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap())
     }
 
     /// Sends it a signal.
