@@ -112,6 +112,7 @@ fn is_of_one_row(why: &StoreError) -> bool {
         | StoreError::InUse { .. }
         | StoreError::Invalid { .. } => true,
         StoreError::Unavailable { .. }
+        | StoreError::Full { .. }
         | StoreError::WrongKey
         | StoreError::NewerSchema { .. }
         | StoreError::Corrupt { .. } => false,
