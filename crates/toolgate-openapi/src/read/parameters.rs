@@ -109,7 +109,10 @@ impl<'d> Reader<'d> {
             }
             (_, None) => (node.get("schema").map(|node| Place { node, ..raw.node }), false),
         };
-        let examples = examples(node, self.version);
+        let mut examples = self::examples(node, self.version);
+        if let Some((_, inner)) = content {
+            examples.extend(self::examples(inner, self.version));
+        }
         let extra = Extra {
             description: raw.description,
             deprecated: node.is_true("deprecated"),
