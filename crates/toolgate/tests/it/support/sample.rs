@@ -50,7 +50,7 @@ impl Sampler<'_> {
             if let Some(alternatives) = schema[key].as_array().filter(|all| !all.is_empty()) {
                 let chosen = &alternatives[self.pick % alternatives.len()];
                 if !says_what(chosen) {
-                    return self.object(schema, depth);
+                    return self.of_kind(schema, depth);
                 }
                 return joined(self.of(chosen, depth + 1), self.object(schema, depth));
             }
@@ -59,6 +59,11 @@ impl Sampler<'_> {
             let parts = all.iter().filter(|one| says_what(one)).map(|one| self.of(one, depth + 1));
             return parts.chain([self.object(schema, depth)]).reduce(joined).unwrap_or_default();
         }
+        self.of_kind(schema, depth)
+    }
+
+    /// A value of the type that the schema itself names.
+    fn of_kind(&self, schema: &Value, depth: usize) -> Value {
         match kind(schema) {
             "object" => self.object(schema, depth),
             "array" => self.array(schema, depth),
@@ -107,6 +112,8 @@ fn kind(schema: &Value) -> &str {
         Value::String(kind) => kind,
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null"),
         _ if schema.get("properties").is_some() => "object",
+        // Alternatives of an object, each with what it requires.
+        _ if schema.get("oneOf").or(schema.get("anyOf")).is_some() => "object",
         _ => "string",
     }
 }
@@ -150,7 +157,9 @@ fn number(schema: &Value) -> Value {
 fn text(schema: &Value) -> String {
     let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(0)).unwrap_or(0);
     let most = usize::try_from(schema["maxLength"].as_u64().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    if let Some(made) = schema["pattern"].as_str().and_then(|pattern| matching(pattern, least.max(1)..=most)) {
+    let is_exact = matches!(schema["format"].as_str(), Some("date" | "date-time" | "time" | "uuid"));
+    let pattern = schema["pattern"].as_str().filter(|_| !is_exact);
+    if let Some(made) = pattern.and_then(|pattern| matching(pattern, least.max(1)..=most)) {
         return made;
     }
     let made = match schema["format"].as_str() {
