@@ -1,5 +1,7 @@
 //! A value that fits a JSON Schema, as far as one can be made up.
 
+use std::ops::RangeInclusive;
+
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::string::string_regex;
 use proptest::test_runner::TestRunner;
@@ -47,6 +49,9 @@ impl Sampler<'_> {
         for key in ["oneOf", "anyOf"] {
             if let Some(alternatives) = schema[key].as_array().filter(|all| !all.is_empty()) {
                 let chosen = &alternatives[self.pick % alternatives.len()];
+                if !says_what(chosen) {
+                    return self.of_kind(schema, depth);
+                }
                 return joined(self.of(chosen, depth + 1), self.object(schema, depth));
             }
         }
@@ -54,6 +59,11 @@ impl Sampler<'_> {
             let parts = all.iter().filter(|one| says_what(one)).map(|one| self.of(one, depth + 1));
             return parts.chain([self.object(schema, depth)]).reduce(joined).unwrap_or_default();
         }
+        self.of_kind(schema, depth)
+    }
+
+    /// A value of the type that the schema itself names.
+    fn of_kind(&self, schema: &Value, depth: usize) -> Value {
         match kind(schema) {
             "object" => self.object(schema, depth),
             "array" => self.array(schema, depth),
@@ -102,6 +112,8 @@ fn kind(schema: &Value) -> &str {
         Value::String(kind) => kind,
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null"),
         _ if schema.get("properties").is_some() => "object",
+        // Alternatives of an object, each with what it requires.
+        _ if schema.get("oneOf").or(schema.get("anyOf")).is_some() => "object",
         _ => "string",
     }
 }
@@ -143,7 +155,11 @@ fn number(schema: &Value) -> Value {
 }
 
 fn text(schema: &Value) -> String {
-    if let Some(made) = schema["pattern"].as_str().and_then(matching) {
+    let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(0)).unwrap_or(0);
+    let most = usize::try_from(schema["maxLength"].as_u64().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let is_exact = matches!(schema["format"].as_str(), Some("date" | "date-time" | "time" | "uuid"));
+    let pattern = schema["pattern"].as_str().filter(|_| !is_exact);
+    if let Some(made) = pattern.and_then(|pattern| matching(pattern, least.max(1)..=most)) {
         return made;
     }
     let made = match schema["format"].as_str() {
@@ -162,8 +178,6 @@ fn text(schema: &Value) -> String {
         _ if schema["contentEncoding"] == "base64" => "aGVsbG8=",
         _ => "sample",
     };
-    let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(0)).unwrap_or(0);
-    let most = usize::try_from(schema["maxLength"].as_u64().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut made = made.to_owned();
     while made.len() < least {
         made.push('x');
@@ -173,10 +187,12 @@ fn text(schema: &Value) -> String {
 }
 
 /// A text that matches a pattern, of letters that mean nothing on the way.
-fn matching(pattern: &str) -> Option<String> {
-    let strategy = string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).ok()?;
+fn matching(pattern: &str, lengths: RangeInclusive<usize>) -> Option<String> {
+    // Digits of other scripts are digits as well.
+    let pattern = pattern.trim_start_matches('^').trim_end_matches('$').replace("\\d", "[0-9]");
+    let strategy = string_regex(&pattern).ok()?;
     let mut runner = TestRunner::deterministic();
     let is_plain = |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#{}".contains(c));
     let made = (0..5_000).filter_map(|_| Some(strategy.new_tree(&mut runner).ok()?.current()));
-    made.filter(is_plain).find(|text| !text.is_empty() && !text.contains(".."))
+    made.filter(is_plain).find(|text| lengths.contains(&text.len()) && !text.contains(".."))
 }
