@@ -1,10 +1,10 @@
 //! What callers may use of their limits and budgets, what calls cost, and the log of calls.
 //!
-//! Nothing on the path of a call asks the database. An [`account`](account::Account) is what one key, team, user,
+//! Nothing on the path of a call asks the database. An `account` is what one key, team, user,
 //! organization, project or customer has used, in memory; [`Payers`] are the accounts of one caller, found when the
 //! caller's rows are read. A call reserves what it will cost at each of them and settles when it has ended
-//! ([`Charge`]). What was called is queued ([`journal`]) and written in batches ([`writer`]), which also learn there
-//! what other replicas have written. With a Redis ([`shared`]), callers who have bounds ask it before each call, so that
+//! ([`Charge`]). What was called is queued (`journal`) and written in batches (`writer`), which also learn there
+//! what other replicas have written. With a Redis (`shared`), callers who have bounds ask it before each call, so that
 //! limits hold over all replicas.
 //!
 //! Only tool calls count, as in LiteLLM: listing, prompts and resources are free of limits, and bounded by the `rpm` of

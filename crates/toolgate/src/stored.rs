@@ -14,7 +14,7 @@ use toolgate_store::{DamagedServer, Server, Store, StoreError};
 use crate::config::settings::{ServerId, ServerSettings};
 use crate::config::{Described, Finding, Settings, Severity, Taken, check_stored};
 
-/// The setting that [`Kept::public`] is kept under, as in LiteLLM's section.
+/// The setting that names the public servers, as in LiteLLM's section.
 pub const PUBLIC_SERVERS: &str = "public_mcp_servers";
 
 /// What the database holds of servers.
