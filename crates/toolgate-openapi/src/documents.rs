@@ -254,6 +254,11 @@ pub(crate) fn percent_decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
+    String::from_utf8(percent_decoded_bytes(text)).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// `%XX` as bytes, which need not be text.
+pub(crate) fn percent_decoded_bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -269,7 +274,7 @@ pub(crate) fn percent_decoded(text: &str) -> Cow<'_, str> {
             }
         }
     }
-    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
+    bytes
 }
 
 #[cfg(test)]

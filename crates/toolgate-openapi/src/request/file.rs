@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, engine::DecodePaddingMode};
 
-use crate::documents::percent_decoded;
+use crate::documents::{percent_decoded, percent_decoded_bytes};
 
 /// A file as it is sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) fn read(argument: &str, text: &str) -> Result<File, String> {
         decoded(&percent_decoded(data))
             .ok_or_else(|| format!("`{argument}` is a data: URI whose base64 cannot be read"))?
     } else {
-        unescaped(data)
+        percent_decoded_bytes(data)
     };
     Ok(File { bytes, media_type, name })
 }
@@ -70,26 +70,6 @@ fn strip_data(text: &str) -> Option<&str> {
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let clean: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     STANDARD.decode(&clean).or_else(|_| URL_SAFE.decode(&clean)).ok()
-}
-
-/// `%XX` as bytes, which need not be text.
-fn unescaped(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub struct GeneralSection {
     /// The database's number.
     pub redis_db: Option<NumberOrText>,
 
-    // What follows is read but not acted on yet.
+    // The database, and who may come.
     /// PostgreSQL, for many replicas. Default: `DATABASE_URL`.
     #[schemars(with = "Option<String>")]
     pub database_url: Option<SecretString>,
