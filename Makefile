@@ -12,7 +12,7 @@ help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Start the gateway with config.example.yaml (needs only Rust; CONFIG=file.yaml for another)
-	cargo run --release --package toolgate -- serve --config $(CONFIG)
+	cargo run --profile quick --package toolgate -- serve --config $(CONFIG)
 
 build: ## Build the release binary, target/release/toolgate
 	cargo build --release --package toolgate

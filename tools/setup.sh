@@ -116,6 +116,7 @@ main() {
   check_versions
   node_peers node "$peers"
   node_peers node-modern "$peers/modern"
+  node_peers node-oauth "$peers/oauth"
   node_peers node-openapi "$peers/openapi"
   node_peers conformance "$peers/conformance"
   local list python

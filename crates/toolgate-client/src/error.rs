@@ -227,6 +227,9 @@ pub enum Problem {
     /// The child does not read what it is sent, and the queue to it is full.
     #[error("does not read its input; too many messages are waiting for it")]
     Busy,
+    /// [`Tokens`](crate::Tokens) had none.
+    #[error("there is no access token for it: {0}")]
+    NoToken(String),
     /// The session was closed by us.
     #[error("the session is closed")]
     Closed,
@@ -335,6 +338,16 @@ impl Error {
             self.problem(),
             Problem::Connect { .. } | Problem::Tls { .. } | Problem::CommandNotFound { .. } | Problem::Spawn { .. }
         )
+    }
+
+    /// Why [`Tokens`](crate::Tokens) had no token, if that is what went wrong.
+    #[must_use]
+    pub fn no_token(&self) -> Option<&str> {
+        match self.problem() {
+            Problem::NoToken(why) => Some(why),
+            Problem::NoTransport { streamable, .. } => streamable.no_token(),
+            _ => None,
+        }
     }
 
     /// The HTTP status that the server answered, if that is what went wrong.

@@ -12,6 +12,7 @@
 //! let target = Target::Http(HttpTarget {
 //!     url: "http://127.0.0.1:4000/mcp".parse()?,
 //!     headers,
+//!     tokens: None,
 //!     kind: HttpKind::Detect,
 //!     client: HttpClient::new(&TlsOptions::default())?,
 //! });
@@ -75,6 +76,7 @@ mod session;
 mod stdio;
 mod streamed;
 mod target;
+mod tokens;
 mod tools;
 
 pub use adopted::Adopted;
@@ -90,4 +92,5 @@ pub use session::Session;
 pub use stdio::become_subreaper;
 pub use streamed::{AnswerBody, Reply, StreamedAnswer};
 pub use target::{HttpKind, HttpTarget, StdioTarget, Target};
+pub use tokens::Tokens;
 pub use tools::{CallError, Format, call_openai_tool, call_tool, load_mcp_tools};

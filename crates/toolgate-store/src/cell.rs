@@ -35,6 +35,8 @@ pub(crate) enum Cell {
     Bool(bool),
     Time(DateTime<Utc>),
     Json(Value),
+    /// JSON on its way to a column, written already.
+    JsonText(String),
     Secret(Secret),
 }
 
@@ -47,7 +49,7 @@ pub(crate) struct Arg {
 
 impl Arg {
     pub(crate) fn of<T: Column>(value: &T) -> Self {
-        Self { kind: T::KIND, cell: value.to_cell() }
+        Self { kind: T::KIND, cell: value.to_written() }
     }
 
     /// Refuses what one of the engines would refuse, or keep as something else.
@@ -82,6 +84,10 @@ pub(crate) use args;
 pub(crate) trait Column: Sized {
     const KIND: Kind;
     fn to_cell(&self) -> Cell;
+    /// The same where it is only to be written.
+    fn to_written(&self) -> Cell {
+        self.to_cell()
+    }
     /// `None` when the cell holds something else.
     fn from_cell(cell: Cell) -> Option<Self>;
 }
@@ -103,7 +109,24 @@ macro_rules! plain_column {
     )*};
 }
 
-plain_column! { String => Text, i64 => Int, f64 => Real, bool => Bool, Value => Json }
+plain_column! { String => Text, i64 => Int, f64 => Real, bool => Bool }
+
+impl Column for Value {
+    const KIND: Kind = Kind::Json;
+    fn to_cell(&self) -> Cell {
+        Cell::Json(self.clone())
+    }
+    /// Without a copy of the whole; what no engine keeps is left for [`Arg::check`] to refuse.
+    fn to_written(&self) -> Cell {
+        if has_nul(self) { self.to_cell() } else { Cell::JsonText(self.to_string()) }
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        match cell {
+            Cell::Json(value) => Some(value),
+            _ => None,
+        }
+    }
+}
 
 impl Column for &str {
     const KIND: Kind = Kind::Text;
@@ -147,6 +170,9 @@ impl<T: Column> Column for Option<T> {
     const KIND: Kind = T::KIND;
     fn to_cell(&self) -> Cell {
         self.as_ref().map_or(Cell::Null, Column::to_cell)
+    }
+    fn to_written(&self) -> Cell {
+        self.as_ref().map_or(Cell::Null, Column::to_written)
     }
     fn from_cell(cell: Cell) -> Option<Self> {
         match cell {

@@ -31,6 +31,7 @@ macro_rules! migrations {
 
 migrations! {
     1 "0001_first",
+    2 "0002_fewer_indexes_of_calls",
 }
 
 /// One migration may rewrite a large table.

@@ -4,6 +4,7 @@
 //! nothing. So a batch whose outcome is not known may be written again.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use crate::query::{Direction, Where, order_by};
 use crate::{Store, StoreError};
 
 /// Rows of one statement. Few sizes, so that few statements are prepared.
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Sums of one statement.
 const SUMS_AT_ONCE: usize = 64;
@@ -375,23 +376,34 @@ fn columns_and_kinds() -> (String, Vec<Kind>) {
     (names.join(", "), SpendRow::COLUMNS.iter().map(|(_, kind)| *kind).collect())
 }
 
-/// Inserts rows and gives back the ids of those that were new.
+/// Inserts rows, as many as one of [`CHUNKS`], and gives back the ids of those that were new.
 async fn insert(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Cell>, StoreError> {
+    static SQLITE: [OnceLock<String>; CHUNKS.len()] = [const { OnceLock::new() }; CHUNKS.len()];
+    static POSTGRES: [OnceLock<String>; CHUNKS.len()] = [const { OnceLock::new() }; CHUNKS.len()];
+    let of_engine = if session.is_postgres() { &POSTGRES } else { &SQLITE };
+    let which = CHUNKS.iter().position(|size| *size == rows.len()).expect("rows come in chunks");
+    let sql = of_engine[which].get_or_init(|| insert_sql(rows.len(), session.is_postgres()));
+    let args = rows.iter().flat_map(|row| row.args()).collect();
+    let inserted = session.rows(sql.as_str(), args, vec![Kind::Text]).await?;
+    Ok(inserted.into_iter().flatten().collect())
+}
+
+/// SQLite looks a parameter that has a name (`$1`) up among all names, each time it is bound: with thousands of them that
+/// is most of what a call costs to write down. Those without one are in order.
+fn insert_sql(rows: usize, is_postgres: bool) -> String {
     let width = SpendRow::COLUMNS.len();
-    let tuples: Vec<String> = (0..rows.len())
+    let place = |at: usize| if is_postgres { format!("${at}") } else { "?".to_owned() };
+    let tuples: Vec<String> = (0..rows)
         .map(|row| {
-            let places: Vec<String> = (1..=width).map(|at| format!("${}", row * width + at)).collect();
+            let places: Vec<String> = (1..=width).map(|at| place(row * width + at)).collect();
             format!("({})", places.join(", "))
         })
         .collect();
-    let sql = format!(
+    format!(
         "INSERT INTO spend_logs ({}) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id",
         columns_and_kinds().0,
         tuples.join(", "),
-    );
-    let args = rows.iter().flat_map(|row| row.args()).collect();
-    let inserted = session.rows(sql, args, vec![Kind::Text]).await?;
-    Ok(inserted.into_iter().flatten().collect())
+    )
 }
 
 /// A table whose rows pay, and how its rows are found by what a sum is taken by.

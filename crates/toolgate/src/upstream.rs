@@ -40,6 +40,7 @@ mod shared;
 mod standing;
 mod status;
 mod tasks;
+mod tokens;
 mod tries;
 mod vault;
 mod wishes;

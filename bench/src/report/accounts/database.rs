@@ -27,8 +27,9 @@ impl Engine {
     }
 }
 
-/// PostgreSQL's counts of what was done come late, when a connection has been idle for a while.
-const COUNTS_AFTER: Duration = Duration::from_secs(2);
+/// PostgreSQL's counts of what was done come late: a connection tells them at the end of a transaction once a second, and
+/// what was done after that when it has been idle for ten.
+const COUNTS_AFTER: Duration = Duration::from_secs(12);
 
 pub(super) struct Database {
     engine: Engine,

@@ -15,6 +15,7 @@ use super::origin::{Body, Origin};
 use crate::answer::{Answer, RpcError};
 use crate::error::{Delivery, Error, Problem, Refusal, excerpt};
 use crate::target::{HttpTarget, public_url};
+use crate::tokens::Tokens;
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -33,6 +34,7 @@ pub(crate) struct Place {
     /// Where connections are ours to drive: unless HTTP/2 may be spoken.
     near: Option<Near>,
     client: HttpClient,
+    tokens: Option<Arc<dyn Tokens>>,
 }
 
 /// An origin whose connections we drive, and what a request there must carry.
@@ -59,7 +61,8 @@ impl Place {
         let uri = uri(&target.url).ok_or_else(|| invalid("not a URL that HTTP can send"))?;
         let near = target.client.origin(&uri).zip(host(&target.url));
         let near = near.map(|(origin, host)| Near { origin, host, path: path(&uri) });
-        Ok(Self { uri, url: target.url.clone(), headers, near, client: target.client.clone(), server })
+        let tokens = target.tokens.clone();
+        Ok(Self { uri, url: target.url.clone(), headers, near, client: target.client.clone(), tokens, server })
     }
 
     pub(crate) async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, Error> {
@@ -67,6 +70,48 @@ impl Place {
     }
 
     pub(crate) async fn send(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Body>, Error> {
+        match &self.tokens {
+            None => self.send_as_it_is(method, uri, headers, body).await,
+            Some(tokens) => Box::pin(self.send_with_token(&**tokens, method, uri, headers, body)).await,
+        }
+    }
+
+    /// Sends the request with a token, and once more with another when the server does not take that one.
+    async fn send_with_token(
+        &self,
+        tokens: &dyn Tokens,
+        method: Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Body>, Error> {
+        let current = || async {
+            let token = tokens.current().await;
+            token.map_err(|why| self.error(Delivery::NotSent, Problem::NoToken(why)))
+        };
+        let token = current().await?;
+        headers.insert(header::AUTHORIZATION, token.clone());
+        let response = self.send_as_it_is(method.clone(), uri, headers.clone(), body.clone()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        tokens.refused(&token);
+        let newer = current().await?;
+        if newer == token {
+            return Ok(response);
+        }
+        body::drain(response.into_body()).await;
+        headers.insert(header::AUTHORIZATION, newer);
+        self.send_as_it_is(method, uri, headers, body).await
+    }
+
+    async fn send_as_it_is(
         &self,
         method: Method,
         uri: &Uri,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -29,6 +30,7 @@ impl Bind for Query<'_, Sqlite, SqliteArguments> {
             Cell::Bool(value) => self.bind(value),
             Cell::Time(value) => self.bind(value.timestamp_micros()),
             Cell::Json(value) => self.bind(value.to_string()),
+            Cell::JsonText(text) => self.bind(text),
         }
     }
 }
@@ -42,6 +44,7 @@ impl Bind for Query<'_, Postgres, PgArguments> {
             Cell::Bool(value) => self.bind(value),
             Cell::Time(value) => self.bind(value),
             Cell::Json(value) => self.bind(Json(value)),
+            Cell::JsonText(text) => self.bind(RawValue::from_string(text).ok().map(Json)),
             Cell::Null | Cell::Secret(_) => match arg.kind {
                 Kind::Text | Kind::Sealed => self.bind(None::<String>),
                 Kind::Int => self.bind(None::<i64>),

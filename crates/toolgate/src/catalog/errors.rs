@@ -11,7 +11,7 @@ use toolgate_mcp::views::ViewError;
 use super::merge::Outcome;
 use super::operations::Called;
 use crate::accounting::Refused;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Reader, UpstreamError};
 
 /// Why one server's list is not there.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,21 @@ impl FetchError {
             Self::Upstream(error) => error.is_outage(),
             Self::Refused { error, .. } => errors::code_of(error) == Some(code::INTERNAL_ERROR),
             Self::Unreadable { .. } => true,
+        }
+    }
+
+    /// What `reader` may be told of it; see [`UpstreamError::told_to`].
+    #[must_use]
+    pub fn told_to(&self, reader: Reader) -> String {
+        match (self, reader) {
+            (Self::Upstream(error), reader) => error.told_to(reader),
+            (_, Reader::Administrator) => self.to_string(),
+            (Self::Refused { server, what, .. }, Reader::Caller) => {
+                format!("server `{server}` refused to list {what}")
+            }
+            (Self::Unreadable { server, what, .. }, Reader::Caller) => {
+                format!("server `{server}` listed {what} in a way that cannot be read")
+            }
         }
     }
 
@@ -177,6 +192,22 @@ pub struct FailedCall {
 }
 
 impl CallError {
+    /// What `reader` may be told of it; see [`UpstreamError::told_to`].
+    #[must_use]
+    pub fn told_to(&self, reader: Reader) -> String {
+        match self {
+            Self::Upstream(error) => error.told_to(reader),
+            Self::Called(failed) => failed.error.told_to(reader),
+            Self::Find(FindError::Server(fetch)) => fetch.told_to(reader),
+            Self::BadParams(_)
+            | Self::Arguments(_)
+            | Self::Params { .. }
+            | Self::Headers(_)
+            | Self::Find(_)
+            | Self::Refused(_) => self.to_string(),
+        }
+    }
+
     /// What was called, where that is known.
     #[must_use]
     pub fn called(&self) -> Option<&Called> {

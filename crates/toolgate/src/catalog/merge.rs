@@ -17,7 +17,7 @@ use super::last_good::Given;
 use super::list::{Entry, Kind, ServerList};
 use super::naming::prefixed_uri;
 use crate::config::settings::{Naming, PrefixMode, ServerSettings};
-use crate::upstream::Upstream;
+use crate::upstream::{Reader, Upstream};
 
 /// Items on one of our pages. Large, because there are clients that never ask for the second.
 const ITEMS_PER_PAGE: usize = 1000;
@@ -41,8 +41,10 @@ pub struct Failure {
     pub status: &'static str,
     /// What the server answered, where that is the reason.
     pub http_status: Option<u16>,
-    /// For a person.
+    /// For an administrator: with what the server said.
     pub message: String,
+    /// For whoever else asks.
+    pub told: String,
     /// The last good list, if it stands in.
     pub kept: Option<Kept>,
 }
@@ -58,15 +60,30 @@ pub struct Kept {
 
 impl From<&FetchError> for Failure {
     fn from(error: &FetchError) -> Self {
-        Self { status: error.outcome_label(), http_status: error.http_status(), message: error.to_string(), kept: None }
+        Self {
+            status: error.outcome_label(),
+            http_status: error.http_status(),
+            message: error.told_to(Reader::Administrator),
+            told: error.told_to(Reader::Caller),
+            kept: None,
+        }
     }
 }
 
 impl Failure {
+    /// The message for `reader`.
+    #[must_use]
+    pub fn message_for(&self, reader: Reader) -> &str {
+        match reader {
+            Reader::Administrator => &self.message,
+            Reader::Caller => &self.told,
+        }
+    }
+
     /// As LiteLLM shows it, with the message besides.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let mut value = json!({ "status": self.status, "message": self.message });
+    pub fn to_json(&self, reader: Reader) -> serde_json::Value {
+        let mut value = json!({ "status": self.status, "message": self.message_for(reader) });
         if let Some(status) = self.http_status {
             value["http_status"] = json!(status);
         }
@@ -93,13 +110,13 @@ impl Outcome {
 
     /// As it stands under the server's name in a list of `kind`.
     #[must_use]
-    pub fn to_json(&self, kind: Kind) -> serde_json::Value {
+    pub fn to_json(&self, kind: Kind, reader: Reader) -> serde_json::Value {
         let count = if kind == Kind::Tools { "tool_count" } else { "count" };
         let failure = match &self.result {
             Ok(items) => return json!({ "status": "ok", count: items }),
             Err(failure) => failure,
         };
-        let mut value = failure.to_json();
+        let mut value = failure.to_json(reader);
         if let Some(kept) = failure.kept {
             let given = kept.given.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
             value[count] = json!(kept.items);
@@ -202,13 +219,20 @@ impl Merged {
             renames: index.renames,
             version: version_of(&index.texts),
             pages: index.texts.chunks(ITEMS_PER_PAGE).map(|page| Bytes::from(page.join(","))).collect(),
-            meta: meta(kind, &outcomes),
+            // Nothing failed, so everybody is told the same.
+            meta: meta(kind, &outcomes, Reader::Caller),
             sources,
         }
     }
 
     /// The page at `position`; the first without one. `None` when the position belongs to another version.
-    pub(super) fn page(&self, kind: Kind, position: Option<Position>, failures: &[Outcome]) -> Option<ListedPage> {
+    pub(super) fn page(
+        &self,
+        kind: Kind,
+        position: Option<Position>,
+        failures: &[Outcome],
+        reader: Reader,
+    ) -> Option<ListedPage> {
         let page = match position {
             None => 0,
             Some(position) if position.version == self.version && (position.page as usize) < self.pages.len() => {
@@ -217,7 +241,7 @@ impl Merged {
             Some(_) => return None,
         };
         let more = page as usize + 1 < self.pages.len();
-        let meta = if failures.is_empty() { self.meta.clone() } else { self.meta_with(kind, failures) };
+        let meta = if failures.is_empty() { self.meta.clone() } else { self.meta_with(kind, failures, reader) };
         Some(ListedPage {
             field: kind.field(),
             items: self.pages.get(page as usize).cloned().unwrap_or_default(),
@@ -226,12 +250,12 @@ impl Merged {
         })
     }
 
-    fn meta_with(&self, kind: Kind, failures: &[Outcome]) -> Bytes {
+    fn meta_with(&self, kind: Kind, failures: &[Outcome], reader: Reader) -> Bytes {
         let mut outcomes: Vec<Outcome> =
             self.sources.iter().map(|(upstream, list)| Outcome::well(upstream, list)).collect();
         // What failed takes the place of what its last good list would have it be.
         outcomes.extend_from_slice(failures);
-        meta(kind, &outcomes)
+        meta(kind, &outcomes, reader)
     }
 
     /// What it takes in memory, roughly.
@@ -404,9 +428,9 @@ fn listed_name(naming: &Naming, server: &ServerSettings, entry: &Entry, repeated
     }
 }
 
-fn meta(kind: Kind, outcomes: &[Outcome]) -> Bytes {
+fn meta(kind: Kind, outcomes: &[Outcome], reader: Reader) -> Bytes {
     let outcomes: serde_json::Map<String, serde_json::Value> =
-        outcomes.iter().map(|outcome| (outcome.server.clone(), outcome.to_json(kind))).collect();
+        outcomes.iter().map(|outcome| (outcome.server.clone(), outcome.to_json(kind, reader))).collect();
     Bytes::from(json!({ "litellm.ai/server_outcomes": outcomes }).to_string())
 }
 

@@ -21,7 +21,7 @@ use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
 use super::{Catalog, Scope, Visit, charged, repeats, rules, spans};
-use crate::upstream::{Ask, Form, Rounds, Upstream, UpstreamError, error_for_legacy};
+use crate::upstream::{Ask, Form, Reader, Rounds, Upstream, UpstreamError, error_for_legacy};
 
 /// One server's tools.
 pub struct ToolsOfServer {
@@ -102,7 +102,7 @@ impl Catalog {
             return Err(ListError::NoneAnswered { what: kind.field(), outcomes: failures });
         }
         merged
-            .page(kind, position, &failures)
+            .page(kind, position, &failures, Reader::of(visit.caller))
             .ok_or(ListError::Cursor("the list has changed since it was given; list again from the start"))
     }
 

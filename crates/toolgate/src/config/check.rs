@@ -11,6 +11,7 @@ mod headers;
 mod ids;
 mod jwt;
 pub(crate) mod names;
+mod oauth;
 mod openapi;
 mod redis;
 mod sections;

@@ -4,6 +4,7 @@
 //! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
 
 pub mod jwt;
+pub mod oauth;
 mod own;
 mod redis;
 mod spend;
@@ -479,11 +480,33 @@ pub enum UpstreamAuth {
         /// `upstream_token_header`, where it is not the scheme's own.
         header: Option<HeaderName>,
     },
+    /// The gateway signs in for itself.
+    ClientCredentials(Box<oauth::ClientCredentials>),
+    /// Something is missing without which the type cannot be used: such a server is listed as unavailable, saying so.
+    Incomplete {
+        /// The `auth_type`.
+        auth_type: String,
+        /// The keys that are missing, quoted.
+        missing: String,
+    },
     /// One of LiteLLM's types whose part is not active yet: such a server is listed as unavailable, saying so.
     NotActiveYet {
         /// What is not active: the `auth_type` as written.
         auth_type: String,
     },
+}
+
+impl UpstreamAuth {
+    /// The `auth_type` in LiteLLM's words; `None` without one.
+    #[must_use]
+    pub fn auth_type(&self) -> Option<&str> {
+        Some(match self {
+            Self::None => return None,
+            Self::Static { scheme, .. } => scheme.as_str(),
+            Self::ClientCredentials(_) => "oauth2",
+            Self::Incomplete { auth_type, .. } | Self::NotActiveYet { auth_type } => auth_type,
+        })
+    }
 }
 
 /// How LiteLLM writes a static credential.
@@ -499,6 +522,20 @@ pub enum AuthScheme {
     Authorization,
     /// `Authorization: token v`
     Token,
+}
+
+impl AuthScheme {
+    /// As it is written in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::BearerToken => "bearer_token",
+            Self::Basic => "basic",
+            Self::Authorization => "authorization",
+            Self::Token => "token",
+        }
+    }
 }
 
 /// What may be listed and called on one server. Keys and entries are bare tool names, or carry a known prefix.

@@ -10,20 +10,20 @@ use crate::upstream::{Reader, UpstreamError};
 
 /// A list that could not be given.
 #[must_use]
-pub fn list_error(error: &ListError) -> ErrorObject {
+pub fn list_error(error: &ListError, reader: Reader) -> ErrorObject {
     match error {
         ListError::Cursor(_) => with_data(code::INVALID_PARAMS, error, json!({ "code": "invalid_cursor" })),
         ListError::NoneAnswered { outcomes, .. } => with_data(
             code::INTERNAL_ERROR,
             error,
-            json!({ "code": "upstream_unavailable", "servers": servers(outcomes) }),
+            json!({ "code": "upstream_unavailable", "servers": servers(outcomes, reader) }),
         ),
     }
 }
 
 /// A call that brought no answer of the upstream.
 #[must_use]
-pub fn call_error(error: &CallError) -> ErrorObject {
+pub fn call_error(error: &CallError, reader: Reader) -> ErrorObject {
     match error {
         CallError::BadParams(_) | CallError::Arguments(_) => {
             with_data(code::INVALID_PARAMS, error, json!({ "code": "invalid_params" }))
@@ -32,7 +32,7 @@ pub fn call_error(error: &CallError) -> ErrorObject {
             with_data(code::DENIED, error, json!({ "code": "params_not_allowed", "tool": tool, "params": refused }))
         }
         CallError::Headers(mismatch) => with_data(mismatch.code(), error, json!({ "code": "header_mismatch" })),
-        CallError::Find(find) => find_error(find),
+        CallError::Find(find) => find_error(find, reader),
         CallError::Refused(refused) => {
             let mut data = json!({ "code": refused.code(), "limit": refused.limit(), "of": refused.of() });
             if let Some(after) = refused.retry_after() {
@@ -40,12 +40,12 @@ pub fn call_error(error: &CallError) -> ErrorObject {
             }
             with_data(code::BUSY, refused, data)
         }
-        CallError::Upstream(upstream) => upstream_error(upstream),
-        CallError::Called(failed) => upstream_error(&failed.error),
+        CallError::Upstream(upstream) => upstream_error(upstream, reader),
+        CallError::Called(failed) => upstream_error(&failed.error, reader),
     }
 }
 
-fn find_error(error: &FindError) -> ErrorObject {
+fn find_error(error: &FindError, reader: Reader) -> ErrorObject {
     match error {
         FindError::Unknown { name, .. } => {
             with_data(code::INVALID_PARAMS, error, json!({ "code": "not_found", "name": name }))
@@ -56,16 +56,16 @@ fn find_error(error: &FindError) -> ErrorObject {
         FindError::NotAllowed { tool, server } => {
             with_data(code::DENIED, error, json!({ "code": "tool_not_allowed", "tool": tool, "server": server }))
         }
-        FindError::Server(fetch) => fetch_error(fetch),
+        FindError::Server(fetch) => fetch_error(fetch, reader),
     }
 }
 
-fn fetch_error(error: &FetchError) -> ErrorObject {
+fn fetch_error(error: &FetchError, reader: Reader) -> ErrorObject {
     match error {
-        FetchError::Upstream(upstream) => upstream_failure(upstream, false),
+        FetchError::Upstream(upstream) => upstream_failure(upstream, false, reader),
         FetchError::Refused { server, .. } | FetchError::Unreadable { server, .. } => with_data(
             code::UPSTREAM_UNAVAILABLE,
-            error,
+            &error.told_to(reader),
             json!({ "code": error.outcome_label(), "server": server, "may_have_run": false }),
         ),
     }
@@ -73,12 +73,12 @@ fn fetch_error(error: &FetchError) -> ErrorObject {
 
 /// A server that did not answer.
 #[must_use]
-pub fn upstream_error(error: &UpstreamError) -> ErrorObject {
-    upstream_failure(error, error.may_have_run())
+pub fn upstream_error(error: &UpstreamError, reader: Reader) -> ErrorObject {
+    upstream_failure(error, error.may_have_run(), reader)
 }
 
 /// The same, and whether what the client asked for may have run; it has not when the server was only asked for a list.
-fn upstream_failure(error: &UpstreamError, may_have_run: bool) -> ErrorObject {
+fn upstream_failure(error: &UpstreamError, may_have_run: bool, reader: Reader) -> ErrorObject {
     let code = match error {
         UpstreamError::TimedOut { .. } => code::TIMEOUT,
         UpstreamError::Credential(_) | UpstreamError::AuthRequired { .. } => code::UPSTREAM_AUTH,
@@ -87,11 +87,11 @@ fn upstream_failure(error: &UpstreamError, may_have_run: bool) -> ErrorObject {
         UpstreamError::NotActiveYet { .. }
         | UpstreamError::Unavailable { .. }
         | UpstreamError::Description { .. }
+        | UpstreamError::NoToken { .. }
         | UpstreamError::Closed { .. }
         | UpstreamError::Failed { .. } => code::UPSTREAM_UNAVAILABLE,
     };
-    // Every key that there is yet is an administrator's.
-    let told = error.told_to(Reader::Administrator);
+    let told = error.told_to(reader);
     let mut data = json!({ "code": error.outcome_label(), "server": error.server(), "may_have_run": may_have_run });
     if let Some(after) = error.retry_after() {
         data["retry_after_ms"] = json!(after.as_millis());
@@ -103,13 +103,13 @@ fn with_data(code: i32, error: &dyn std::fmt::Display, data: serde_json::Value) 
     ErrorObject { code, message: error.to_string(), data: Some(data) }
 }
 
-fn servers(outcomes: &[Outcome]) -> serde_json::Map<String, serde_json::Value> {
+fn servers(outcomes: &[Outcome], reader: Reader) -> serde_json::Map<String, serde_json::Value> {
     outcomes
         .iter()
         .map(|outcome| {
             let value = match &outcome.result {
                 Ok(_) => json!({ "status": "ok" }),
-                Err(failure) => failure.to_json(),
+                Err(failure) => failure.to_json(reader),
             };
             (outcome.server.clone(), value)
         })

@@ -12,7 +12,7 @@ use crate::upstream::{CredentialError, Reader, UpstreamError};
 
 /// A call that brought no answer of the upstream.
 #[must_use]
-pub fn call_error(error: &CallError) -> Response {
+pub fn call_error(error: &CallError, reader: Reader) -> Response {
     if let Some(response) = missing_values(error) {
         return response;
     }
@@ -31,13 +31,7 @@ pub fn call_error(error: &CallError) -> Response {
         CallError::Upstream(upstream) => of_upstream(upstream),
         CallError::Called(failed) => of_upstream(&failed.error),
     };
-    // Every key that there is yet is an administrator's.
-    let text = match error {
-        CallError::Upstream(upstream) => upstream.told_to(Reader::Administrator),
-        CallError::Called(failed) => failed.error.told_to(Reader::Administrator),
-        other => other.to_string(),
-    };
-    let mut response = detail(status, word, &text);
+    let mut response = detail(status, word, &error.told_to(reader));
     if let Some(after) = error.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds(after));
     }

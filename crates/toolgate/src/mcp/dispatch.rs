@@ -27,7 +27,7 @@ use crate::config::settings::Clients;
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::{OperationSpan, SpanFacts};
-use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, Reply, Rounds};
+use crate::upstream::{Capabilities, ClientSide, Hears, LogLevel, Reader, Reply, Rounds};
 
 /// One client's side of an exchange: everything that a message needs to be answered.
 pub struct Exchange {
@@ -138,7 +138,7 @@ impl Exchange {
         let catalog = &self.snapshot.catalog;
         match &*request.method {
             method::PING => Ended::ok(jsonrpc::result(id, "{}").into()),
-            method::TOOLS_CALL => Ended::of_tool(id, catalog.call_tool(visit, params).await),
+            method::TOOLS_CALL => Ended::of_tool(&self.caller, id, catalog.call_tool(visit, params).await),
             // In a box, because the others are larger than a call, and every call would carry their size.
             _ => Box::pin(self.operate_otherwise(request, visit)).await,
         }
@@ -153,23 +153,25 @@ impl Exchange {
             method::PROMPTS_LIST if disabled.prompts => Ended::ok(lists::empty(Kind::Prompts, id)),
             method::PROMPTS_LIST => self.list(Kind::Prompts, visit, id, params).await,
             method::PROMPTS_GET if !disabled.prompts => {
-                Ended::of_call(id, catalog.get_prompt(visit, params).await.map(|(reply, _)| reply))
+                Ended::of_call(&self.caller, id, catalog.get_prompt(visit, params).await.map(|(reply, _)| reply))
             }
             method::RESOURCES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Resources, id)),
             method::RESOURCES_LIST => self.list(Kind::Resources, visit, id, params).await,
             method::RESOURCES_TEMPLATES_LIST if disabled.resources => Ended::ok(lists::empty(Kind::Templates, id)),
             method::RESOURCES_TEMPLATES_LIST => self.list(Kind::Templates, visit, id, params).await,
             method::RESOURCES_READ if !disabled.resources => {
-                Ended::of_call(id, catalog.read_resource(visit, params).await)
+                Ended::of_call(&self.caller, id, catalog.read_resource(visit, params).await)
             }
             method::RESOURCES_SUBSCRIBE if !disabled.resources => {
-                Ended::of_told(id, catalog.subscribe(visit, params).await)
+                Ended::of_told(&self.caller, id, catalog.subscribe(visit, params).await)
             }
             method::RESOURCES_UNSUBSCRIBE if !disabled.resources => {
-                Ended::of_told(id, catalog.unsubscribe(visit, params).await)
+                Ended::of_told(&self.caller, id, catalog.unsubscribe(visit, params).await)
             }
             method::LOGGING_SET_LEVEL => self.set_log_level(visit, id, params).await,
-            method::COMPLETION_COMPLETE => Ended::of_call(id, catalog.complete(visit, params).await.map(Reply::Whole)),
+            method::COMPLETION_COMPLETE => {
+                Ended::of_call(&self.caller, id, catalog.complete(visit, params).await.map(Reply::Whole))
+            }
             _ => Ended::error(id, &ErrorObject::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}"))),
         }
     }
@@ -219,7 +221,7 @@ impl Exchange {
         let dress = Dress { result: "", meta: &why_empty };
         match lists::list(&self.snapshot.catalog, sealer, kind, visit, id, params, dress).await {
             Ok(message) => Ended::ok(message),
-            Err(error) => Ended::error(id, &face::list_error(&error)),
+            Err(error) => Ended::error(id, &face::list_error(&error, Reader::of(&self.caller))),
         }
     }
 

@@ -9,11 +9,12 @@ use toolgate_mcp::jsonrpc::{self, ErrorObject, Id};
 
 use super::dispatch::Exchange;
 use super::reply::Message;
+use crate::auth::Caller;
 use crate::catalog::{CallError, Called};
 use crate::faces::jsonrpc as face;
 use crate::telemetry::calls::{self, CallLine};
 use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, Status};
-use crate::upstream::{Reply, Streamed};
+use crate::upstream::{Reader, Reply, Streamed};
 
 /// How an operation ended, for the metrics.
 pub(super) struct Ended {
@@ -112,11 +113,11 @@ impl Ended {
         Self { message, called: None, error: Some(ErrorType::Code(error.code)), limited: None }
     }
 
-    pub(super) fn of_tool(id: &Id, answer: Result<(Reply, Called), CallError>) -> Self {
+    pub(super) fn of_tool(caller: &Caller, id: &Id, answer: Result<(Reply, Called), CallError>) -> Self {
         let (reply, called) = match answer {
             Ok(answered) => answered,
             Err(error) => {
-                return Self { called: error.called().cloned(), ..Self::of_failed(id, &error) };
+                return Self { called: error.called().cloned(), ..Self::of_failed(caller, id, &error) };
             }
         };
         let mut ended = match reply {
@@ -133,24 +134,25 @@ impl Ended {
         ended
     }
 
-    pub(super) fn of_call(id: &Id, answer: Result<Reply, CallError>) -> Self {
+    pub(super) fn of_call(caller: &Caller, id: &Id, answer: Result<Reply, CallError>) -> Self {
         match answer {
             Ok(Reply::Whole(answer)) => Self::of_answer(&answer, message(id, &answer)),
             Ok(Reply::Streamed(streamed)) => Self::of_streamed(id, *streamed),
-            Err(error) => Self::of_failed(id, &error),
+            Err(error) => Self::of_failed(caller, id, &error),
         }
     }
 
-    fn of_failed(id: &Id, error: &CallError) -> Self {
-        Self { limited: Limited::of(error), ..Self::error(id, &face::call_error(error)) }
+    fn of_failed(caller: &Caller, id: &Id, error: &CallError) -> Self {
+        let told = face::call_error(error, Reader::of(caller));
+        Self { limited: Limited::of(error), ..Self::error(id, &told) }
     }
 
     /// What came of telling a server something; it may have known already.
-    pub(super) fn of_told(id: &Id, told: Result<Option<Answer>, CallError>) -> Self {
+    pub(super) fn of_told(caller: &Caller, id: &Id, told: Result<Option<Answer>, CallError>) -> Self {
         match told {
             Ok(None) => Self::ok(jsonrpc::result(id, "{}").into()),
             Ok(Some(answer)) => Self::of_answer(&answer, message(id, &answer)),
-            Err(error) => Self::of_failed(id, &error),
+            Err(error) => Self::of_failed(caller, id, &error),
         }
     }
 

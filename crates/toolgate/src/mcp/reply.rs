@@ -17,7 +17,7 @@ use http_body_util::BodyExt as _;
 use toolgate_mcp::jsonrpc::{self, Id};
 
 use crate::faces::jsonrpc as face;
-use crate::upstream::{Streamed, StreamedBody};
+use crate::upstream::{Reader, Streamed, StreamedBody};
 
 /// A message in pieces, or one that is still coming.
 #[derive(Debug)]
@@ -73,7 +73,9 @@ impl Message {
         // The body ends by itself at the cap on upstream messages.
         match body.collect().await {
             Ok(all) => Whole(VecDeque::from([all.to_bytes()])),
-            Err(error) => Whole(VecDeque::from([jsonrpc::error(Some(&id), &face::upstream_error(&error)).into()])),
+            Err(error) => {
+                Whole(VecDeque::from([jsonrpc::error(Some(&id), &face::upstream_error(&error, Reader::Caller)).into()]))
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use crate::catalog::Scope;
 use crate::config::settings::ServerId;
 use crate::faces::jsonrpc as face;
 use crate::gateway::{Gateway, Snapshot};
-use crate::upstream::{Hears, Rest, Upstream};
+use crate::upstream::{Hears, Reader, Rest, Upstream};
 
 /// What a client has left, and who it is.
 pub(super) struct Former<'a> {
@@ -90,7 +90,7 @@ impl Former<'_> {
             let error = |error: &ErrorObject| jsonrpc::error(Some(&call.id), error);
             let message = match run.to_its_end(Some(turn), pin!(upstream.take_up(rest))).await {
                 Ok(Ok(answer)) => answer.with_id(&call.id),
-                Ok(Err(why)) => error(&face::upstream_error(&why)),
+                Ok(Err(why)) => error(&face::upstream_error(&why, Reader::of(&caller))),
                 Err(Stopped::OutOfTime(turn)) => {
                     let data = Some(json!({ "code": "timeout", "may_have_run": true }));
                     error(&ErrorObject { code: code::TIMEOUT, message: format!("no answer within {turn:?}"), data })

@@ -13,7 +13,7 @@ use crate::config::settings::ServerSettings;
 use crate::faces::admission::Admitted;
 use crate::gateway::Gateway;
 use crate::identity::DatabaseState;
-use crate::upstream::{CircuitState, Stage, State, Status};
+use crate::upstream::{CircuitState, Reader, Stage, State, Status};
 
 /// `GET /health/liveliness` and its spellings: LiteLLM's body.
 pub async fn liveliness() -> Response {
@@ -51,10 +51,11 @@ pub async fn readiness(extract::State(gateway): extract::State<Gateway>) -> Resp
 /// those that cannot. 200 in any case, for the gateway itself is well.
 pub async fn servers(admitted: Admitted) -> Response {
     let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
+    let reader = Reader::of(&admitted.caller);
     for upstream in Scope::all(&admitted.snapshot.upstreams, &admitted.caller.grant).servers() {
         let status = upstream.status();
         let of = if status.state == State::Down { &mut unhealthy } else { &mut healthy };
-        of.push(server(&upstream.settings, &status));
+        of.push(server(&upstream.settings, &status, reader));
     }
     let (healthy_count, unhealthy_count) = (healthy.len(), unhealthy.len());
     axum::Json(json!({
@@ -66,13 +67,15 @@ pub async fn servers(admitted: Admitted) -> Response {
     .into_response()
 }
 
-fn server(settings: &ServerSettings, status: &Status) -> Value {
+fn server(settings: &ServerSettings, status: &Status, reader: Reader) -> Value {
     let retry_in_ms = match status.circuit {
         CircuitState::Open { retry_in } => Some(retry_in.as_millis()),
         CircuitState::Closed | CircuitState::HalfOpen => None,
     };
     let last_failure = status.last_failure.as_ref().map(|failure| {
-        json!({ "message": failure.message, "stage": failure.stage.as_str(), "at_ms": milliseconds(failure.at) })
+        // What the server said is for administrators.
+        let message = (reader == Reader::Administrator).then_some(&failure.message);
+        json!({ "message": message, "stage": failure.stage.as_str(), "at_ms": milliseconds(failure.at) })
     });
     json!({
         "server_id": settings.id.as_str(),

@@ -265,12 +265,14 @@ async fn probe(gateway: &Gateway, admitted: &Admitted, upstream: &Arc<Upstream>)
 
 /// Whether the caller could not ask in a way that would show how the server is.
 fn is_no_verdict(server: &ServerSettings, error: &UpstreamError) -> bool {
-    let has_own_credential = matches!(&server.auth, UpstreamAuth::Static { value: Some(_), .. });
+    let has_own_credential =
+        matches!(&server.auth, UpstreamAuth::Static { value: Some(_), .. } | UpstreamAuth::ClientCredentials(_));
     match error {
         UpstreamError::NotActiveYet { .. } | UpstreamError::Credential(_) => true,
         UpstreamError::AuthRequired { .. } => !has_own_credential,
         UpstreamError::Unavailable { .. }
         | UpstreamError::TimedOut { .. }
+        | UpstreamError::NoToken { .. }
         | UpstreamError::Busy { .. }
         | UpstreamError::RateLimited { .. }
         | UpstreamError::Description { .. }

@@ -20,7 +20,7 @@ use toolgate_mcp::translate::errors;
 
 use crate::auth::Caller;
 use crate::body;
-use crate::catalog::{CallError, Called, Failure, Kind, Scope, ToolsOfServer, Visit};
+use crate::catalog::{CallError, Called, Kind, Scope, ToolsOfServer, Visit};
 use crate::faces;
 use crate::faces::admission::{Admitted, detail};
 use crate::faces::rest as face;
@@ -28,7 +28,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::scope;
 use crate::telemetry::calls::{self, CallLine};
 use crate::telemetry::{OperationSpan, RequestCount, SpanFacts, Status};
-use crate::upstream::{ClientSide, Rounds, Upstream};
+use crate::upstream::{ClientSide, Reader, Rounds, Upstream};
 
 /// LiteLLM's query of the list route.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -59,13 +59,13 @@ pub async fn list(
     if let (Some(_), [ToolsOfServer { upstream, tools: None, outcome }]) = (&named, &listed[..])
         && let Err(failure) = &outcome.result
     {
-        return single_failure(upstream, failure);
+        return single_failure(upstream, failure.message_for(Reader::of(&caller)), failure.status);
     }
     let mut tools = Vec::new();
     let mut outcomes = Map::new();
     for ToolsOfServer { upstream, tools: items, outcome } in &listed {
         tools.extend(items.iter().flatten().map(|item| with_mcp_info(item, upstream)));
-        outcomes.insert(outcome.server.clone(), outcome.to_json(Kind::Tools));
+        outcomes.insert(outcome.server.clone(), outcome.to_json(Kind::Tools, Reader::of(&caller)));
     }
     let failed = listed.iter().any(|of| of.outcome.result.is_err());
     let (error, message) = if failed {
@@ -105,9 +105,9 @@ pub(crate) fn visit<'a>(
 }
 
 /// LiteLLM answers a failure of the one server that was asked for with a status of its own.
-fn single_failure(upstream: &Upstream, failure: &Failure) -> Response {
-    let message = format!("Failed to list tools from server {}: {}", upstream.settings.prefix, failure.message);
-    detail(face::upstream_status(failure.status), failure.status, &message)
+fn single_failure(upstream: &Upstream, why: &str, status: &'static str) -> Response {
+    let message = format!("Failed to list tools from server {}: {why}", upstream.settings.prefix);
+    detail(face::upstream_status(status), status, &message)
 }
 
 fn with_mcp_info(item: &str, upstream: &Upstream) -> String {
@@ -196,7 +196,7 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
                 ),
             ),
         },
-        Err(error) => face::call_error(&error),
+        Err(error) => face::call_error(&error, Reader::of(&caller)),
     }
 }
 
@@ -241,7 +241,7 @@ fn error_type(called: &Result<(Answer, Called), CallError>) -> Option<Cow<'stati
                 Some(errors::code_of(error).map_or(Cow::Borrowed("upstream_error"), |code| code.to_string().into()))
             }
         },
-        Err(error) => Some(faces::jsonrpc::call_error(error).code.to_string().into()),
+        Err(error) => Some(faces::jsonrpc::call_error(error, Reader::Caller).code.to_string().into()),
     }
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Lane, Upstream};
 use crate::auth::{Caller, mask};
-use crate::config::settings::{AuthScheme, Transport, UpstreamAuth};
+use crate::config::settings::Transport;
 
 const INBOUND_AUTH: HeaderName = HeaderName::from_static("x-mcp-debug-inbound-auth");
 const OAUTH2_TOKEN: HeaderName = HeaderName::from_static("x-mcp-debug-oauth2-token");
@@ -45,7 +45,10 @@ pub fn response_headers(caller: &Caller, asked: &[(&Upstream, &Lane)]) -> Vec<(H
         }
     }
     headers.push((OUTBOUND_URL, value(&first.map_or_else(unknown, |(server, _)| outbound_url(server)))));
-    headers.push((SERVER_AUTH_TYPE, value(first.map_or(mask::NONE, |(server, _)| auth_type(&server.settings.auth)))));
+    headers.push((
+        SERVER_AUTH_TYPE,
+        value(first.map_or(mask::NONE, |(server, _)| server.settings.auth.auth_type().unwrap_or(mask::NONE))),
+    ));
     headers
 }
 
@@ -74,20 +77,6 @@ fn outbound_url(server: &Upstream) -> String {
 fn without_secrets(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
-}
-
-fn auth_type(auth: &UpstreamAuth) -> &str {
-    match auth {
-        UpstreamAuth::None => mask::NONE,
-        UpstreamAuth::NotActiveYet { auth_type } => auth_type,
-        UpstreamAuth::Static { scheme, .. } => match scheme {
-            AuthScheme::ApiKey => "api_key",
-            AuthScheme::BearerToken => "bearer_token",
-            AuthScheme::Basic => "basic",
-            AuthScheme::Authorization => "authorization",
-            AuthScheme::Token => "token",
-        },
-    }
 }
 
 fn value(text: &str) -> HeaderValue {

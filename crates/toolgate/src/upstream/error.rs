@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
+use toolgate_access::role::Role;
 use toolgate_client::{Delivery, Problem};
 
 use super::credential::CredentialError;
+use crate::auth::Caller;
 
 /// Why a request to an upstream got no answer. Cheap to clone: callers that wait for one connection share it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,6 +55,14 @@ pub enum UpstreamError {
         status: StatusCode,
         /// How to log in, in the server's words.
         www_authenticate: Option<HeaderValue>,
+    },
+    /// The gateway was given no token to use the server with. The request was not sent.
+    #[error("server `{server}` cannot be used: the gateway could not sign in for it: {why}")]
+    NoToken {
+        /// The server.
+        server: String,
+        /// What the authorization server said, or what else happened.
+        why: String,
     },
     /// A limit is reached and nothing became free in time. The request was not sent.
     #[error("server `{server}` is busy: {limit}; try again later")]
@@ -137,6 +147,15 @@ pub enum Reader {
     Caller,
 }
 
+impl Reader {
+    /// Who reads what this caller is answered.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        let is_admin = caller.principal.role().is_some_and(Role::sees_everything);
+        if is_admin { Self::Administrator } else { Self::Caller }
+    }
+}
+
 /// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
@@ -155,6 +174,7 @@ impl UpstreamError {
         match self {
             Self::Credential(CredentialError::Configured { .. } | CredentialError::VaultClosed { .. })
             | Self::NotActiveYet { .. }
+            | Self::NoToken { .. }
             | Self::Description { .. } => Blame::Gateway,
             Self::Busy { .. } | Self::RateLimited { .. } | Self::Closed { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
@@ -170,6 +190,7 @@ impl UpstreamError {
             | Self::Credential(_)
             | Self::Unavailable { .. }
             | Self::AuthRequired { .. }
+            | Self::NoToken { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Description { .. }
@@ -192,6 +213,7 @@ impl UpstreamError {
         match self {
             Self::Unavailable { .. }
             | Self::TimedOut { .. }
+            | Self::NoToken { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Description { .. }
@@ -215,7 +237,7 @@ impl UpstreamError {
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
             Self::Busy { .. } | Self::RateLimited { .. } => "rate_limited",
-            Self::Unfulfilled { .. } | Self::Description { .. } => "upstream_error",
+            Self::Unfulfilled { .. } | Self::Description { .. } | Self::NoToken { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
     }
@@ -227,7 +249,7 @@ impl UpstreamError {
     }
 
     /// What `reader` may be told of it: the one place that decides whether a server's own words reach a caller. They may
-    /// hold anything, a child's last words too, so only administrators see them, who are all the callers there are yet.
+    /// hold anything, a child's last words too, so only administrators see them. The log has them all.
     #[must_use]
     pub fn told_to(&self, reader: Reader) -> String {
         match (reader, self) {
@@ -235,7 +257,9 @@ impl UpstreamError {
                 format!("server `{server}` cannot be reached{}", retry(*retry_in))
             }
             (Reader::Caller, Self::Failed { server, .. }) => format!("server `{server}` failed"),
-            (Reader::Caller, Self::Description { server, .. }) => format!("server `{server}` cannot be used"),
+            (Reader::Caller, Self::Description { server, .. } | Self::NoToken { server, .. }) => {
+                format!("server `{server}` cannot be used")
+            }
             (Reader::Administrator, _) | (Reader::Caller, _) => self.to_string(),
         }
     }
@@ -250,6 +274,7 @@ impl UpstreamError {
             | Self::Unavailable { .. }
             | Self::TimedOut { .. }
             | Self::AuthRequired { .. }
+            | Self::NoToken { .. }
             | Self::Busy { .. }
             | Self::Closed { .. }
             | Self::Description { .. }
@@ -266,6 +291,7 @@ impl UpstreamError {
             | Self::Unavailable { server, .. }
             | Self::TimedOut { server, .. }
             | Self::AuthRequired { server, .. }
+            | Self::NoToken { server, .. }
             | Self::Busy { server, .. }
             | Self::RateLimited { server, .. }
             | Self::Closed { server }
@@ -285,6 +311,7 @@ impl UpstreamError {
             Self::NotActiveYet { .. }
             | Self::Credential(_)
             | Self::TimedOut { .. }
+            | Self::NoToken { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Unfulfilled { .. }
@@ -322,6 +349,9 @@ impl UpstreamError {
     }
 
     fn refusal(server: &str, cause: &toolgate_client::Error) -> Option<Self> {
+        if let Some(why) = cause.no_token() {
+            return Some(Self::NoToken { server: server.to_owned(), why: why.to_owned() });
+        }
         let status = cause.status()?;
         (status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN).then(|| Self::AuthRequired {
             server: server.to_owned(),

@@ -27,6 +27,8 @@ pub enum AuthResolution {
     NoAuth,
     /// The configured one.
     StaticToken,
+    /// The token that the gateway was given in its own name.
+    MachineToken,
     /// The caller's own, from an `x-mcp-...` header.
     PerRequestHeader,
     /// The one that the user keeps for the server.
@@ -46,6 +48,7 @@ impl AuthResolution {
         match self {
             Self::NoAuth => "no-auth",
             Self::StaticToken => "static-token",
+            Self::MachineToken => "m2m-client-credentials",
             Self::PerRequestHeader => "per-request-header",
             Self::UserCredential => "byok",
             Self::ExtraHeaders => "extra-headers",
@@ -59,6 +62,8 @@ impl AuthResolution {
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) headers: HeaderMap,
+    /// The gateway's own token goes with them.
+    pub(super) with_token: bool,
     pub(super) resolution: AuthResolution,
 }
 
@@ -81,6 +86,11 @@ pub(super) fn resolve(
     let has_credential = !headers.is_empty();
 
     let mut extra = forwarded(server, caller)?;
+    let signs_in = matches!(server.auth, UpstreamAuth::ClientCredentials(_)) && !from_caller && !has_credential;
+    if signs_in {
+        // What a caller shows the gateway is not for servers that the gateway uses in its own name.
+        extra.remove(AUTHORIZATION);
+    }
     for (name, value) in &server.static_headers {
         if !passing::is_wire(name) {
             extra.insert(name, sensitive(value.clone()));
@@ -94,7 +104,9 @@ pub(super) fn resolve(
     if let Some(slot) = &slot.kept {
         extra.remove(slot);
     }
+    let with_token = signs_in && !extra.contains_key(AUTHORIZATION);
     let resolution = match () {
+        () if with_token => AuthResolution::MachineToken,
         () if extra.contains_key(&slot.name) => AuthResolution::ExtraHeaders,
         () if from_caller && has_credential => AuthResolution::PerRequestHeader,
         () if has_credential && server.own.credential => AuthResolution::UserCredential,
@@ -106,7 +118,7 @@ pub(super) fn resolve(
         headers.remove(name);
     }
     headers.extend(extra);
-    Ok(Resolved { headers, resolution })
+    Ok(Resolved { headers, with_token, resolution })
 }
 
 /// A configured header with the user's values in it. What was written there by the administrator is checked with them.
@@ -136,12 +148,17 @@ fn put_credential(
     sent: Sent,
     own: Own<'_>,
 ) -> Result<Slot, CredentialError> {
-    let UpstreamAuth::Static { scheme, value, header } = &server.auth else {
-        // Without a scheme, one value for all servers has no place; headers say their own.
-        if let Sent::Headers(own) = sent {
-            headers.extend(own);
+    let (scheme, value, header) = match &server.auth {
+        UpstreamAuth::Static { scheme, value, header } => (scheme, value.as_ref(), header.as_ref()),
+        // What a caller brings stands in the place of the gateway's token.
+        UpstreamAuth::ClientCredentials(_) => (&AuthScheme::BearerToken, None, None),
+        UpstreamAuth::None | UpstreamAuth::Incomplete { .. } | UpstreamAuth::NotActiveYet { .. } => {
+            // Without a scheme, one value for all servers has no place; headers say their own.
+            if let Sent::Headers(own) = sent {
+                headers.extend(own);
+            }
+            return Ok(Slot { name: AUTHORIZATION, kept: None });
         }
-        return Ok(Slot { name: AUTHORIZATION, kept: None });
     };
     let (credential, slot) = match sent {
         Sent::Headers(own) => {
@@ -151,10 +168,10 @@ fn put_credential(
         // A caller's own value goes where the upstream normally looks, not where ours was moved to.
         Sent::Value(own) => (Some(own.as_bytes().to_vec()), Slot { name: own_slot(*scheme), kept: None }),
         Sent::Nothing => {
-            let name = header.clone().unwrap_or_else(|| own_slot(*scheme));
-            let value = if server.own.credential { Some(vault::credential(server, own)?) } else { value.as_ref() };
+            let name = header.cloned().unwrap_or_else(|| own_slot(*scheme));
+            let value = if server.own.credential { Some(vault::credential(server, own)?) } else { value };
             let value = value.map(|value| value.expose_secret().trim().as_bytes().to_vec());
-            let kept = header.clone().filter(|_| value.is_some());
+            let kept = header.cloned().filter(|_| value.is_some());
             (value.filter(|value| !value.is_empty()), Slot { name, kept })
         }
     };

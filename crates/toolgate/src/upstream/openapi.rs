@@ -31,6 +31,7 @@ use crate::config::settings::{OpenApiSettings, ServerSettings, Transport};
 use kept::Kept;
 use load::Fetched;
 pub(crate) use load::{preview, read_configured};
+pub(super) use source::shown;
 
 /// A REST API behind the gateway.
 pub(super) struct RestApi {

@@ -72,21 +72,28 @@ impl Upstream {
     }
 
     pub(super) fn check_active(&self) -> Result<(), UpstreamError> {
-        match self.not_active_yet() {
-            None => Ok(()),
-            Some(what) => Err(UpstreamError::NotActiveYet { server: self.settings.name.clone(), what }),
-        }
+        self.unusable().map_or(Ok(()), Err)
     }
 
-    fn not_active_yet(&self) -> Option<String> {
-        match (&self.settings.transport, &self.settings.auth) {
-            (Transport::Http { .. } | Transport::OpenApi { .. }, UpstreamAuth::NotActiveYet { auth_type }) => {
+    /// Why nobody can use the server as it is configured.
+    fn unusable(&self) -> Option<UpstreamError> {
+        if matches!(self.settings.transport, Transport::Stdio(_)) {
+            // A child has an environment and no use for an `auth_type`.
+            return None;
+        }
+        let server = self.settings.name.clone();
+        match &self.settings.auth {
+            UpstreamAuth::NotActiveYet { auth_type } => {
                 // A plain word is an `auth_type`; anything else says by itself what it is.
                 let is_word = !auth_type.contains(' ');
-                Some(if is_word { format!("`auth_type: {auth_type}`") } else { auth_type.clone() })
+                let what = if is_word { format!("`auth_type: {auth_type}`") } else { auth_type.clone() };
+                Some(UpstreamError::NotActiveYet { server, what })
             }
-            // A child has an environment and no use for an `auth_type`.
-            (Transport::Http { .. } | Transport::OpenApi { .. } | Transport::Stdio(_), _) => None,
+            UpstreamAuth::Incomplete { auth_type, missing } => {
+                let why = format!("`auth_type: {auth_type}` needs {missing}");
+                Some(UpstreamError::Description { server, why })
+            }
+            UpstreamAuth::None | UpstreamAuth::Static { .. } | UpstreamAuth::ClientCredentials(_) => None,
         }
     }
 
@@ -108,13 +115,14 @@ impl Upstream {
     }
 
     fn make_outfit(&self, caller: &HeaderMap, own: Own<'_>, current: &Current) -> Result<Outfit, CredentialError> {
-        if self.not_active_yet().is_some() {
+        if self.unusable().is_some() {
             return Ok(Outfit::new(Wear::Nothing, AuthResolution::Unresolved));
         }
         match &self.settings.transport {
             Transport::Http { .. } | Transport::OpenApi { .. } => {
                 let resolved = headers::resolve(&self.settings, &current.addressing, caller, own)?;
-                Ok(Outfit::new(Wear::Headers(resolved.headers), resolved.resolution))
+                let wear = if resolved.with_token { Wear::WithToken } else { Wear::Headers };
+                Ok(Outfit::new(wear(resolved.headers), resolved.resolution))
             }
             Transport::Stdio(command) => {
                 let environment = environment::render(command, &self.settings, caller, own)?;

@@ -34,6 +34,7 @@ use super::news::{Changed, Desk};
 use super::shared::{Place, Shared, close_longest_idle};
 use super::standing::Standing;
 use super::status::{Stage, State, Watch};
+use super::tokens::MachineTokens;
 use crate::config::settings::{ServerSettings, Transport};
 
 pub(super) use adopt::Adoption;
@@ -65,6 +66,8 @@ pub(super) struct Pool {
     /// Which transport was found, where the settings leave it open.
     found: Mutex<Option<toolgate_client::HttpKind>>,
     version: Mutex<Version>,
+    /// Of a server that the gateway uses in its own name.
+    pub(super) tokens: Option<Arc<MachineTokens>>,
     children: Arc<AtomicUsize>,
     closing: CancellationToken,
 }
@@ -125,6 +128,7 @@ pub(super) struct Idle {
 impl Pool {
     pub(super) fn new(settings: Arc<ServerSettings>, shared: &Arc<Shared>) -> Arc<Self> {
         let desk = Desk::new(&settings.name, shared.news.clone());
+        let tokens = MachineTokens::of(&settings, shared);
         let pool = Arc::new(Self {
             settings,
             shared: Arc::clone(shared),
@@ -140,6 +144,7 @@ impl Pool {
             era: AtomicU8::new(0),
             found: Mutex::default(),
             version: Mutex::default(),
+            tokens,
             children: Arc::default(),
             closing: CancellationToken::new(),
         });

@@ -1,5 +1,6 @@
 //! What the integration tests stand on: a running gateway, its callers, a scripted MCP server, and real peers.
 
+mod authority;
 mod caller;
 mod config;
 pub(crate) mod conformance;
@@ -27,6 +28,7 @@ mod shell;
 mod stores;
 mod tenants;
 
+pub(crate) use authority::{AuthorizationServer, CLIENT_SECRET, Guarded};
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
 pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, Talk, script, tool};

@@ -3,10 +3,10 @@
 use secrecy::ExposeSecret;
 
 use super::super::file::ServerEntry;
-use super::super::file::server::{AuthType, OauthFlow};
+use super::super::file::server::AuthType;
 use super::super::report::{At, Report};
 use super::super::settings::{AuthScheme, UpstreamAuth};
-use super::{Common, headers};
+use super::{Common, headers, oauth};
 
 /// Checks how the gateway authenticates to a server.
 pub(super) fn check(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut Report) -> UpstreamAuth {
@@ -21,7 +21,7 @@ pub(super) fn check(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, repor
     let as_bearer = is_byok && matches!(entry.auth_type, None | Some(AuthType::None));
     let scheme = if as_bearer { Some(AuthScheme::BearerToken) } else { entry.auth_type.and_then(scheme) };
     let Some(scheme) = scheme else {
-        return without_static_value(entry, at, &value_at, report);
+        return without_static_value(entry, at, &value_at, common, report);
     };
     let header_at = at.key("upstream_token_header");
     let header = entry.upstream_token_header.as_deref().and_then(|name| headers::name(name, &header_at, report));
@@ -53,7 +53,13 @@ fn scheme(auth_type: AuthType) -> Option<AuthScheme> {
     }
 }
 
-fn without_static_value(entry: &ServerEntry, at: &At<'_>, value_at: &At<'_>, report: &mut Report) -> UpstreamAuth {
+fn without_static_value(
+    entry: &ServerEntry,
+    at: &At<'_>,
+    value_at: &At<'_>,
+    common: &Common<'_>,
+    report: &mut Report,
+) -> UpstreamAuth {
     match entry.auth_type {
         None | Some(AuthType::None) => {
             if value_at.is_set() {
@@ -63,28 +69,14 @@ fn without_static_value(entry: &ServerEntry, at: &At<'_>, value_at: &At<'_>, rep
             }
             UpstreamAuth::None
         }
+        Some(AuthType::Oauth2) => oauth::check(entry, at, common, report),
         Some(auth_type) => {
             let kind = auth_type.as_str();
-            let flow = if auth_type == AuthType::Oauth2 { oauth2_flow(entry) } else { "" };
             report
-                .note("config.not_active_yet", &at.key("auth_type"), format!("`{kind}` is not active yet{flow}"))
+                .note("config.not_active_yet", &at.key("auth_type"), format!("`{kind}` is not active yet"))
                 .help("the server is listed as unavailable; until then a static credential or `extra_headers: [Authorization]` works");
             UpstreamAuth::NotActiveYet { auth_type: kind.to_owned() }
         }
-    }
-}
-
-/// Which flow is meant. LiteLLM 1.109 refuses its own documented example, which leaves `oauth2_flow` out.
-fn oauth2_flow(entry: &ServerEntry) -> &'static str {
-    let machine = entry.client_id.is_some()
-        && entry.client_secret.is_some()
-        && entry.token_url.is_some()
-        && entry.authorization_url.is_none();
-    match entry.oauth2_flow {
-        Some(OauthFlow::ClientCredentials) => " (flow: client_credentials)",
-        Some(OauthFlow::AuthorizationCode) => " (flow: authorization_code)",
-        None if machine => " (flow, as `oauth2_flow` is absent: client_credentials)",
-        None => " (flow, as `oauth2_flow` is absent: authorization_code)",
     }
 }
 

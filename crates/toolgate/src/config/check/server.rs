@@ -154,7 +154,7 @@ fn warn_of_stdio_keys(entry: &ServerEntry, at: &At<'_>, report: &mut Report) {
     }
 }
 
-fn http_url(text: &str, at: &At<'_>, report: &mut Report) -> Option<Url> {
+pub(super) fn http_url(text: &str, at: &At<'_>, report: &mut Report) -> Option<Url> {
     let text = text.trim();
     let (problem, help) = match Url::parse(text) {
         _ if !text.contains("://") => ("not a URL: it has no scheme", "write https:// or http:// before it"),

@@ -131,32 +131,28 @@ pub struct ServerEntry {
     #[schemars(extend("default" = true))]
     pub available_on_public_internet: Option<bool>,
     /// OAuth: the client's id.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub client_id: Option<String>,
     /// OAuth: the client's secret.
-    #[schemars(with = "Option<String>", extend("x-status" = "not active yet"))]
+    #[schemars(with = "Option<String>")]
     pub client_secret: Option<SecretString>,
     /// OAuth: which flow. Absent: client credentials when client_id, client_secret and token_url are set and
     /// authorization_url is not, else authorization code.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub oauth2_flow: Option<OauthFlow>,
     /// OAuth: the scopes to ask for, as a list or separated by blanks.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub scopes: Option<OneOrMany>,
-    /// OAuth: the authorization server; its metadata wins over the endpoints given here.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// OAuth: the authorization server; its metadata wins over the endpoints given here. With `client_credentials` the
+    /// client's secret goes there, or to `token_url`, and nowhere else.
     pub issuer: Option<String>,
     /// OAuth: where users sign in.
     #[schemars(extend("x-status" = "not active yet"))]
     pub authorization_url: Option<String>,
     /// OAuth: where tokens are issued.
-    #[schemars(extend("x-status" = "not active yet"))]
     pub token_url: Option<String>,
     /// OAuth: where clients register themselves.
     #[schemars(extend("x-status" = "not active yet"))]
     pub registration_url: Option<String>,
     /// OAuth: how the client authenticates at `token_url`.
-    #[schemars(extend("default" = "client_secret_post", "x-status" = "not active yet"))]
+    #[schemars(extend("default" = "client_secret_post"))]
     pub token_endpoint_auth_method: Option<TokenEndpointAuthMethod>,
     /// OAuth: the caller's bearer token is the server's own. Deprecated by LiteLLM.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
@@ -185,8 +181,7 @@ pub struct ServerEntry {
     /// Token exchange: `rfc8693` or `entra_obo`.
     #[schemars(extend("default" = "rfc8693", "x-status" = "not active yet"))]
     pub token_exchange_profile: Option<TokenExchangeProfile>,
-    /// Token exchange: the audience asked for.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// OAuth with `client_credentials`, and token exchange: the audience asked for.
     pub audience: Option<String>,
     /// Token exchange: the type of the caller's token.
     #[schemars(extend(
@@ -194,8 +189,7 @@ pub struct ServerEntry {
         "x-status" = "not active yet"
     ))]
     pub subject_token_type: Option<String>,
-    /// RFC 8707 resource in requests to the authorization server: a URI or `auto`.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// RFC 8707 resource in requests to the authorization server: a URI, or `auto` for the server's own.
     pub upstream_resource: Option<String>,
     /// ID-JAG: the token endpoint of the resource's authorization server.
     #[schemars(extend("x-status" = "not active yet"))]
@@ -325,7 +319,8 @@ pub enum AuthType {
     Authorization,
     /// `Authorization: token value`
     Token,
-    /// OAuth 2. Not active yet.
+    /// OAuth 2. With `oauth2_flow: client_credentials` the gateway signs in for itself; users who sign in are not active
+    /// yet.
     Oauth2,
     /// AWS Signature Version 4. Not active yet.
     AwsSigv4,

@@ -16,7 +16,7 @@ use crate::catalog::{CallError, Called};
 use crate::faces::jsonrpc as face;
 use crate::mcp::ended::{Ended, ErrorType, Limited};
 use crate::mcp::reply::Message;
-use crate::upstream::Streamed;
+use crate::upstream::{Reader, Streamed};
 
 /// How a request ended.
 pub(super) struct Done {
@@ -111,8 +111,9 @@ impl Done {
     }
 
     /// A call that brought no answer of a server.
-    pub(super) fn failed(error: &CallError) -> Self {
-        Self { limited: Limited::of(error), called: error.called().cloned(), ..Self::refused(&face::call_error(error)) }
+    pub(super) fn failed(error: &CallError, reader: Reader) -> Self {
+        let refused = Self::refused(&face::call_error(error, reader));
+        Self { limited: Limited::of(error), called: error.called().cloned(), ..refused }
     }
 
     /// The answer to the request called `id`.

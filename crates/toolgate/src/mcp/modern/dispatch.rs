@@ -34,7 +34,7 @@ use crate::mcp::outlet::Outlet;
 use crate::mcp::scope::Selection;
 use crate::mcp::why_empty;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{Capabilities, ClientSide, Rounds};
+use crate::upstream::{Capabilities, ClientSide, Reader, Rounds};
 
 /// One request of this revision, admitted.
 struct Modern {
@@ -177,7 +177,7 @@ impl Modern {
         let visit = self.visit(span);
         match lists::list(&snapshot.catalog, sealer, kind, visit, id, self.params.as_deref(), dress).await {
             Ok(message) => Ended::ok(message),
-            Err(error) => Ended::error(id, &face::list_error(&error)),
+            Err(error) => Ended::error(id, &face::list_error(&error, Reader::of(&self.exchange.caller))),
         }
     }
 
@@ -215,7 +215,7 @@ impl Modern {
         match snapshot.catalog.ask_server(self.visit(span), &task.server, &self.method, &own).await {
             Ok(Some(answer)) => Done::answered(self.request(None), &answer).about_task(|_| Some(task.listed.clone())),
             Ok(None) => Done::refused(&tasks::unknown(&task.listed)),
-            Err(error) => Done::refused(&face::call_error(&error)),
+            Err(error) => Done::refused(&face::call_error(&error, Reader::of(caller))),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::config::settings::{AuthScheme, HttpKind, ServerSettings, Transport, UpstreamAuth};
+use crate::config::settings::{HttpKind, ServerSettings, Transport, UpstreamAuth};
 use crate::stored::view::{Sees, without_secrets};
 
 /// A server with LiteLLM's fields.
@@ -34,7 +34,7 @@ pub(super) fn row(server: &ServerSettings, sees: Sees) -> Value {
         "url": admins(url.map_or(json!(""), |url| json!(without_secrets(url)))),
         "spec_path": admins(spec_path.and_then(|spec| Url::parse(spec).ok()).map(|url| without_secrets(&url)).into()),
         "transport": transport,
-        "auth_type": auth_type(&server.auth),
+        "auth_type": server.auth.auth_type(),
         "credentials": null,
         "instructions": server.instructions,
         "created_at": null,
@@ -63,6 +63,9 @@ pub(super) fn row(server: &ServerSettings, sees: Sees) -> Value {
     });
     for (name, value) in UNUSED {
         row[*name] = value();
+    }
+    if matches!(server.auth, UpstreamAuth::ClientCredentials(_)) {
+        row["oauth2_flow"] = json!("client_credentials");
     }
     row
 }
@@ -96,17 +99,3 @@ const UNUSED: &[(&str, fn() -> Value)] = &[
     ("reviewed_at", || Value::Null),
     ("review_notes", || Value::Null),
 ];
-
-fn auth_type(auth: &UpstreamAuth) -> Option<&str> {
-    match auth {
-        UpstreamAuth::None => None,
-        UpstreamAuth::Static { scheme, .. } => Some(match scheme {
-            AuthScheme::ApiKey => "api_key",
-            AuthScheme::BearerToken => "bearer_token",
-            AuthScheme::Basic => "basic",
-            AuthScheme::Authorization => "authorization",
-            AuthScheme::Token => "token",
-        }),
-        UpstreamAuth::NotActiveYet { auth_type } => Some(auth_type.split_whitespace().next().unwrap_or_default()),
-    }
-}

@@ -181,16 +181,23 @@ impl Pool {
 
     fn target(&self, outfit: &Outfit) -> Result<Target, toolgate_client::Error> {
         match (&self.settings.transport, &outfit.wear) {
-            (Transport::Http { url, kind }, Wear::Headers(headers)) => Ok(Target::Http(HttpTarget {
-                url: url.clone(),
-                headers: headers.clone(),
-                kind: match kind {
-                    HttpKind::Streamable => toolgate_client::HttpKind::Streamable,
-                    HttpKind::Sse => toolgate_client::HttpKind::Sse,
-                    HttpKind::Detect => lock(&self.found).unwrap_or(toolgate_client::HttpKind::Detect),
-                },
-                client: self.shared.http_client(&self.settings.tls, self.settings.origin.reach())?,
-            })),
+            (Transport::Http { url, kind }, wear @ (Wear::Headers(headers) | Wear::WithToken(headers))) => {
+                Ok(Target::Http(HttpTarget {
+                    url: url.clone(),
+                    headers: headers.clone(),
+                    tokens: self
+                        .tokens
+                        .clone()
+                        .filter(|_| matches!(wear, Wear::WithToken(_)))
+                        .map(|tokens| tokens as _),
+                    kind: match kind {
+                        HttpKind::Streamable => toolgate_client::HttpKind::Streamable,
+                        HttpKind::Sse => toolgate_client::HttpKind::Sse,
+                        HttpKind::Detect => lock(&self.found).unwrap_or(toolgate_client::HttpKind::Detect),
+                    },
+                    client: self.shared.http_client(&self.settings.tls, self.settings.origin.reach())?,
+                }))
+            }
             (Transport::Stdio(command), Wear::Environment(environment)) => Ok(Target::Stdio(StdioTarget {
                 command: command.command.clone(),
                 args: command.args.clone(),

@@ -26,7 +26,7 @@ use crate::mcp::dispatch::Exchange;
 use crate::mcp::ended::{Ended, ErrorType};
 use crate::mcp::outlet::Outlet;
 use crate::telemetry::OperationSpan;
-use crate::upstream::{Hears, Reply};
+use crate::upstream::{Hears, Reader, Reply};
 
 /// What a call may take longer because its client may be asked: each turn of the server's own has the usual limit.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -83,7 +83,7 @@ impl Modern {
         let unseen = OperationSpan::none();
         let visit = self.visit(span.as_ref().unwrap_or(&unseen));
         let is_servers = self.exchange.snapshot.catalog.keeps_state(visit, &self.method, params);
-        if !is_servers.await.map_err(|error| face::call_error(&error))? {
+        if !is_servers.await.map_err(|error| face::call_error(&error, Reader::of(caller)))? {
             return Err(bad_state());
         }
         Ok(self.begin(taken(span), open))
@@ -138,7 +138,7 @@ impl Modern {
     fn of_tool(&self, answer: Result<(Reply, Called), CallError>) -> Done {
         let (reply, called) = match answer {
             Ok(answered) => answered,
-            Err(error) => return Done::failed(&error),
+            Err(error) => return Done::failed(&error, Reader::of(&self.exchange.caller)),
         };
         let mut done = match reply {
             Reply::Whole(answer) => self.of_whole_tool(&answer, &called),
@@ -171,7 +171,7 @@ impl Modern {
             Ok(Reply::Whole(answer)) => {
                 Done::answered(self.request(located.as_ref().map(|located| &*located.uri)), &answer)
             }
-            Err(error) => Done::failed(&error),
+            Err(error) => Done::failed(&error, Reader::of(&self.exchange.caller)),
         }
     }
 
