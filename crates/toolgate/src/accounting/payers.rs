@@ -8,6 +8,7 @@ use toolgate_store::{PayerKind, SpendRow};
 
 use super::account::{Account, Bounds};
 use super::ledger::{Ledger, Reading};
+use crate::telemetry::CallerLabels;
 
 /// Who pays for a caller's calls, and within which bounds. Made when the caller's rows are read.
 #[derive(Debug, Default)]
@@ -92,6 +93,21 @@ impl Payers {
         let mut making = Making { ledger, reading, bounded: self.bounded.to_vec() };
         making.add_customer(principal);
         Self { ids: Ids::of(principal), bounded: making.bounded.into() }
+    }
+
+    /// As the metrics name them.
+    #[must_use]
+    pub fn labels(&self) -> CallerLabels<'_> {
+        let Ids { api_key, key_alias, user_id, team_id, team_alias, end_user, .. } = &self.ids;
+        let text = |id: &'_ Option<String>| id.as_deref().unwrap_or_default();
+        CallerLabels {
+            hashed_api_key: api_key,
+            api_key_alias: text(key_alias),
+            team: text(team_id),
+            team_alias: text(team_alias),
+            user: text(user_id),
+            end_user: text(end_user),
+        }
     }
 
     /// Whether nothing bounds them.

@@ -102,6 +102,24 @@ fn check(uri: &Uri, headers: &HeaderMap, general: &General, bind: &Bind) -> Resu
     }
 }
 
+/// Checks a request for metrics on their own port. As everywhere, a page of another site is kept out; an address is good
+/// besides the names that are served, since that is how monitoring finds its targets, and no page is under one that is
+/// not its own.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn check_scraper(uri: &Uri, headers: &HeaderMap, general: &General, bind: &Bind) -> Result<(), Refused> {
+    let host = host(uri, headers)?;
+    if let Some(origin) = headers.get(ORIGIN) {
+        return Err(Refused::OriginNotAllowed(String::from_utf8_lossy(origin.as_bytes()).into_owned()));
+    }
+    match host.name.parse::<IpAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) if is_served(&host, general, bind) => Ok(()),
+        Err(_) => Err(Refused::HostNotAllowed(host.name)),
+    }
+}
+
 /// A name and, if given, a port; the name in lower case, without brackets and without a final dot.
 struct Site {
     name: String,

@@ -22,6 +22,7 @@ use super::errors::FetchError;
 use super::last_good::{Given, LastGood, Whose};
 use super::list::{Kind, Listed, ServerList};
 use crate::config::Settings;
+use crate::telemetry::Metrics;
 use crate::upstream::{Lane, Upstream, UpstreamError, Wait};
 
 /// What all kept lists may take in memory, over all servers and credentials. Beyond it the least used are fetched again.
@@ -51,6 +52,7 @@ pub(super) struct Lists {
     listing_timeout: Duration,
     metadata_timeout: Duration,
     max_pages: usize,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,7 +87,7 @@ struct Failed {
 }
 
 impl Lists {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> Self {
         let weigh = |_: &Key, list: &Arc<ServerList>| u32::try_from(list.bytes()).unwrap_or(u32::MAX);
         Self {
             cache: Cache::builder()
@@ -99,12 +101,13 @@ impl Lists {
             listing_timeout: settings.timeouts.listing,
             metadata_timeout: settings.timeouts.metadata,
             max_pages: settings.limits.pages_per_list,
+            metrics: metrics.clone(),
         }
     }
 
     /// No list, but the last good ones. What a list is made of hangs on the separator of names too.
     pub(super) fn reloaded(&self, settings: &Settings) -> Self {
-        let new = Self::new(settings);
+        let new = Self::new(settings, &self.metrics);
         if new.separator != self.separator {
             return new;
         }
@@ -165,7 +168,10 @@ impl Lists {
         let before = self.failed.get(key);
         let (server, method) = (&upstream.settings.prefix, key.whose.kind.method());
         if let Ok(list) = &fetched {
-            self.last_good.keep(key.whose.clone(), list);
+            let former = self.last_good.keep(key.whose.clone(), list);
+            if let Some(former) = former.filter(|_| key.whose.kind == Kind::Tools) {
+                self.metrics.tools_changed(&upstream.settings.name, list.changes_since(&former));
+            }
         }
         match &fetched {
             Ok(_) if before.is_some() => {

@@ -104,6 +104,10 @@ pub struct General {
     pub spend: SpendSettings,
     /// Where replicas count together; `None`: each counts for itself.
     pub redis: Option<RedisSettings>,
+    /// `require_auth_for_metrics_endpoint`: `/metrics` on the main port asks for a key.
+    pub metrics_need_key: bool,
+    /// `compat_metrics`: LiteLLM's metrics are there too.
+    pub litellm_metrics: bool,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -535,4 +539,6 @@ pub struct Bind {
     pub host: IpAddr,
     /// `--port`; 0 lets the system choose.
     pub port: u16,
+    /// `--prometheus_metrics_port`: where `/metrics` is served too, and nothing else. `None`: nowhere else.
+    pub metrics_port: Option<u16>,
 }

@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, head
 use tower::Service;
 
 use super::routes::{self, Access};
-use crate::auth::origin::OriginVerdict;
+use crate::auth::origin::{OriginVerdict, Refused};
 use crate::faces::admission;
 use crate::gateway::Gateway;
-use crate::telemetry::request_id;
+use crate::telemetry::{Denial, request_id};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -42,6 +42,7 @@ impl Server {
 
     /// Answers one request.
     pub async fn respond(&self, request: Request<Body>) -> Response {
+        let _in_flight = self.gateway.metrics.in_flight();
         let id = self.ids.of(request.headers());
         let mut response = request_id::scope(id.clone(), self.guarded(request)).await;
         response.headers_mut().insert(REQUEST_ID, id);
@@ -55,7 +56,13 @@ impl Server {
         drop(snapshot);
         let verdict = match verdict {
             Ok(verdict) => verdict,
-            Err(refused) => return admission::refused(&refused),
+            Err(why) => {
+                self.gateway.metrics.denied(match why {
+                    Refused::MalformedHost | Refused::HostNotAllowed(_) => Denial::Host,
+                    Refused::OriginNotAllowed(_) => Denial::Origin,
+                });
+                return admission::refused(&why);
+            }
         };
         let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN);
         let mut response = if preflight {

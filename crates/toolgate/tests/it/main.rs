@@ -41,6 +41,7 @@ mod limits;
 mod lists;
 mod many;
 mod mcp_servers;
+mod metrics;
 mod modern;
 mod modern_calls;
 mod modern_clients;

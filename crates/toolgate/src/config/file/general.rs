@@ -64,6 +64,9 @@ pub struct GeneralSection {
     /// How often what is older is deleted.
     #[schemars(extend("default" = "1d"))]
     pub maximum_spend_logs_retention_interval: Option<String>,
+    /// Whose names of metrics `/metrics` has beside the gateway's own. Default: `litellm` where `litellm_settings` has the
+    /// callback `prometheus`, else `none`.
+    pub compat_metrics: Option<CompatMetrics>,
 
     /// The name or address of a Redis or Valkey in which limits and budgets are counted for all replicas, where
     /// `router_settings` has none.
@@ -157,6 +160,16 @@ pub enum Capability {
     Prompts,
     /// Resources.
     Resources,
+}
+
+/// `compat_metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompatMetrics {
+    /// Nobody's.
+    None,
+    /// LiteLLM's, as far as they say something of MCP traffic, for its dashboards.
+    Litellm,
 }
 
 /// `mcp_tool_prefix`.
