@@ -23,6 +23,7 @@ mod repeats;
 mod rules;
 mod scope;
 mod spans;
+mod unhurried;
 mod wishes;
 
 pub use errors::{CallError, FailedCall, FetchError, FindError, ListError};

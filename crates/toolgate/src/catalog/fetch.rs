@@ -21,7 +21,9 @@ use toolgate_mcp::views::Page;
 use super::errors::FetchError;
 use super::last_good::{Given, LastGood, Whose};
 use super::list::{Kind, Listed, ServerList};
+use super::unhurried::unhurried;
 use crate::config::Settings;
+use crate::config::settings::RateLimitRetries;
 use crate::telemetry::Metrics;
 use crate::upstream::{Lane, Upstream, UpstreamError, Wait};
 
@@ -52,6 +54,7 @@ pub(super) struct Lists {
     listing_timeout: Duration,
     metadata_timeout: Duration,
     max_pages: usize,
+    rate_limit: RateLimitRetries,
     metrics: Metrics,
 }
 
@@ -101,6 +104,7 @@ impl Lists {
             listing_timeout: settings.timeouts.listing,
             metadata_timeout: settings.timeouts.metadata,
             max_pages: settings.limits.pages_per_list,
+            rate_limit: settings.timeouts.rate_limit,
             metrics: metrics.clone(),
         }
     }
@@ -223,7 +227,8 @@ impl Lists {
             Kind::Prompts | Kind::Resources | Kind::Templates => self.metadata_timeout,
         };
         let deadline = Instant::now() + timeout;
-        let facts = upstream.facts(lane, timeout).await?;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let facts = unhurried(&self.rate_limit, deadline, async || upstream.facts(lane, left()).await).await?;
         let offered = Fields::read(facts.capabilities.get()).is_ok_and(|all| all.get(kind.capability()).is_some());
         let is_modern = !facts.revision.has_handshake();
         let is_http = facts.transport != Transport::Stdio;
@@ -252,8 +257,9 @@ impl Lists {
         let mut cursor: Option<String> = None;
         for _ in 0..self.max_pages {
             let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{}}}", quote(cursor)));
-            let left = deadline.saturating_duration_since(Instant::now());
-            let answer = upstream.request(lane, kind.method(), params.as_deref(), left).await?;
+            let left = || deadline.saturating_duration_since(Instant::now());
+            let ask = async || upstream.request(lane, kind.method(), params.as_deref(), left()).await;
+            let answer = unhurried(&self.rate_limit, deadline, ask).await?;
             let result = match answer.outcome() {
                 toolgate_client::AnswerOutcome::Result(result) => result,
                 toolgate_client::AnswerOutcome::Error(error) if is_method_not_found(error) => return Ok(pages),

@@ -196,6 +196,26 @@ pub struct Timeouts {
     pub health: Duration,
     /// How long a fetched list serves before it is fetched again; `LITELLM_MCP_DISCOVERY_CACHE_TTL`, 60 s.
     pub list_cache: Duration,
+    /// What becomes of a list when its server answers 429.
+    pub rate_limit: RateLimitRetries,
+}
+
+/// How often, and after what time, a server that answers 429 is asked for a list again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitRetries {
+    /// `LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_RETRIES`, 3; 0: never.
+    pub most: u32,
+    /// `LITELLM_MCP_UPSTREAM_RATE_LIMIT_BASE_DELAY_SECONDS`, 0.5 s: the first pause, up to doubled by chance; each is twice
+    /// the one before. A `Retry-After` of the server goes before it.
+    pub first: Duration,
+    /// `LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_DELAY_SECONDS`, 5 s: the longest pause, whatever the server says.
+    pub longest: Duration,
+}
+
+impl Default for RateLimitRetries {
+    fn default() -> Self {
+        Self { most: 3, first: Duration::from_millis(500), longest: Duration::from_secs(5) }
+    }
 }
 
 /// TLS towards an upstream.

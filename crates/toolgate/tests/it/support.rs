@@ -26,6 +26,7 @@ mod sample;
 mod shell;
 mod stores;
 mod tenants;
+mod tls_front;
 
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
@@ -53,6 +54,7 @@ pub(crate) use sample::sample;
 pub(crate) use shell::{chatty, teller};
 pub(crate) use stores::{key_of, memory};
 pub(crate) use tenants::Tenants;
+pub(crate) use tls_front::TlsFront;
 
 use std::time::Duration;
 

@@ -240,6 +240,8 @@ fn bad_environment_variables() {
         ("LITELLM_MCP_CLIENT_TIMEOUT", "soon"),
         ("LITELLM_MCP_TOOL_LISTING_TIMEOUT", "0"),
         ("LITELLM_MCP_MAX_SSE_EVENT_SIZE_BYTES", "-1"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_RETRIES", "-1"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_BASE_DELAY_SECONDS", "-0.5"),
         ("MCP_TOOL_PREFIX_SEPARATOR", "a b"),
         ("LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME", "no good"),
         ("LITELLM_MASTER_KEY", "sk-1234"),
