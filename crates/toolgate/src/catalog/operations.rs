@@ -151,11 +151,7 @@ impl Catalog {
     }
 
     /// Finds what is called, and has everybody agree to it who has a say.
-    async fn admit(
-        &self,
-        visit: Visit<'_>,
-        call: &Named<'_>,
-    ) -> Result<(Found, HeaderMap, Option<Charge>), CallError> {
+    async fn admit(&self, visit: Visit<'_>, call: &Named<'_>) -> Result<(Found, HeaderMap, Option<Charge>), CallError> {
         let found = self.find(Kind::Tools, visit, &call.name).await?;
         rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
         let sent = visit.alone.map(|alone| alone.headers);

@@ -30,7 +30,12 @@ pub(super) async fn unhurried<T>(
             return Err(error);
         }
         done += 1;
-        tracing::debug!(server.name = error.server(), retry = done, ?pause, "the server answers 429; it is asked again");
+        tracing::debug!(
+            server.name = error.server(),
+            retry = done,
+            ?pause,
+            "the server answers 429; it is asked again"
+        );
         tokio::time::sleep(pause).await;
     }
 }

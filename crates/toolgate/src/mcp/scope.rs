@@ -120,7 +120,8 @@ impl Selection {
         grant: &Arc<Grant>,
     ) -> Result<Scope, Refusal> {
         self.scope(snapshot, grant).inspect_err(|why| {
-            if let Refusal::PathScope(ScopeError::NotFound(names)) | Refusal::HeaderScope(ScopeError::NotFound(names)) = why
+            if let Refusal::PathScope(ScopeError::NotFound(names)) | Refusal::HeaderScope(ScopeError::NotFound(names)) =
+                why
                 && Scope::is_known(&snapshot.upstreams, names)
             {
                 gateway.metrics.denied(Denial::ServerNotGranted);

@@ -22,8 +22,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use toolgate_mcp::version::Revision;
 
 pub use self::denial::Denial;
-pub use self::litellm::{CallerLabels, LiteLlmRequest};
 use self::families::Families;
+pub use self::litellm::{CallerLabels, LiteLlmRequest};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

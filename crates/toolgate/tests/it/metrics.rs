@@ -6,9 +6,7 @@ use serde_json::json;
 use toolgate_store::{Key, Team};
 
 use crate::support::people::actor;
-use crate::support::{
-    Caller, FakeMcp, People, Scripted, TestGateway, config, initialize, script, soon, tool,
-};
+use crate::support::{Caller, FakeMcp, People, Scripted, TestGateway, config, initialize, script, soon, tool};
 
 /// The lines of the metric `name`, sorted.
 async fn lines(caller: &Caller, name: &str) -> Vec<String> {

@@ -128,6 +128,9 @@ pub struct GeneralSection {
     /// OAuth: a client id metadata document is preferred to registration.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
     pub mcp_prefer_client_id_metadata_document: Option<bool>,
+    /// OAuth: the keys that sign the gateway's tokens.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_session_token_signing: Option<TokenSigning>,
     /// The fields that a server must have to be submitted by somebody who is no admin.
     #[schemars(extend("default" = []))]
     pub mcp_required_fields: Option<Vec<String>>,
@@ -192,6 +195,31 @@ pub struct AllowedClient {
     pub alias: Option<String>,
     /// The name it sends.
     pub value: Option<String>,
+}
+
+/// `mcp_session_token_signing`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TokenSigning {
+    /// `RS256`.
+    pub algorithm: Option<String>,
+    /// The key's id.
+    pub kid: Option<String>,
+    /// The RSA key in PEM form.
+    #[schemars(with = "Option<String>")]
+    pub private_key: Option<SecretString>,
+    /// Former keys, whose tokens are still good.
+    pub previous_public_keys: Option<Vec<FormerKey>>,
+}
+
+/// One of `previous_public_keys`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FormerKey {
+    /// The key's id.
+    pub kid: Option<String>,
+    /// Its public half in PEM form.
+    pub public_key: Option<String>,
 }
 
 /// `user_mcp_management_mode`.

@@ -230,7 +230,10 @@ fn what_went_wrong_has_the_class_and_status_that_litellm_gives_it() {
         metrics.litellm_request(litellm_request("x", status, code));
         let text = metrics.encode();
         let failed = lines(&text, "litellm_proxy_failed_requests_metric_total");
-        assert!(failed.iter().any(|line| line.contains(&format!("{labels},route=\"/mcp\"}} 1"))), "{labels}: {failed:#?}");
+        assert!(
+            failed.iter().any(|line| line.contains(&format!("{labels},route=\"/mcp\"}} 1"))),
+            "{labels}: {failed:#?}"
+        );
     }
     let text = metrics.encode();
     assert!(lines(&text, "litellm_request_total_latency_metric").is_empty(), "only what succeeded has a latency");

@@ -4,7 +4,13 @@ use super::gateway::MASTER_KEY;
 
 /// A configuration with [`MASTER_KEY`] and no servers.
 pub(crate) fn config() -> Config {
-    Config { master_key: MASTER_KEY, servers: Vec::new(), general: Vec::new(), litellm: Vec::new(), environment: Vec::new() }
+    Config {
+        master_key: MASTER_KEY,
+        servers: Vec::new(),
+        general: Vec::new(),
+        litellm: Vec::new(),
+        environment: Vec::new(),
+    }
 }
 
 /// The file and the environment that a gateway is started with.
