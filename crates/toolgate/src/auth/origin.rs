@@ -12,6 +12,7 @@ use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::uri::{Authority, Uri};
 
 use crate::config::settings::{AllowedOrigins, Bind, General};
+use crate::telemetry::Denial;
 
 /// What a request from a browser may be told in `Access-Control-Allow-Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,17 @@ pub enum Refused {
     /// A page of another site, `null`, or two origins. A 403.
     #[error("origin `{0}` may not call this gateway; add it to `general_settings.allowed_origins`")]
     OriginNotAllowed(String),
+}
+
+impl Refused {
+    /// As the metrics name it.
+    #[must_use]
+    pub fn denial(&self) -> Denial {
+        match self {
+            Self::MalformedHost | Self::HostNotAllowed(_) => Denial::Host,
+            Self::OriginNotAllowed(_) => Denial::Origin,
+        }
+    }
 }
 
 /// The check, with the first `Host` that passed it kept: nearly all requests send the same one, and it need not be taken

@@ -1,13 +1,9 @@
-//! A port of its own for `/metrics`, on which there is nothing else, so that a network can keep it apart.
-//!
-//! No key is asked for: whoever reaches the port may read. It goes on answering while the gateway stops.
+//! A port of its own for `/metrics` (`server::scrape`), so that a network can keep it apart. It goes on answering while the
+//! gateway stops.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::response::{IntoResponse as _, Response};
-use http::{Method, Request, StatusCode, header};
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,10 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::ACCEPT_PAUSE;
 use super::stall::StallLimit;
-use crate::auth::origin;
-use crate::faces::admission;
 use crate::gateway::Gateway;
-use crate::rest::health;
+use crate::server::scrape;
 
 /// Connections that are open at once; more wait. Few ever read metrics.
 const MAX_CONNECTIONS: usize = 16;
@@ -48,8 +42,8 @@ pub(super) async fn run(listener: TcpListener, gateway: Gateway, ended: Cancella
 }
 
 async fn serve(stream: TcpStream, gateway: Gateway) {
-    let service = hyper::service::service_fn(|request| {
-        let response = respond(&gateway, &request);
+    let service = hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| {
+        let response = scrape::respond(&gateway, &request);
         async move { Ok::<_, Infallible>(response) }
     });
     let mut builder = http1::Builder::new();
@@ -58,22 +52,4 @@ async fn serve(stream: TcpStream, gateway: Gateway) {
     if let Err(error) = builder.serve_connection(stream, service).await {
         tracing::debug!(%error, "a connection to the port of metrics ended badly");
     }
-}
-
-fn respond(gateway: &Gateway, request: &Request<Incoming>) -> Response {
-    let snapshot = gateway.snapshot();
-    let general = &snapshot.settings.general;
-    if let Err(why) = origin::check_scraper(request.uri(), request.headers(), general, &gateway.bind) {
-        return admission::refused(&why);
-    }
-    if request.uri().path() != "/metrics" {
-        let text = "only /metrics is served on this port";
-        return admission::detail(StatusCode::NOT_FOUND, "not_found", text);
-    }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let text = "metrics are read with GET";
-        let response = admission::detail(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text);
-        return ([(header::ALLOW, "GET, HEAD")], response).into_response();
-    }
-    health::metrics_page(gateway)
 }

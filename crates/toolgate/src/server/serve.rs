@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, head
 use tower::Service;
 
 use super::routes::{self, Access};
-use crate::auth::origin::{OriginVerdict, Refused};
+use crate::auth::origin::OriginVerdict;
 use crate::faces::admission;
 use crate::gateway::Gateway;
-use crate::telemetry::{Denial, request_id};
+use crate::telemetry::request_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -57,10 +57,7 @@ impl Server {
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(why) => {
-                self.gateway.metrics.denied(match why {
-                    Refused::MalformedHost | Refused::HostNotAllowed(_) => Denial::Host,
-                    Refused::OriginNotAllowed(_) => Denial::Origin,
-                });
+                self.gateway.metrics.denied(why.denial());
                 return admission::refused(&why);
             }
         };
