@@ -99,14 +99,13 @@ impl Payers {
     #[must_use]
     pub fn labels(&self) -> CallerLabels<'_> {
         let Ids { api_key, key_alias, user_id, team_id, team_alias, end_user, .. } = &self.ids;
-        let text = |id: &'_ Option<String>| id.as_deref().unwrap_or_default();
         CallerLabels {
             hashed_api_key: api_key,
-            api_key_alias: text(key_alias),
-            team: text(team_id),
-            team_alias: text(team_alias),
-            user: text(user_id),
-            end_user: text(end_user),
+            api_key_alias: key_alias.as_deref().unwrap_or_default(),
+            team: team_id.as_deref().unwrap_or_default(),
+            team_alias: team_alias.as_deref().unwrap_or_default(),
+            user: user_id.as_deref().unwrap_or_default(),
+            end_user: end_user.as_deref().unwrap_or_default(),
         }
     }
 

@@ -21,7 +21,7 @@ use toolgate_mcp::views::Page;
 use super::errors::FetchError;
 use super::last_good::{Given, LastGood, Whose};
 use super::list::{Kind, Listed, ServerList};
-use super::unhurried::unhurried;
+use super::unhurried::Unhurried;
 use crate::config::Settings;
 use crate::config::settings::RateLimitRetries;
 use crate::telemetry::Metrics;
@@ -227,13 +227,18 @@ impl Lists {
             Kind::Prompts | Kind::Resources | Kind::Templates => self.metadata_timeout,
         };
         let deadline = Instant::now() + timeout;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let facts = unhurried(&self.rate_limit, deadline, async || upstream.facts(lane, left()).await).await?;
+        let mut asking = Unhurried::new(self.rate_limit, deadline);
+        let facts = loop {
+            match upstream.facts(lane, asking.left()).await {
+                Ok(facts) => break facts,
+                Err(error) => asking.wait(error).await?,
+            }
+        };
         let offered = Fields::read(facts.capabilities.get()).is_ok_and(|all| all.get(kind.capability()).is_some());
         let is_modern = !facts.revision.has_handshake();
         let is_http = facts.transport != Transport::Stdio;
         let Pages { items, keep_for } = match offered {
-            true => self.pages(kind, upstream, lane, deadline).await?,
+            true => self.pages(kind, upstream, lane, &mut asking).await?,
             false => Pages::default(),
         };
         let listed = Listed {
@@ -249,7 +254,7 @@ impl Lists {
         kind: Kind,
         upstream: &Upstream,
         lane: &Lane,
-        deadline: Instant,
+        asking: &mut Unhurried,
     ) -> Result<Pages, FetchError> {
         let server = || upstream.settings.prefix.clone();
         let unreadable = |why: String| FetchError::Unreadable { server: server(), what: kind.field(), why };
@@ -257,9 +262,12 @@ impl Lists {
         let mut cursor: Option<String> = None;
         for _ in 0..self.max_pages {
             let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{}}}", quote(cursor)));
-            let left = || deadline.saturating_duration_since(Instant::now());
-            let ask = async || upstream.request(lane, kind.method(), params.as_deref(), left()).await;
-            let answer = unhurried(&self.rate_limit, deadline, ask).await?;
+            let answer = loop {
+                match upstream.request(lane, kind.method(), params.as_deref(), asking.left()).await {
+                    Ok(answer) => break answer,
+                    Err(error) => asking.wait(error).await?,
+                }
+            };
             let result = match answer.outcome() {
                 toolgate_client::AnswerOutcome::Result(result) => result,
                 toolgate_client::AnswerOutcome::Error(error) if is_method_not_found(error) => return Ok(pages),

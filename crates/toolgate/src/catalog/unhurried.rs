@@ -11,32 +11,36 @@ use toolgate_client::Error;
 use crate::config::settings::RateLimitRetries;
 use crate::upstream::UpstreamError;
 
-/// What `ask` comes to, asked again while the server answers 429 and there is time until `deadline`.
-pub(super) async fn unhurried<T>(
-    retries: &RateLimitRetries,
+/// Who asks a server for a list, as often as it may be asked.
+pub(super) struct Unhurried {
+    retries: RateLimitRetries,
     deadline: Instant,
-    ask: impl AsyncFn() -> Result<T, UpstreamError>,
-) -> Result<T, UpstreamError> {
-    let mut done = 0;
-    loop {
-        let error = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let Some(cause) = too_many(&error).filter(|_| done < retries.most) else { return Err(error) };
+    done: u32,
+}
+
+impl Unhurried {
+    pub(super) fn new(retries: RateLimitRetries, deadline: Instant) -> Self {
+        Self { retries, deadline, done: 0 }
+    }
+
+    /// What is left of the list's time.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits until the server may be asked again that failed with `error`, which is given back where that is never.
+    pub(super) async fn wait(&mut self, error: UpstreamError) -> Result<(), UpstreamError> {
+        let Some(cause) = too_many(&error).filter(|_| self.done < self.retries.most) else { return Err(error) };
         let wanted = cause.retry_after().and_then(|header| wait_of(header, Utc::now()));
-        let pause = pause(retries, done, wanted, jitter());
-        if Instant::now() + pause >= deadline {
+        let pause = pause(&self.retries, self.done, wanted, jitter());
+        if pause >= self.left() {
             return Err(error);
         }
-        done += 1;
-        tracing::debug!(
-            server.name = error.server(),
-            retry = done,
-            ?pause,
-            "the server answers 429; it is asked again"
-        );
+        self.done += 1;
+        let (server, retry) = (error.server(), self.done);
+        tracing::debug!(server.name = server, retry, ?pause, "the server answers 429; it is asked again");
         tokio::time::sleep(pause).await;
+        Ok(())
     }
 }
 
