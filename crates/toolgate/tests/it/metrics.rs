@@ -60,7 +60,7 @@ async fn each_call_and_each_refusal_is_a_decision_with_its_reason() {
     let stranger = gate.anonymous().with("x-litellm-api-key", "Bearer sk-nobody-has-this-key-0123456789");
     assert_eq!(stranger.post("/mcp", "{}").await.status, 401);
     assert_eq!(bound.post("/mcp", "{}").await.status, 403);
-    assert_eq!(few.get("/audit").await.status, 403);
+    assert_eq!(few.get("/audit").await.status, 401);
     assert_eq!(gate.admin().with("origin", "https://evil.test").post("/mcp", "{}").await.status, 403);
     assert_eq!(gate.admin().with("host", "evil.test").post("/mcp", "{}").await.status, 403);
 

@@ -4,7 +4,10 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Config, Entry, FakeMcp, MASTER_KEY, Process, TestGateway, TlsFront, config, script};
+use crate::support::{Config, Entry, FakeMcp, Process, TestGateway, TlsFront, config, script};
+
+/// The key of the gateway behind, which is not that of the one in front.
+const INNER_KEY: &str = "sk-of-the-gateway-behind-9c8b7a6d5e4f30211203f4e5d6a7b8c9";
 
 const KEY: &str = "sk-of-the-certificates-2f9d8e7c6b5a43210fedcba987654321";
 
@@ -22,7 +25,7 @@ const TOOLS: [&str; 2] = ["http-read", "sse-files-read"];
 impl Scene {
     async fn new() -> Self {
         let files = FakeMcp::start(script().tools(&["read"])).await;
-        let inner = TestGateway::start(config().server("files", files.entry())).await;
+        let inner = TestGateway::start(config().master_key(INNER_KEY).server("files", files.entry())).await;
         let streamable = TlsFront::start(&files.url()).await;
         let sse = TlsFront::start(&inner.url("/sse")).await;
         Self { _files: files, _inner: inner, streamable, sse }
@@ -32,7 +35,7 @@ impl Scene {
     fn served(&self, streamable: &str, sse: &str) -> Config {
         let with = |entry: Entry, line: &str| if line.is_empty() { entry } else { entry.with(line) };
         let inner = Entry::sse(&self.sse.url("/sse")).with("auth_type: bearer_token");
-        let inner = inner.with(&format!("auth_value: {MASTER_KEY}"));
+        let inner = inner.with(&format!("auth_value: {INNER_KEY}"));
         let streamable = with(Entry::http(&self.streamable.url("/mcp")), streamable);
         config().server("http", streamable).server("sse", with(inner, sse))
     }
