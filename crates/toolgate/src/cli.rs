@@ -52,6 +52,7 @@ enum Command {
     /// Run the gateway
     Serve(Box<serve::ServeArgs>),
     /// Check a configuration: every problem, with its place and what to do
+    #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
     /// List and call the tools of any MCP server, this gateway included
     Tools(tools::ToolsArgs),

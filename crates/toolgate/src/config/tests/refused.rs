@@ -320,3 +320,12 @@ fn control_characters_do_not_reach_the_terminal() {
     assert!(loaded.findings.len() >= 2);
     assert!(!loaded.render(Paint::Plain).contains('\u{1b}'));
 }
+
+#[test]
+fn a_command_that_is_missing_hides_no_other_problem_of_its_server() {
+    let loaded = load("mcp_servers: {a: {transport: stdio, env: {LD_PRELOAD: '${X-EVIL}', 'A=B': c}}}");
+    let codes: Vec<_> = loaded.findings.iter().map(|finding| finding.code).collect();
+    for code in ["config.missing_key", "config.variable_not_for_callers", "config.bad_variable_name"] {
+        assert!(codes.contains(&code), "{code} is not among {codes:?}");
+    }
+}
