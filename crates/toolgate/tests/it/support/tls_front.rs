@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
@@ -22,13 +22,13 @@ pub(crate) struct TlsFront {
 impl TlsFront {
     /// Starts one before the server of `url`, with a CA of its own.
     pub(crate) async fn start(url: &str) -> Self {
-        let (config, ca_pem) = unknown_ca();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (config, ca_pem) = unknown_ca(&format!("CA of {address}"));
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), ca_pem).unwrap();
         let server = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap().to_owned();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
@@ -61,10 +61,12 @@ impl Drop for TlsFront {
     }
 }
 
-fn unknown_ca() -> (ServerConfig, String) {
+/// Of another name than every other, or it would be taken for that one.
+fn unknown_ca(name: &str) -> (ServerConfig, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, name);
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
     let names = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
