@@ -41,7 +41,7 @@ use crate::faces::admission::Admitted;
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::vaults::MASTER_USER_ID;
 use crate::server::routes::Access;
-use crate::telemetry::request_id;
+use crate::telemetry::{Denial, request_id};
 
 pub use error::AdminError;
 pub use tenant::Tenant;
@@ -163,7 +163,7 @@ impl FromRequestParts<Gateway> for Allowed {
         };
         let actor = actor(&caller.principal, role, &parts.headers);
         let allowed = Self { caller, snapshot, gateway: gateway.clone(), store, actor, role, tenant };
-        allowed.check(least, parts.uri.path())?;
+        allowed.check(least, parts.uri.path()).inspect_err(|_| gateway.metrics.denied(Denial::Role))?;
         Ok(allowed)
     }
 }

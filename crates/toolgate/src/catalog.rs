@@ -6,6 +6,7 @@
 //! cannot disagree.
 
 mod charged;
+mod decisions;
 mod errors;
 mod fetch;
 mod find;
@@ -22,6 +23,7 @@ mod repeats;
 mod rules;
 mod scope;
 mod spans;
+mod unhurried;
 mod wishes;
 
 pub use errors::{CallError, FailedCall, FetchError, FindError, ListError};
@@ -42,7 +44,7 @@ use crate::accounting::Accounting;
 use crate::auth::Caller;
 use crate::config::Settings;
 use crate::config::settings::ServerSettings;
-use crate::telemetry::OperationSpan;
+use crate::telemetry::{Metrics, OperationSpan};
 use crate::upstream::{ClientSide, Hears, Rounds, Upstream};
 
 /// The lists of all servers of one configuration.
@@ -51,24 +53,26 @@ pub struct Catalog {
     lists: fetch::Lists,
     granted: granted::GrantedLists,
     merged: merge::MergedCache,
+    metrics: Metrics,
 }
 
 impl Catalog {
     /// An empty catalog for `settings`; lists are fetched when somebody asks.
     #[must_use]
-    pub fn new(settings: &Arc<Settings>) -> Self {
+    pub fn new(settings: &Arc<Settings>, metrics: &Metrics) -> Self {
         Self {
             settings: Arc::clone(settings),
-            lists: fetch::Lists::new(settings),
+            lists: fetch::Lists::new(settings, metrics),
             granted: granted::GrantedLists::new(settings.timeouts.list_cache),
             merged: merge::MergedCache::new(settings.timeouts.list_cache),
+            metrics: metrics.clone(),
         }
     }
 
     /// The catalog for `settings` that comes after this one. Of servers whose entry stays, it knows the last good lists.
     #[must_use]
     pub fn reloaded(&self, settings: &Arc<Settings>) -> Self {
-        Self { lists: self.lists.reloaded(settings), ..Self::new(settings) }
+        Self { lists: self.lists.reloaded(settings), ..Self::new(settings, &self.metrics) }
     }
 }
 

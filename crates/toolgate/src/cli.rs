@@ -39,6 +39,10 @@ use crate::telemetry::logs::{self, Destination, Format, LogOptions};
 #[command(name = "toolgate", version, arg_required_else_help = true)]
 #[command(after_help = "Without a command, `toolgate --config FILE --port PORT` means `toolgate serve`.")]
 pub struct Cli {
+    /// Whether output has colours [default: on terminals, unless NO_COLOR says otherwise]
+    #[arg(long, global = true, value_name = "WHEN", value_enum)]
+    color: Option<output::Color>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -48,6 +52,7 @@ enum Command {
     /// Run the gateway
     Serve(Box<serve::ServeArgs>),
     /// Check a configuration: every problem, with its place and what to do
+    #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
     /// List and call the tools of any MCP server, this gateway included
     Tools(tools::ToolsArgs),
@@ -110,6 +115,7 @@ where
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }
     };
+    let output = cli.color.map_or(output.clone(), |color| output.with(color));
     let json = cli.command.wants_json();
     dispatch(cli.command, environment, &output, gateway).unwrap_or_else(|failure| {
         output.failure(&failure, json);
@@ -126,9 +132,16 @@ fn parse(arguments: Vec<OsString>, colors: bool) -> Result<Cli, clap::Error> {
 ///
 /// Done here and not by clap, so that a wrong `PORT` in the environment concerns nobody but `serve`.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let first = arguments.get(1).and_then(|first| first.to_str()).unwrap_or_default();
+    let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str()).unwrap_or_default();
+    // The one option that may stand before every command.
+    let at = match text(1) {
+        "--color" => 3,
+        first if first.starts_with("--color=") => 2,
+        _ => 1,
+    };
+    let first = text(at);
     if first.starts_with('-') && !matches!(first, "-h" | "--help" | "-V" | "--version") {
-        arguments.insert(1, "serve".into());
+        arguments.insert(at, "serve".into());
     }
     arguments
 }

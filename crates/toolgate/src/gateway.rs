@@ -111,7 +111,8 @@ impl Gateway {
         let accounting = Accounting::new(settings.general.spend.clone(), store.clone(), &metrics)
             .shared_in(settings.general.redis.clone());
         let parking = Parking::new(settings.clients.question_timeout);
-        let catalog = Catalog::new(&settings);
+        let catalog = Catalog::new(&settings, &metrics);
+        metrics.offer_litellm(settings.general.litellm_metrics);
         let composition = Composition { file: Arc::clone(&settings), kept: Kept::default() };
         Self(Arc::new(Parts {
             identity: Identity::new(&settings, store, &accounting),
@@ -187,6 +188,7 @@ impl Gateway {
         let grace = settings.general.shutdown_grace;
         self.0.identity.reloaded(&settings);
         self.0.accounting.reloaded(&settings);
+        self.0.metrics.offer_litellm(settings.general.litellm_metrics);
         let current = self.snapshot();
         let upstreams = Arc::new(current.upstreams.reloaded(&settings));
         let catalog = current.catalog.reloaded(&settings);

@@ -4,6 +4,7 @@
 //! on; when the last call is done or the grace time is over, upstream sessions are closed and children ended.
 
 mod accept;
+mod metrics_port;
 mod process;
 mod stall;
 
@@ -35,6 +36,7 @@ const LAST_CALLS_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Running {
     gateway: Gateway,
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     accepting: JoinSet<()>,
     /// The connections that were there when stopping began; they are waited for.
     connections: TaskTracker,
@@ -61,12 +63,13 @@ pub async fn start_with(
     traces: Traces,
     store: Option<Store>,
 ) -> anyhow::Result<Running> {
-    let wanted = SocketAddr::new(bind.host, bind.port);
-    let listener = TcpListener::bind(wanted).await.with_context(|| {
-        format!("cannot listen on {wanted}; is another program using the port? choose one with --port")
-    })?;
-    let address = listener.local_addr().context("the bound address cannot be read")?;
-    let bind = Bind { port: address.port(), ..bind };
+    let (listener, address) = listen(SocketAddr::new(bind.host, bind.port), "--port").await?;
+    let metrics_port = match bind.metrics_port {
+        Some(port) => Some(listen(SocketAddr::new(bind.host, port), "--prometheus_metrics_port").await?),
+        None => None,
+    };
+    let metrics_address = metrics_port.as_ref().map(|(_, address)| *address);
+    let bind = Bind { port: address.port(), metrics_port: metrics_address.map(|address| address.port()), ..bind };
     let gateway = Gateway::new(settings, bind, metrics, traces, store);
     gateway.identity.begin().await;
     gateway.begin_servers().await;
@@ -79,7 +82,19 @@ pub async fn start_with(
     gateway.accounting.start();
     let mut accepting = JoinSet::new();
     accepting.spawn(accept::run(listener, server, gateway.clone(), connections.clone(), ended.clone()));
-    Ok(Running { gateway, address, accepting, connections, ended })
+    if let Some((listener, _)) = metrics_port {
+        accepting.spawn(metrics_port::run(listener, gateway.clone(), ended.clone()));
+    }
+    Ok(Running { gateway, address, metrics_address, accepting, connections, ended })
+}
+
+/// Listens on `wanted`, which `option` chose; gives back the address that it got.
+async fn listen(wanted: SocketAddr, option: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(wanted).await.with_context(|| {
+        format!("cannot listen on {wanted}; is another program using the port? choose one with {option}")
+    })?;
+    let address = listener.local_addr().context("the bound address cannot be read")?;
+    Ok((listener, address))
 }
 
 impl Running {
@@ -87,6 +102,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics alone are served, if anywhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// The parts.

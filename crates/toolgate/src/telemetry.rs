@@ -10,5 +10,8 @@ pub mod printable;
 pub mod request_id;
 pub mod traces;
 
-pub use metrics::{Metrics, RequestCount, ServerOperation, SessionGuard, Status, StreamGuard};
+pub use metrics::{
+    CallerLabels, Denial, LiteLlmRequest, Metrics, RequestCount, ServerOperation, SessionGuard, Status, StreamGuard,
+    ToolChanges,
+};
 pub use traces::{OperationSpan, SpanFacts, Traces};

@@ -109,7 +109,7 @@ impl Charge {
             }
         }
         if cost > 0.0 {
-            parts.metrics.spent(&record.server().name, cost);
+            parts.metrics.spent(record.payers.labels(), &record.server().name, record.tool(), cost);
         }
         if let Some(shared) = &parts.shared {
             let rest = self.price - cost;

@@ -8,6 +8,7 @@ use toolgate_store::{PayerKind, SpendRow};
 
 use super::account::{Account, Bounds};
 use super::ledger::{Ledger, Reading};
+use crate::telemetry::CallerLabels;
 
 /// Who pays for a caller's calls, and within which bounds. Made when the caller's rows are read.
 #[derive(Debug, Default)]
@@ -92,6 +93,20 @@ impl Payers {
         let mut making = Making { ledger, reading, bounded: self.bounded.to_vec() };
         making.add_customer(principal);
         Self { ids: Ids::of(principal), bounded: making.bounded.into() }
+    }
+
+    /// As the metrics name them.
+    #[must_use]
+    pub fn labels(&self) -> CallerLabels<'_> {
+        let Ids { api_key, key_alias, user_id, team_id, team_alias, end_user, .. } = &self.ids;
+        CallerLabels {
+            hashed_api_key: api_key,
+            api_key_alias: key_alias.as_deref().unwrap_or_default(),
+            team: team_id.as_deref().unwrap_or_default(),
+            team_alias: team_alias.as_deref().unwrap_or_default(),
+            user: user_id.as_deref().unwrap_or_default(),
+            end_user: end_user.as_deref().unwrap_or_default(),
+        }
     }
 
     /// Whether nothing bounds them.

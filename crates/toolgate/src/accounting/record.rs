@@ -197,6 +197,11 @@ impl Record {
         &self.server
     }
 
+    /// The server's own name for it.
+    pub(super) fn tool(&self) -> &str {
+        &self.tool
+    }
+
     /// The row, under this id.
     pub(super) fn into_row(self, id: String) -> SpendRow {
         let ids = &self.payers.ids;

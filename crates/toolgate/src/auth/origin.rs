@@ -12,6 +12,7 @@ use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::uri::{Authority, Uri};
 
 use crate::config::settings::{AllowedOrigins, Bind, General};
+use crate::telemetry::Denial;
 
 /// What a request from a browser may be told in `Access-Control-Allow-Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,17 @@ pub enum Refused {
     /// A page of another site, `null`, or two origins. A 403.
     #[error("origin `{0}` may not call this gateway; add it to `general_settings.allowed_origins`")]
     OriginNotAllowed(String),
+}
+
+impl Refused {
+    /// As the metrics name it.
+    #[must_use]
+    pub fn denial(&self) -> Denial {
+        match self {
+            Self::MalformedHost | Self::HostNotAllowed(_) => Denial::Host,
+            Self::OriginNotAllowed(_) => Denial::Origin,
+        }
+    }
 }
 
 /// The check, with the first `Host` that passed it kept: nearly all requests send the same one, and it need not be taken
@@ -99,6 +111,24 @@ fn check(uri: &Uri, headers: &HeaderMap, general: &General, bind: &Bind) -> Resu
         AllowedOrigins::Listed(_) => {
             Err(Refused::OriginNotAllowed(String::from_utf8_lossy(origin.as_bytes()).into_owned()))
         }
+    }
+}
+
+/// Checks a request for metrics on their own port. As everywhere, a page of another site is kept out; an address is good
+/// besides the names that are served, since that is how monitoring finds its targets, and no page is under one that is
+/// not its own.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn check_scraper(uri: &Uri, headers: &HeaderMap, general: &General, bind: &Bind) -> Result<(), Refused> {
+    let host = host(uri, headers)?;
+    if let Some(origin) = headers.get(ORIGIN) {
+        return Err(Refused::OriginNotAllowed(String::from_utf8_lossy(origin.as_bytes()).into_owned()));
+    }
+    match host.name.parse::<IpAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) if is_served(&host, general, bind) => Ok(()),
+        Err(_) => Err(Refused::HostNotAllowed(host.name)),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) fn general(master_key: &str) -> General {
         mcp_registry: false,
         spend: Default::default(),
         redis: None,
+        metrics_need_key: false,
+        litellm_metrics: false,
         shutdown_grace: Duration::from_secs(1),
     }
 }

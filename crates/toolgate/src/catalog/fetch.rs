@@ -21,7 +21,10 @@ use toolgate_mcp::views::Page;
 use super::errors::FetchError;
 use super::last_good::{Given, LastGood, Whose};
 use super::list::{Kind, Listed, ServerList};
+use super::unhurried::Unhurried;
 use crate::config::Settings;
+use crate::config::settings::RateLimitRetries;
+use crate::telemetry::Metrics;
 use crate::upstream::{Lane, Upstream, UpstreamError, Wait};
 
 /// What all kept lists may take in memory, over all servers and credentials. Beyond it the least used are fetched again.
@@ -51,6 +54,8 @@ pub(super) struct Lists {
     listing_timeout: Duration,
     metadata_timeout: Duration,
     max_pages: usize,
+    rate_limit: RateLimitRetries,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,7 +90,7 @@ struct Failed {
 }
 
 impl Lists {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> Self {
         let weigh = |_: &Key, list: &Arc<ServerList>| u32::try_from(list.bytes()).unwrap_or(u32::MAX);
         Self {
             cache: Cache::builder()
@@ -99,12 +104,14 @@ impl Lists {
             listing_timeout: settings.timeouts.listing,
             metadata_timeout: settings.timeouts.metadata,
             max_pages: settings.limits.pages_per_list,
+            rate_limit: settings.timeouts.rate_limit,
+            metrics: metrics.clone(),
         }
     }
 
     /// No list, but the last good ones. What a list is made of hangs on the separator of names too.
     pub(super) fn reloaded(&self, settings: &Settings) -> Self {
-        let new = Self::new(settings);
+        let new = Self::new(settings, &self.metrics);
         if new.separator != self.separator {
             return new;
         }
@@ -165,7 +172,10 @@ impl Lists {
         let before = self.failed.get(key);
         let (server, method) = (&upstream.settings.prefix, key.whose.kind.method());
         if let Ok(list) = &fetched {
-            self.last_good.keep(key.whose.clone(), list);
+            let former = self.last_good.keep(key.whose.clone(), list);
+            if let Some(former) = former.filter(|_| key.whose.kind == Kind::Tools) {
+                self.metrics.tools_changed(&upstream.settings.name, list.changes_since(&former));
+            }
         }
         match &fetched {
             Ok(_) if before.is_some() => {
@@ -217,12 +227,18 @@ impl Lists {
             Kind::Prompts | Kind::Resources | Kind::Templates => self.metadata_timeout,
         };
         let deadline = Instant::now() + timeout;
-        let facts = upstream.facts(lane, timeout).await?;
+        let mut asking = Unhurried::new(self.rate_limit, deadline);
+        let facts = loop {
+            match upstream.facts(lane, asking.left()).await {
+                Ok(facts) => break facts,
+                Err(error) => asking.wait(error).await?,
+            }
+        };
         let offered = Fields::read(facts.capabilities.get()).is_ok_and(|all| all.get(kind.capability()).is_some());
         let is_modern = !facts.revision.has_handshake();
         let is_http = facts.transport != Transport::Stdio;
         let Pages { items, keep_for } = match offered {
-            true => self.pages(kind, upstream, lane, deadline).await?,
+            true => self.pages(kind, upstream, lane, &mut asking).await?,
             false => Pages::default(),
         };
         let listed = Listed {
@@ -238,7 +254,7 @@ impl Lists {
         kind: Kind,
         upstream: &Upstream,
         lane: &Lane,
-        deadline: Instant,
+        asking: &mut Unhurried,
     ) -> Result<Pages, FetchError> {
         let server = || upstream.settings.prefix.clone();
         let unreadable = |why: String| FetchError::Unreadable { server: server(), what: kind.field(), why };
@@ -246,8 +262,12 @@ impl Lists {
         let mut cursor: Option<String> = None;
         for _ in 0..self.max_pages {
             let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{}}}", quote(cursor)));
-            let left = deadline.saturating_duration_since(Instant::now());
-            let answer = upstream.request(lane, kind.method(), params.as_deref(), left).await?;
+            let answer = loop {
+                match upstream.request(lane, kind.method(), params.as_deref(), asking.left()).await {
+                    Ok(answer) => break answer,
+                    Err(error) => asking.wait(error).await?,
+                }
+            };
             let result = match answer.outcome() {
                 toolgate_client::AnswerOutcome::Result(result) => result,
                 toolgate_client::AnswerOutcome::Error(error) if is_method_not_found(error) => return Ok(pages),

@@ -136,7 +136,7 @@ impl Catalog {
     ///
     /// First those that list it so, by display name or prefix, in the configuration's order, as they are merged; then
     /// those that are known by another prefix of it, the longest first.
-    fn claims(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Vec<Found> {
+    pub(super) fn claims(&self, kind: Kind, visit: Visit<'_>, name: &str) -> Vec<Found> {
         let naming = &self.settings.naming;
         let mut claims: Vec<(usize, Found)> = Vec::new();
         for upstream in visit.servers() {
@@ -233,7 +233,7 @@ impl Catalog {
     }
 
     /// The lane for lists: the caller's credential without the client's session, so that clients share what they can.
-    fn lane(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Result<Lane, Arc<FetchError>> {
+    pub(super) fn lane(&self, visit: Visit<'_>, upstream: &Arc<Upstream>) -> Result<Lane, Arc<FetchError>> {
         upstream.lane(visit.caller, &visit.client.alike()).map_err(|error| Arc::new(FetchError::Upstream(error.into())))
     }
 }

@@ -49,9 +49,11 @@ impl LastGood {
         Self(cache.build_with_hasher(RandomState::default()))
     }
 
-    /// The server gave this list.
-    pub(super) fn keep(&self, whose: Whose, list: &Arc<ServerList>) {
+    /// The server gave this list; the one is given back that it replaces.
+    pub(super) fn keep(&self, whose: Whose, list: &Arc<ServerList>) -> Option<Arc<ServerList>> {
+        let former = self.0.get(&whose);
         self.0.insert(whose, Arc::clone(list));
+        former
     }
 
     /// What is to be made of `error`. A server that has judged who asks has taken back what it gave before.

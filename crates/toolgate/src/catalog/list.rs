@@ -14,6 +14,7 @@ use toolgate_mcp::views::{Hints, Item};
 
 use super::rules::{self, Verdict};
 use crate::config::settings::{ServerSettings, Transport};
+use crate::telemetry::ToolChanges;
 
 /// The four things that servers list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -226,6 +227,21 @@ impl ServerList {
             fetched_at: self.fetched_at,
             keep_for: self.keep_for,
         }
+    }
+
+    /// In which tools it differs from a former list of the same server.
+    pub(super) fn changes_since(&self, former: &Self) -> ToolChanges {
+        let mut changes = ToolChanges::default();
+        for entry in &self.entries {
+            match former.by_name.get(&entry.name) {
+                None => changes.added += 1,
+                Some(at) if former.entries[*at].raw != entry.raw => changes.changed += 1,
+                Some(_) => {}
+            }
+        }
+        let is_gone = |entry: &&Entry| !self.by_name.contains_key(&entry.name);
+        changes.removed = former.entries.iter().filter(is_gone).count();
+        changes
     }
 
     /// What it takes in memory, roughly.

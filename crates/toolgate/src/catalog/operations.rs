@@ -21,6 +21,7 @@ use super::list::{Kind, ServerList};
 use super::merge::{ListedPage, Outcome, Position};
 use super::owners::Owners;
 use super::{Catalog, Scope, Visit, charged, repeats, rules, spans};
+use crate::accounting::Charge;
 use crate::upstream::{Ask, Form, Reader, Rounds, Upstream, UpstreamError, error_for_legacy};
 
 /// One server's tools.
@@ -127,11 +128,15 @@ impl Catalog {
         params: Option<&RawValue>,
     ) -> Result<(F, Called), CallError> {
         let call = Named::read(params)?;
-        let found = self.find(Kind::Tools, visit, &call.name).await?;
-        rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
-        let sent = visit.alone.map(|alone| alone.headers);
-        let headers = repeats::headers(sent, found.param_headers.as_deref(), &call)?;
-        let charge = charged::begin(visit, &found, &call).await?;
+        let (found, headers, charge) = match self.admit(visit, &call).await {
+            Ok(admitted) => admitted,
+            Err(why) => {
+                // In a box, because it is rare and large, and every call would carry its size.
+                Box::pin(self.count_refusal(visit, &call.name, &why)).await;
+                return Err(why);
+            }
+        };
+        self.metrics.allowed();
         let upstream = Arc::clone(&found.upstream);
         let mut called = self.send_named::<F>(visit, method::TOOLS_CALL, params, &call, found, headers).await;
         // The code means something else, or nothing, to a server of an older revision, which has run the call.
@@ -143,6 +148,16 @@ impl Catalog {
             charged::settle(charge, &called);
         }
         called
+    }
+
+    /// Finds what is called, and has everybody agree to it who has a say.
+    async fn admit(&self, visit: Visit<'_>, call: &Named<'_>) -> Result<(Found, HeaderMap, Option<Charge>), CallError> {
+        let found = self.find(Kind::Tools, visit, &call.name).await?;
+        rules::check_arguments(&found.upstream.settings, &found.own_name, call.arguments.map(RawValue::get))?;
+        let sent = visit.alone.map(|alone| alone.headers);
+        let headers = repeats::headers(sent, found.param_headers.as_deref(), call)?;
+        let charge = charged::begin(visit, &found, call).await?;
+        Ok((found, headers, charge))
     }
 
     /// The tool marks other arguments than when it was listed; see MCP 2026-07-28, Custom Headers.

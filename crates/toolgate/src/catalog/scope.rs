@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toolgate_access::grant::Grant;
 use toolgate_access::tools::ToolFilter;
 
+use crate::config::settings::ServerSettings;
 use crate::upstream::{Upstream, Upstreams};
 
 /// The servers that one request can reach, in the configuration's order.
@@ -61,17 +62,19 @@ impl Scope {
         if names.len() > max {
             return Err(ScopeError::TooMany { count: names.len(), max });
         }
-        let wanted = |upstream: &&Arc<Upstream>| {
-            let settings = &upstream.settings;
-            names.iter().any(|name| {
-                settings.names().any(|known| known == *name) || settings.access_groups.iter().any(|group| group == name)
-            })
-        };
+        let wanted = |upstream: &&Arc<Upstream>| names.iter().any(|name| goes_by(&upstream.settings, name));
         let servers: Vec<Arc<Upstream>> = granted(upstreams, grant).filter(wanted).cloned().collect();
         if servers.is_empty() {
             return Err(ScopeError::NotFound(names.join(",")));
         }
         Ok(Self { servers: servers.into(), named: true, grant: Arc::clone(grant) })
+    }
+
+    /// Whether one of `names` is known: where they lead nowhere for a caller, they would for another.
+    #[must_use]
+    pub fn is_known(upstreams: &Upstreams, names: &str) -> bool {
+        let is_one = |name: &str| upstreams.all().iter().any(|upstream| goes_by(&upstream.settings, name));
+        names.split(',').map(str::trim).any(is_one)
     }
 
     /// Which tools of `upstream` are there for the caller; `None`: all.
@@ -106,6 +109,11 @@ impl Scope {
             _ => None,
         }
     }
+}
+
+/// Whether `name` is one of the server's, or of an access group that it is in.
+fn goes_by(settings: &ServerSettings, name: &str) -> bool {
+    settings.names().any(|known| known == name) || settings.access_groups.iter().any(|group| group == name)
 }
 
 fn granted<'a>(upstreams: &'a Upstreams, grant: &'a Grant) -> impl Iterator<Item = &'a Arc<Upstream>> {

@@ -26,6 +26,17 @@ enum Sink {
     Kept(std::sync::Arc<std::sync::Mutex<Vec<String>>>),
 }
 
+/// When there are colours: `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On terminals, unless the environment says otherwise
+    Auto,
+    /// In pipes and files too
+    Always,
+    /// Never
+    Never,
+}
+
 /// The width of a line when the terminal does not say.
 const DEFAULT_WIDTH: usize = 100;
 
@@ -48,6 +59,17 @@ impl Output {
             width,
             sink: Sink::Process,
         }
+    }
+
+    /// The same with colours as they were asked for, whatever the environment says.
+    #[must_use]
+    pub fn with(&self, color: Color) -> Self {
+        let (stdout_colors, stderr_colors) = match color {
+            Color::Auto => (self.stdout_colors, self.stderr_colors),
+            Color::Always => (true, true),
+            Color::Never => (false, false),
+        };
+        Self { stdout_colors, stderr_colors, ..self.clone() }
     }
 
     /// Whether standard error may have colours.
@@ -178,6 +200,15 @@ mod tests {
             let environment: Environment = variables.iter().copied().collect();
             assert_eq!(Output::new(&environment, terminal, false).colors(), expected, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_goes_before_the_environment() {
+        let bare: Environment = [("NO_COLOR", "1")].into_iter().collect();
+        let output = Output::new(&bare, true, true);
+        assert!(!output.with(Color::Auto).colors() && output.with(Color::Always).error_colors());
+        let terminal = Output::new(&Environment::default(), true, true);
+        assert!(terminal.with(Color::Auto).colors() && !terminal.with(Color::Never).colors());
     }
 
     #[test]

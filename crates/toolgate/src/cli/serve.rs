@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::Output;
-use super::{Failure, runtime};
+use super::{Exit, Failure, runtime};
 use crate::config::Environment;
 use crate::config::settings::Bind;
 use crate::telemetry::Traces;
@@ -29,6 +29,16 @@ pub struct ServeArgs {
     /// The port to listen on; 0 takes a free one
     #[arg(long, env = "PORT", default_value_t = 4000)]
     port: u16,
+
+    /// Serve /metrics on this port too, without a key, and nothing else there; 9464 is usual
+    #[arg(
+        long = "prometheus_metrics_port",
+        alias = "prometheus-metrics-port",
+        value_name = "PORT",
+        env = "PROMETHEUS_METRICS_PORT",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    prometheus_metrics_port: Option<u16>,
 
     /// Where the database and made keys are kept [default: toolgate in the user's data directory]
     #[arg(long, value_name = "DIR", env = "TOOLGATE_DATA_DIR")]
@@ -85,7 +95,11 @@ where
     G: FnOnce(ServeOptions) -> F,
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let bind = Bind { host: args.host, port: args.port };
+    let bind = Bind { host: args.host, port: args.port, metrics_port: args.prometheus_metrics_port };
+    if bind.metrics_port == Some(bind.port) {
+        let text = format!("--prometheus_metrics_port and --port are both {}", bind.port);
+        return Err(Failure::new(Exit::Usage, "usage", text).hint("give metrics another port; 9464 is usual"));
+    }
     if args.health {
         return runtime::block_on(health::ask(SocketAddr::new(bind.host, bind.port), output)).map(ExitCode::from);
     }

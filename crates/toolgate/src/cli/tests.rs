@@ -29,6 +29,11 @@ fn litellms_command_lines_mean_serve() {
 }
 
 #[test]
+fn check_goes_by_its_other_name_too() {
+    assert!(matches!(parsed("validate a.yaml"), Ok(Command::Check(_))));
+}
+
+#[test]
 fn wrong_command_lines_are_usage_errors_and_help_is_not() {
     for (line, kind) in [
         ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use toolgate_client::{Call, Format, Options, Session, load_mcp_tools};
 
+use self::show::ListForm;
 use super::output::Output;
 use super::{Exit, Failure, runtime};
 use crate::config::Environment;
@@ -31,6 +32,14 @@ enum ToolsCommand {
 
 #[derive(Debug, clap::Args)]
 struct LsArgs {
+    /// How the list is printed [default: a table on a terminal, tabs in a pipe; json with --json]
+    #[arg(short, long, value_name = "FORM", value_enum, conflicts_with = "json")]
+    output: Option<ListForm>,
+
+    /// Leave the table's heading out
+    #[arg(long)]
+    no_headers: bool,
+
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -70,6 +79,7 @@ impl ToolsArgs {
     /// Whether failures are to be JSON too.
     pub(super) fn wants_json(&self) -> bool {
         self.common().json
+            || matches!(&self.command, ToolsCommand::Ls(LsArgs { output: Some(ListForm::Json | ListForm::Jsonl), .. }))
     }
 
     fn common(&self) -> &CommonArgs {
@@ -119,9 +129,14 @@ async fn run_to_end(args: &ToolsArgs, environment: &Environment, output: &Output
     let failed = |error: &toolgate_client::Error| failure::of_client(error, has_key);
     let session = Session::connect(place.target, options).await.map_err(|error| failed(&error))?;
     let done = match (&args.command, arguments) {
-        (ToolsCommand::Call(call), Some(arguments)) => call_tool(&session, call, &arguments, has_key, output).await,
-        _ => match load_mcp_tools(&session, Format::Mcp).await {
-            Ok(tools) => show::tools(&tools, common.json, output),
+        (ToolsCommand::Call(call), arguments) => {
+            call_tool(&session, call, &arguments.unwrap_or_default(), has_key, output).await
+        }
+        (ToolsCommand::Ls(list), _) => match load_mcp_tools(&session, Format::Mcp).await {
+            Ok(tools) => {
+                let form = if common.json { ListForm::Json } else { list.output.unwrap_or(ListForm::Table) };
+                show::tools(&tools, form, !list.no_headers, output)
+            }
             Err(error) => Err(failed(&error)),
         },
     };

@@ -28,6 +28,7 @@ pub(crate) use jwt::is_safe as jwt_url_is_safe;
 use std::sync::Arc;
 
 use super::environment::Environment;
+use super::file::general::CompatMetrics;
 use super::file::litellm::RedisSection;
 use super::file::{LitellmSection, ServerEntry};
 use super::keys::Keys;
@@ -74,7 +75,12 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
     let limits = environment::limits(environment, report);
     let identity = environment::identity(environment);
     let (clients, access) = (general.clients, access::with_public(general.access, &litellm, &naming));
-    let general = General { redis, ..general.settings };
+    let general = General {
+        redis,
+        metrics_need_key: litellm.require_auth_for_metrics_endpoint.unwrap_or(false),
+        litellm_metrics: litellm_metrics(general.compat_metrics, &litellm),
+        ..general.settings
+    };
     (!report.has_errors()).then_some(Settings {
         general,
         servers,
@@ -88,6 +94,16 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
         hub_is_strict: litellm.public_mcp_hub_strict_whitelist.unwrap_or(true),
         environment: Arc::new(environment.clone()),
     })
+}
+
+/// Whoever has LiteLLM's callback has dashboards that read its metrics.
+fn litellm_metrics(compat: Option<CompatMetrics>, litellm: &LitellmSection) -> bool {
+    let callbacks = [&litellm.callbacks, &litellm.success_callback, &litellm.failure_callback];
+    let mut named = callbacks.into_iter().flat_map(|names| general::many(names.as_ref()));
+    match compat {
+        Some(compat) => compat == CompatMetrics::Litellm,
+        None => named.any(|(_, name)| name == "prometheus"),
+    }
 }
 
 fn is_mapping(root: &At<'_>, report: &mut Report) -> bool {

@@ -105,6 +105,10 @@ pub struct General {
     pub spend: SpendSettings,
     /// Where replicas count together; `None`: each counts for itself.
     pub redis: Option<RedisSettings>,
+    /// `require_auth_for_metrics_endpoint`: `/metrics` on the main port asks for a key.
+    pub metrics_need_key: bool,
+    /// `compat_metrics`: LiteLLM's metrics are there too.
+    pub litellm_metrics: bool,
     /// `shutdown_grace_seconds`: how long running calls may go on after SIGTERM. Default 30 s.
     pub shutdown_grace: Duration,
 }
@@ -193,6 +197,26 @@ pub struct Timeouts {
     pub health: Duration,
     /// How long a fetched list serves before it is fetched again; `LITELLM_MCP_DISCOVERY_CACHE_TTL`, 60 s.
     pub list_cache: Duration,
+    /// What becomes of a list when its server answers 429.
+    pub rate_limit: RateLimitRetries,
+}
+
+/// How often, and after what time, a server that answers 429 is asked for a list again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitRetries {
+    /// `LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_RETRIES`, 3; 0: never.
+    pub most: u32,
+    /// `LITELLM_MCP_UPSTREAM_RATE_LIMIT_BASE_DELAY_SECONDS`, 0.5 s: the first pause, up to doubled by chance; each is twice
+    /// the one before. A `Retry-After` of the server goes before it.
+    pub first: Duration,
+    /// `LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_DELAY_SECONDS`, 5 s: the longest pause, whatever the server says.
+    pub longest: Duration,
+}
+
+impl Default for RateLimitRetries {
+    fn default() -> Self {
+        Self { most: 3, first: Duration::from_millis(500), longest: Duration::from_secs(5) }
+    }
 }
 
 /// TLS towards an upstream.
@@ -572,4 +596,6 @@ pub struct Bind {
     pub host: IpAddr,
     /// `--port`; 0 lets the system choose.
     pub port: u16,
+    /// `--prometheus_metrics_port`: where `/metrics` is served too, and nothing else. `None`: nowhere else.
+    pub metrics_port: Option<u16>,
 }

@@ -13,6 +13,7 @@ use crate::auth::origin::Refused;
 use crate::auth::{AuthError, Caller, Gatekeeper, Peer, Shown, jwt};
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::{Destination, NotLetIn};
+use crate::telemetry::Denial;
 
 /// A caller who was let in, with the configuration that let it in. A handler that takes this is guarded.
 pub struct Admitted {
@@ -33,6 +34,22 @@ pub enum NotAdmitted {
     Client(ClientRefused),
 }
 
+impl NotAdmitted {
+    /// As the metrics name it.
+    fn denial(&self) -> Denial {
+        match self {
+            Self::Auth(AuthError::Missing) => Denial::NoKey,
+            Self::Auth(AuthError::Malformed(_)) => Denial::MalformedKey,
+            Self::Auth(AuthError::Invalid { .. }) | Self::Key(NotLetIn::Unknown) => Denial::UnknownKey,
+            Self::Key(NotLetIn::TooMany) => Denial::TooManyBadKeys,
+            Self::Key(NotLetIn::Route(_)) => Denial::Route,
+            Self::Key(NotLetIn::Customer(_)) => Denial::CustomerBlocked,
+            Self::Key(NotLetIn::Unavailable(_)) => Denial::DatabaseUnavailable,
+            Self::Client(_) => Denial::Client,
+        }
+    }
+}
+
 /// How the key is found in a request.
 type Look = for<'h> fn(&'h Gatekeeper, &'h HeaderMap, Option<&str>) -> Result<Shown<'h>, AuthError>;
 
@@ -40,7 +57,7 @@ impl FromRequestParts<Gateway> for Admitted {
     type Rejection = NotAdmitted;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, NotAdmitted> {
-        Self::showing(parts, gateway, Gatekeeper::look).await
+        Self::counted(parts, gateway, Gatekeeper::look).await
     }
 }
 
@@ -50,7 +67,12 @@ impl Admitted {
     /// # Errors
     /// [`NotAdmitted`].
     pub async fn for_management(parts: &mut Parts, gateway: &Gateway) -> Result<Self, NotAdmitted> {
-        Self::showing(parts, gateway, Gatekeeper::look_for_management).await
+        Self::counted(parts, gateway, Gatekeeper::look_for_management).await
+    }
+
+    /// Who is not let in is counted; who is, by what they then call.
+    async fn counted(parts: &mut Parts, gateway: &Gateway, look: Look) -> Result<Self, NotAdmitted> {
+        Self::showing(parts, gateway, look).await.inspect_err(|why| gateway.metrics.denied(why.denial()))
     }
 
     async fn showing(parts: &mut Parts, gateway: &Gateway, look: Look) -> Result<Self, NotAdmitted> {

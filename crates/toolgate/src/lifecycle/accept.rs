@@ -32,7 +32,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 250;
 
 /// What to wait after the system refuses to give another socket (too many open files, say).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a client may take nothing of what is sent to it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);

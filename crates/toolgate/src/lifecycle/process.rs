@@ -117,6 +117,9 @@ fn announce(running: &Running) {
         let noun = if servers == 1 { "server" } else { "servers" };
         println!("listening on http://{} with {servers} {noun}; MCP clients connect to /mcp", running.address());
     }
+    if let Some(address) = running.metrics_address() {
+        tracing::info!(%address, "metrics are served on a port of their own");
+    }
     tracing::info!(address = %running.address(), servers, "ready");
 }
 

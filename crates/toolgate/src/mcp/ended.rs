@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::catalog::{CallError, Called};
 use crate::faces::jsonrpc as face;
 use crate::telemetry::calls::{self, CallLine};
-use crate::telemetry::{OperationSpan, RequestCount, ServerOperation, Status};
+use crate::telemetry::{LiteLlmRequest, OperationSpan, RequestCount, ServerOperation, Status};
 use crate::upstream::{Reader, Reply, Streamed};
 
 /// How an operation ended, for the metrics.
@@ -92,6 +92,14 @@ impl Exchange {
             code: if let Some(ErrorType::Code(code)) = ended.error { code } else { 0 },
         };
         metrics.request(counted);
+        metrics.litellm_request(LiteLlmRequest {
+            method,
+            route: "/mcp",
+            caller: self.caller.payers.labels(),
+            counted,
+            took,
+            upstream_took: called.map(|called| called.upstream_took),
+        });
         calls::log(CallLine {
             method,
             counted,

@@ -59,7 +59,7 @@ async fn take(
     let (parts, body) = request.into_parts();
     let selection = Selection::enter(&gateway, &mut admitted, names, &parts.headers)?;
     let Admitted { caller, snapshot } = admitted;
-    let scope = match selection.scope(&snapshot, &caller.grant) {
+    let scope = match selection.scope_of_request(&gateway, &snapshot, &caller.grant) {
         Ok(scope) => Ok(scope),
         // Told to the request by its id, so the body is read first.
         Err(Refusal::HeaderScope(error)) => Err(error),

@@ -56,7 +56,7 @@ pub async fn open(State(gateway): State<Gateway>, admitted: Admitted, uri: Uri, 
         return Refusal::NoSessions.into_response();
     }
     let selection = Selection::of_headers(&headers);
-    let scope = match selection.scope(&snapshot, &caller.grant) {
+    let scope = match selection.scope_of_request(&gateway, &snapshot, &caller.grant) {
         Ok(scope) => scope,
         Err(refusal) => return refusal.into_response(),
     };
@@ -101,7 +101,8 @@ pub async fn message(
     let Some((key, outlet)) = stream_of(&gateway, caller_id, &session_id) else {
         return detail(StatusCode::NOT_FOUND, "session_not_found", "no such stream is open; connect to /sse again");
     };
-    let scope = match Selection::of_headers(&parts.headers).scope(&admitted.snapshot, &admitted.caller.grant) {
+    let selection = Selection::of_headers(&parts.headers);
+    let scope = match selection.scope_of_request(&gateway, &admitted.snapshot, &admitted.caller.grant) {
         Ok(scope) => scope,
         Err(refusal) => return refusal.into_response(),
     };

@@ -43,7 +43,7 @@ pub async fn get(
 fn open(gateway: &Gateway, admitted: &mut Admitted, names: PathNames, headers: &HeaderMap) -> Result<Reader, Refusal> {
     let selection = Selection::enter(gateway, admitted, names, headers)?;
     let Admitted { caller, snapshot } = &*admitted;
-    let scope = selection.scope(snapshot, &caller.grant)?;
+    let scope = selection.scope_of_request(gateway, snapshot, &caller.grant)?;
     let session = match session_of(gateway, caller, headers) {
         FoundSession::Absent => return Err(Refusal::SessionRequired),
         FoundSession::Unknown => return Err(Refusal::UnknownSession),

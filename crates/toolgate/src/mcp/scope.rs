@@ -15,6 +15,7 @@ use crate::catalog::{Scope, ScopeError};
 use crate::faces::admission::{Admitted, detail};
 use crate::gateway::{Gateway, Snapshot};
 use crate::identity::Destination;
+use crate::telemetry::Denial;
 
 /// Selects servers, when the path does not: comma-separated names. Sent twice, it is one list.
 const SERVERS_HEADER: HeaderName = HeaderName::from_static("x-mcp-servers");
@@ -97,13 +98,35 @@ impl Selection {
             PathNames::Toolset(name) if enter_toolset(gateway, admitted, &name) => {
                 Ok(Self { path: None, header: None, is_toolset: true })
             }
-            PathNames::Toolset(name) => Err(Refusal::PathScope(ScopeError::NotFound(name))),
+            PathNames::Toolset(name) => {
+                if gateway.identity.toolset_named(&name).is_some() {
+                    gateway.metrics.denied(Denial::ServerNotGranted);
+                }
+                Err(Refusal::PathScope(ScopeError::NotFound(name)))
+            }
         }
     }
 
     /// What a request with these headers selects, on a path that names nothing.
     pub(super) fn of_headers(headers: &HeaderMap) -> Self {
         Self { path: None, header: header(headers), is_toolset: false }
+    }
+
+    /// The servers that it means to a request of the holder of `grant`. A refusal is a decision, and counted.
+    pub(super) fn scope_of_request(
+        &self,
+        gateway: &Gateway,
+        snapshot: &Snapshot,
+        grant: &Arc<Grant>,
+    ) -> Result<Scope, Refusal> {
+        self.scope(snapshot, grant).inspect_err(|why| {
+            if let Refusal::PathScope(ScopeError::NotFound(names)) | Refusal::HeaderScope(ScopeError::NotFound(names)) =
+                why
+                && Scope::is_known(&snapshot.upstreams, names)
+            {
+                gateway.metrics.denied(Denial::ServerNotGranted);
+            }
+        })
     }
 
     /// The servers that it means with this configuration, for the holder of `grant`.

@@ -3,16 +3,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract;
+use axum::extract::{self, FromRequestParts};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::catalog::Scope;
 use crate::config::settings::ServerSettings;
-use crate::faces::admission::Admitted;
+use crate::faces::admission::{Admitted, NotAdmitted};
 use crate::gateway::Gateway;
 use crate::identity::DatabaseState;
+use crate::telemetry::metrics;
 use crate::upstream::{CircuitState, Reader, Stage, State, Status};
 
 /// `GET /health/liveliness` and its spellings: LiteLLM's body.
@@ -100,7 +102,25 @@ pub async fn mcp_enabled() -> Response {
 }
 
 /// `GET /metrics`, in Prometheus's text format.
-pub async fn metrics(extract::State(gateway): extract::State<Gateway>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], gateway.metrics.encode()).into_response()
+pub async fn metrics(extract::State(gateway): extract::State<Gateway>, _reader: MetricsReader) -> Response {
+    metrics_page(&gateway)
+}
+
+/// The metrics, for whoever may read them.
+pub(crate) fn metrics_page(gateway: &Gateway) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], gateway.metrics.encode()).into_response()
+}
+
+/// Somebody who may read the metrics: everybody, or whoever has a key where `require_auth_for_metrics_endpoint` is set.
+pub struct MetricsReader(());
+
+impl FromRequestParts<Gateway> for MetricsReader {
+    type Rejection = NotAdmitted;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, NotAdmitted> {
+        if gateway.snapshot().settings.general.metrics_need_key {
+            Admitted::from_request_parts(parts, gateway).await?;
+        }
+        Ok(Self(()))
+    }
 }

@@ -27,7 +27,7 @@ use crate::faces::rest as face;
 use crate::gateway::{Gateway, Snapshot};
 use crate::mcp::scope;
 use crate::telemetry::calls::{self, CallLine};
-use crate::telemetry::{OperationSpan, RequestCount, SpanFacts, Status};
+use crate::telemetry::{Denial, LiteLlmRequest, OperationSpan, RequestCount, SpanFacts, Status};
 use crate::upstream::{ClientSide, Reader, Rounds, Upstream};
 
 /// LiteLLM's query of the list route.
@@ -51,7 +51,9 @@ pub async fn list(
     };
     let named = query.server_id.or(query.mcp_server_name).filter(|name| !name.is_empty());
     let asked = named.clone().or_else(|| scope::header(&headers));
-    let Some(scope) = scope_of(&snapshot, &caller, asked.as_deref()) else { return access_denied(asked.as_deref()) };
+    let Some(scope) = scope_of(&snapshot, &caller, asked.as_deref()) else {
+        return access_denied(&gateway, &snapshot, asked.as_deref());
+    };
     let span = OperationSpan::none();
     let client = ClientSide::none();
     let visit = visit(&gateway, &caller, &client, &scope, &span);
@@ -127,9 +129,13 @@ fn scope_of(snapshot: &Snapshot, caller: &Caller, names: Option<&str>) -> Option
     Scope::named(&snapshot.upstreams, names, snapshot.settings.limits.names_per_scope, &caller.grant).ok()
 }
 
-/// Unknown and forbidden are one answer.
-fn access_denied(names: Option<&str>) -> Response {
-    let message = format!("The key is not allowed to access server {}", names.unwrap_or_default());
+/// Unknown and forbidden are one answer. Only the latter is a decision, and counted.
+fn access_denied(gateway: &Gateway, snapshot: &Snapshot, names: Option<&str>) -> Response {
+    let names = names.unwrap_or_default();
+    if Scope::is_known(&snapshot.upstreams, names) {
+        gateway.metrics.denied(Denial::ServerNotGranted);
+    }
+    let message = format!("The key is not allowed to access server {names}");
     detail(StatusCode::FORBIDDEN, "access_denied", &message)
 }
 
@@ -164,7 +170,9 @@ pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: R
     let Some(name) = call.name.filter(|name| !name.is_empty()) else {
         return missing("name");
     };
-    let Some(scope) = scope_of(&snapshot, &caller, Some(&server)) else { return access_denied(Some(&server)) };
+    let Some(scope) = scope_of(&snapshot, &caller, Some(&server)) else {
+        return access_denied(&gateway, &snapshot, Some(&server));
+    };
     let arguments = call.arguments.map_or("{}", RawValue::get);
     let params = format!("{{\"name\":{},\"arguments\":{arguments}}}", json!(name));
     let params = match RawValue::from_string(params) {
@@ -221,14 +229,34 @@ fn count(
         code: 0,
     };
     gateway.metrics.request(counted);
+    let (took, upstream_took) = (began.elapsed(), of.map(|called| called.upstream_took));
+    gateway.metrics.litellm_request(LiteLlmRequest {
+        method: method::TOOLS_CALL,
+        route: "/mcp-rest/tools/call",
+        caller: caller.payers.labels(),
+        counted: RequestCount { code: rpc_code(called), ..counted },
+        took,
+        upstream_took,
+    });
     calls::log(CallLine {
         method: method::TOOLS_CALL,
         counted,
         principal: &caller.principal,
-        took: began.elapsed(),
-        upstream_took: of.map(|called| called.upstream_took),
+        took,
+        upstream_took,
         trace: span.ids().as_ref(),
     });
+}
+
+/// The JSON-RPC code that the MCP face would have answered; 0 for none.
+fn rpc_code(called: &Result<(Answer, Called), CallError>) -> i32 {
+    match called {
+        Ok((answer, _)) => match answer.outcome() {
+            AnswerOutcome::Result(_) => 0,
+            AnswerOutcome::Error(error) => errors::code_of(error).unwrap_or_default(),
+        },
+        Err(error) => faces::jsonrpc::call_error(error).code,
+    }
 }
 
 /// As the MCP face names it.

@@ -21,6 +21,7 @@ use crate::admin::{AdminError, Allowed};
 use crate::faces::admission::Admitted;
 use crate::gateway::Gateway;
 use crate::mcp::scope::PathNames;
+use crate::rest::health::MetricsReader;
 use crate::server::openapi::texts;
 
 /// A handler, and what it says of itself.
@@ -218,6 +219,7 @@ impl Takes for Path<String> {}
 impl Takes for Result<Path<String>, PathRejection> {}
 impl Takes for PathNames {}
 impl Takes for Admitted {}
+impl Takes for MetricsReader {}
 impl Takes for State<Gateway> {}
 impl Takes for HeaderMap {}
 impl Takes for Uri {}

@@ -26,7 +26,8 @@ use crate::server::{docs, openapi};
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody. Health tells nothing about servers or callers; metrics name servers and their tools, as LiteLLM's do.
+    /// Everybody. Health tells nothing about servers or callers; metrics name servers and their tools, as LiteLLM's do,
+    /// and can be closed to those without a key (`require_auth_for_metrics_endpoint`).
     Public,
     /// Whoever has a key.
     Key,

@@ -42,6 +42,7 @@ impl Server {
 
     /// Answers one request.
     pub async fn respond(&self, request: Request<Body>) -> Response {
+        let _in_flight = self.gateway.metrics.in_flight();
         let id = self.ids.of(request.headers());
         let mut response = request_id::scope(id.clone(), self.guarded(request)).await;
         response.headers_mut().insert(REQUEST_ID, id);
@@ -55,7 +56,10 @@ impl Server {
         drop(snapshot);
         let verdict = match verdict {
             Ok(verdict) => verdict,
-            Err(refused) => return admission::refused(&refused),
+            Err(why) => {
+                self.gateway.metrics.denied(why.denial());
+                return admission::refused(&why);
+            }
         };
         let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN);
         let mut response = if preflight {

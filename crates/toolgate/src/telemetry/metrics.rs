@@ -7,7 +7,9 @@
 //! Source: OpenTelemetry semantic conventions for MCP (status: development), with the dots of OpenTelemetry's names
 //! as underscores.
 
+mod denial;
 mod families;
+mod litellm;
 mod series;
 
 use std::fmt;
@@ -19,7 +21,9 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::gauge::Gauge;
 use toolgate_mcp::version::Revision;
 
+pub use self::denial::Denial;
 use self::families::Families;
+pub use self::litellm::{CallerLabels, LiteLlmRequest};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -105,6 +109,17 @@ pub struct RequestCount<'a> {
     pub code: i32,
 }
 
+/// In how many tools two lists of one server differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToolChanges {
+    /// Only the newer has them.
+    pub added: usize,
+    /// Only the older had them.
+    pub removed: usize,
+    /// Both have them, and not with the same text.
+    pub changed: usize,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -139,8 +154,17 @@ impl Metrics {
     #[must_use]
     pub fn encode(&self) -> String {
         let mut out = String::with_capacity(16 * 1024);
-        text::encode(&mut out, &self.0.registry).expect("writing into a string cannot fail");
+        self.write(&mut out).expect("writing into a string cannot fail");
         out
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        text::encode_registry(out, &self.0.registry)?;
+        if self.0.litellm.is_on() {
+            // Whoever reads a stream still waits for its end.
+            self.0.litellm.encode(out, self.0.in_flight.get() + self.0.active_streams.get())?;
+        }
+        text::encode_eof(out)
     }
 
     /// Counts an operation of a client with the gateway.
@@ -184,6 +208,51 @@ impl Metrics {
         self.0.requests.with(labels, |counter| {
             counter.inc();
         });
+    }
+
+    /// Counts a call of a tool that everybody agreed to who has a say.
+    pub fn allowed(&self) {
+        self.0.policy_allowed.inc();
+    }
+
+    /// Counts a request or call that was refused.
+    pub fn denied(&self, why: Denial) {
+        self.0.policy_decisions.with(["deny", why.label()], |counter| {
+            counter.inc();
+        });
+    }
+
+    /// Counts in how many tools a list that was fetched differs from the one that it replaces.
+    pub fn tools_changed(&self, server: &str, changes: ToolChanges) {
+        let ToolChanges { added, removed, changed } = changes;
+        for (action, count) in [("added", added), ("removed", removed), ("changed", changed)] {
+            if count > 0 {
+                self.0.tool_changes.with([server, action], |counter| {
+                    counter.inc_by(count as u64);
+                });
+            }
+        }
+    }
+
+    /// Whether the metrics that LiteLLM's dashboards read are there too.
+    pub fn offer_litellm(&self, on: bool) {
+        self.0.litellm.switch(on);
+    }
+
+    /// Counts a request in those.
+    pub fn litellm_request(&self, request: LiteLlmRequest<'_>) {
+        if self.0.litellm.is_on() {
+            self.0.litellm.request(request);
+        }
+    }
+
+    /// Counts an HTTP request as being worked on for as long as the guard lives, where those metrics are there.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<InFlightGuard> {
+        self.0.litellm.is_on().then(|| {
+            self.0.in_flight.inc();
+            InFlightGuard(self.0.in_flight.clone())
+        })
     }
 
     /// Says whether an upstream server answers, which is news.
@@ -244,11 +313,14 @@ impl Metrics {
         });
     }
 
-    /// Adds what a call of a server's tool cost, in USD.
-    pub fn spent(&self, server: &str, cost: f64) {
+    /// Adds what a call of a server's tool cost somebody, in USD.
+    pub fn spent(&self, caller: CallerLabels<'_>, server: &str, tool: &str, cost: f64) {
         self.0.spend.with([server], |counter| {
             counter.inc_by(cost);
         });
+        if self.0.litellm.is_on() {
+            self.0.litellm.spent(caller, server, tool, cost);
+        }
     }
 
     /// Counts calls by what became of their rows in the log: `written`, `summed` for want of room, `refused` by the
@@ -309,6 +381,16 @@ impl fmt::Debug for Metrics {
 pub struct StreamGuard(Gauge);
 
 impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Keeps one request counted as being worked on; see [`Metrics::in_flight`].
+#[derive(Debug)]
+pub struct InFlightGuard(Gauge);
+
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -84,6 +84,7 @@ pub(crate) fn settings_of(servers: Vec<Arc<ServerSettings>>) -> Arc<Settings> {
             metadata: Duration::from_secs(20),
             health: Duration::from_secs(20),
             list_cache: Duration::from_secs(60),
+            rate_limit: Default::default(),
         },
         tls: TlsSettings { verify: true, ca_file: None },
         limits: Limits {

@@ -45,6 +45,21 @@ fn exit_codes_are_the_documented_ones_and_failures_go_to_standard_error() {
 }
 
 #[test]
+fn colours_come_and_go_as_they_are_asked_for() {
+    let failing = ["tools", "ls", "--url", "nonsense"];
+    for (options, colored) in [(&[][..], false), (&["--color", "always"], true), (&["--color", "never"], false)] {
+        let output = toolgate(&[&failing[..], options].concat(), "");
+        assert_eq!(text(&output.stderr).contains('\u{1b}'), colored, "{options:?}: {}", text(&output.stderr));
+    }
+    for words in [&["--color", "always", "version"][..], &["--color=never", "version"], &["version", "--color", "auto"]]
+    {
+        assert_eq!(toolgate(words, "").status.code(), Some(0), "{words:?}");
+    }
+    assert_eq!(toolgate(&["--color", "sometimes", "version"], "").status.code(), Some(2));
+    assert_eq!(toolgate(&["--color", "never", "--port", "0"], "").status.code(), Some(78), "it is `serve`");
+}
+
+#[test]
 fn a_failure_is_one_line_of_json_for_those_who_ask_for_json() {
     let output = toolgate(&["tools", "ls", "--json", "--url", "http://127.0.0.1:1"], "");
     assert_eq!(text(&output.stderr).lines().count(), 1);

@@ -72,6 +72,24 @@ async fn sigterm_lets_a_running_call_finish_and_ends_with_0() {
 }
 
 #[tokio::test]
+async fn a_call_that_outlasts_the_grace_time_is_cut_off_and_the_end_is_0_all_the_same() {
+    let fake = FakeMcp::start(script().tools(&["slow"]).on("tools/call", Scripted::Silence)).await;
+    let grace = config().general("shutdown_grace_seconds: 0.1");
+    let folder = Folder::new(&grace.server("files", fake.entry()).server("sh", teller()));
+    let mut process = folder.serve().await;
+    let told = process.caller(MASTER_KEY).call("sh-who", json!({})).await.tool_text();
+    let pids: Vec<&str> = told.split(',').skip(1).take(2).collect();
+    let caller = process.caller(MASTER_KEY);
+    let call = tokio::spawn(async move { caller.call("files-slow", json!({})).await });
+    fake.came("tools/call", 1).await;
+    process.signal(Signal::TERM);
+    process.logs("they are cut off").await;
+    assert_eq!(process.ended().await.code(), Some(0));
+    assert!(call.await.is_err(), "the call was cut off");
+    assert!(!pids.iter().any(|pid| runs(pid)), "{told}");
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let fake = FakeMcp::start(script().tools(&["slow"]).on("tools/call", Scripted::Silence)).await;
     let folder = Folder::new(&config().server("files", fake.entry()));

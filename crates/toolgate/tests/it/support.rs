@@ -27,6 +27,7 @@ mod sample;
 mod shell;
 mod stores;
 mod tenants;
+mod tls_front;
 
 pub(crate) use authority::{AuthorizationServer, CLIENT_SECRET, Guarded};
 pub(crate) use caller::{Answer, Caller, initialize};
@@ -55,6 +56,7 @@ pub(crate) use sample::sample;
 pub(crate) use shell::{chatty, teller};
 pub(crate) use stores::{key_of, memory};
 pub(crate) use tenants::Tenants;
+pub(crate) use tls_front::TlsFront;
 
 use std::time::Duration;
 

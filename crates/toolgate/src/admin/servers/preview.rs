@@ -64,7 +64,7 @@ pub async fn tools(allowed: Allowed, JsonBody(body): JsonBody<ServerBody>) -> Re
 pub(super) async fn listed(allowed: &Allowed, server: &Arc<ServerSettings>) -> Result<Vec<Value>, String> {
     let mut settings = (*allowed.snapshot.settings).clone();
     settings.servers = vec![Arc::clone(server)];
-    let catalog = Catalog::new(&Arc::new(settings));
+    let catalog = Catalog::new(&Arc::new(settings), &allowed.gateway.metrics);
     let tools = tried(allowed, server, async |upstreams, caller| {
         let (client, span) = (ClientSide::none(), OperationSpan::none());
         let scope = Scope::all(upstreams, &caller.grant);

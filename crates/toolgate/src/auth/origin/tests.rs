@@ -13,7 +13,7 @@ fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
 }
 
 fn check_host(bind: &str, allowed: &[&str], hosts: &[&str]) -> Result<(), Refused> {
-    let bind = Bind { host: bind.parse().unwrap(), port: 4000 };
+    let bind = Bind { host: bind.parse().unwrap(), port: 4000, metrics_port: None };
     let general = general(allowed, AllowedOrigins::Listed(Vec::new()));
     check(&Uri::from_static("/mcp"), &headers("host", hosts), &general, &bind).map(|_| ())
 }
@@ -78,7 +78,7 @@ fn a_host_that_is_not_one_host_and_port_is_malformed_everywhere() {
 
 #[test]
 fn the_target_counts_as_host_and_must_not_contradict_it() {
-    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000 };
+    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000, metrics_port: None };
     let general = general(&[], AllowedOrigins::Listed(Vec::new()));
     let check = |target: &'static str, hosts: &[&str]| {
         check(&Uri::from_static(target), &headers("host", hosts), &general, &bind).map(|_| ())
@@ -93,7 +93,7 @@ fn the_target_counts_as_host_and_must_not_contradict_it() {
 fn pages_may_call_from_here_from_loopback_and_from_listed_origins() {
     let listed =
         || AllowedOrigins::Listed(vec!["https://inspector.example".to_owned(), "vscode-webview://abc".to_owned()]);
-    let bind = Bind { host: "0.0.0.0".parse().unwrap(), port: 4000 };
+    let bind = Bind { host: "0.0.0.0".parse().unwrap(), port: 4000, metrics_port: None };
     let verdict = |host: &str, origins: &[&str], allowed: AllowedOrigins| {
         let mut sent = headers("origin", origins);
         sent.insert("host", HeaderValue::from_str(host).unwrap());
@@ -138,7 +138,7 @@ fn pages_may_call_from_here_from_loopback_and_from_listed_origins() {
 
 #[test]
 fn a_star_lets_every_page_in_but_never_two_origins() {
-    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000 };
+    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000, metrics_port: None };
     let verdict = |origins: &[&str]| {
         let mut sent = headers("origin", origins);
         sent.insert("host", HeaderValue::from_static("localhost"));
@@ -152,7 +152,7 @@ fn a_star_lets_every_page_in_but_never_two_origins() {
 
 #[test]
 fn a_host_that_passed_before_opens_nothing_else() {
-    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000 };
+    let bind = Bind { host: "127.0.0.1".parse().unwrap(), port: 4000, metrics_port: None };
     let general = general(&[], AllowedOrigins::Listed(Vec::new()));
     let door = FrontDoor::default();
     let ask = |target: &'static str, sent: &[(&'static str, &'static str)]| {

@@ -6,29 +6,56 @@ use crate::cli::output::Output;
 use crate::cli::{Exit, Failure};
 use crate::telemetry::printable::printable;
 
-/// Prints a list of tools: a table on a terminal, tabs in a pipe, or a JSON array.
-pub(super) fn tools(tools: &[Value], json: bool, output: &Output) -> Result<Exit, Failure> {
-    if json {
-        output.line(&as_json(tools, output)?)?;
-        return Ok(Exit::Ok);
-    }
-    if tools.is_empty() {
-        output.note("no tools");
-        return Ok(Exit::Ok);
-    }
-    let rows: Vec<(String, String)> = tools.iter().map(row).collect();
-    let text = if output.is_terminal() {
-        table(&rows, output.width(), output.colors())
-    } else {
-        rows.iter().map(|(name, description)| format!("{name}\t{description}")).collect::<Vec<_>>().join("\n")
+/// How a list of tools is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ListForm {
+    /// A table on a terminal, tabs in a pipe
+    Table,
+    /// A JSON array
+    Json,
+    /// Each tool as one line of JSON
+    Jsonl,
+    /// YAML
+    Yaml,
+    /// Only the names
+    Name,
+}
+
+/// Prints a list of tools. An empty one is `[]` for programs, and a word on standard error for people.
+pub(super) fn tools(tools: &[Value], form: ListForm, headings: bool, output: &Output) -> Result<Exit, Failure> {
+    let text = match form {
+        ListForm::Json => as_json(tools, output)?,
+        ListForm::Yaml => serde_saphyr::to_string(&tools).map_err(unwritable)?.trim_end().to_owned(),
+        ListForm::Jsonl => lines(tools, ToString::to_string),
+        ListForm::Name => lines(tools, |tool| row(tool).0),
+        ListForm::Table if output.is_terminal() => {
+            let rows: Vec<_> = tools.iter().map(row).collect();
+            table(&rows, headings, output.width(), output.colors())
+        }
+        ListForm::Table => lines(tools, |tool| {
+            let (name, description) = row(tool);
+            format!("{name}\t{description}")
+        }),
     };
-    output.line(&text)?;
+    let is_for_programs = matches!(form, ListForm::Json | ListForm::Yaml);
+    match tools.is_empty() && !is_for_programs {
+        true => output.note("no tools"),
+        false => output.line(&text)?,
+    }
     Ok(Exit::Ok)
+}
+
+fn lines(tools: &[Value], line: impl Fn(&Value) -> String) -> String {
+    tools.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn unwritable(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Unexpected, "output", error.to_string())
 }
 
 fn as_json(value: &(impl serde::Serialize + ?Sized), output: &Output) -> Result<String, Failure> {
     let text = if output.is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    text.map_err(|error| Failure::new(Exit::Unexpected, "output", error.to_string()))
+    text.map_err(unwritable)
 }
 
 /// A tool's name and the first line of its description.
@@ -42,11 +69,12 @@ fn cell(text: &str) -> String {
     printable(text).replace(['\t', '\n'], " ")
 }
 
-fn table(rows: &[(String, String)], width: usize, colors: bool) -> String {
+fn table(rows: &[(String, String)], headings: bool, width: usize, colors: bool) -> String {
     let (bold, plain) = if colors { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().max("NAME".len());
     let room = width.saturating_sub(names + 2).max(20);
-    let mut lines = vec![format!("{bold}{:names$}  DESCRIPTION{plain}", "NAME")];
+    let heading = headings.then(|| format!("{bold}{:names$}  DESCRIPTION{plain}", "NAME"));
+    let mut lines: Vec<String> = heading.into_iter().collect();
     lines.extend(
         rows.iter().map(|(name, description)| {
             format!("{name:names$}  {}", shortened(description, room)).trim_end().to_owned()
@@ -126,7 +154,9 @@ mod tests {
             json!({"name": "bare"}),
         ];
         let rows: Vec<_> = tools.iter().map(row).collect();
-        let table = table(&rows, 40, false);
+        let bare = table(&rows, false, 40, false);
+        let table = table(&rows, true, 40, false);
+        assert_eq!(bare, table.split_once('\n').expect("a heading").1);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines[0], "NAME        DESCRIPTION");
         assert_eq!(lines[1], "git-log     Shows the log");

@@ -2,6 +2,7 @@ use std::future::IntoFuture;
 use std::net::SocketAddr;
 
 use clap::Parser;
+use serde_json::json;
 
 use super::*;
 use crate::cli::demo_server::http;
@@ -43,6 +44,15 @@ async fn lists_and_calls_tools() {
     assert!(list[0].contains("\nadd\tAdds two numbers\n"), "{list:?}");
     let list: Value = serde_json::from_str(&prints(&url, &["ls", "--json"]).await[0]).expect("JSON");
     assert_eq!(list[3]["outputSchema"]["type"], "object");
+    let names = prints(&url, &["ls", "-o", "name"]).await;
+    assert_eq!(names, ["echo\nadd\nslow\nweather"]);
+    let jsonl = prints(&url, &["ls", "--output", "jsonl"]).await.remove(0);
+    let names: Vec<Value> =
+        jsonl.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["name"].clone()).collect();
+    assert_eq!(names, ["echo", "add", "slow", "weather"]);
+    let yaml = prints(&url, &["ls", "-o", "yaml"]).await.remove(0);
+    let read: Vec<Value> = serde_saphyr::from_str(&yaml).expect("YAML");
+    assert_eq!(json!(read), list);
     assert_eq!(prints(&url, &["call", "add", "--arg", "a=1", "--arg", "b=2"]).await, ["3"]);
     assert_eq!(
         prints(&url, &["call", "echo", "--args-json", r#"{"message":"x"}"#, "--json"]).await,

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::super::environment::Environment;
 use super::super::report::{At, Report};
-use super::super::settings::{Identity, Limits, Naming, PrefixMode, Timeouts};
+use super::super::settings::{Identity, Limits, Naming, PrefixMode, RateLimitRetries, Timeouts};
 
 /// The longest deadline that can be set, in seconds: a day.
 pub(super) const MAX_SECONDS: f64 = 86_400.0;
+
+/// The most often that a server that answers 429 can be asked again for one list.
+const MAX_RETRIES: u32 = 100;
 
 /// Deadlines towards upstreams.
 pub(super) fn timeouts(environment: &Environment, report: &mut Report) -> Timeouts {
@@ -17,7 +20,22 @@ pub(super) fn timeouts(environment: &Environment, report: &mut Report) -> Timeou
     let metadata = seconds("LITELLM_MCP_METADATA_TIMEOUT", 10.0);
     let health = seconds("LITELLM_MCP_HEALTH_CHECK_TIMEOUT", 10.0);
     let list_cache = duration("LITELLM_MCP_DISCOVERY_CACHE_TTL", 60.0, true, environment, report);
-    Timeouts { call, listing, metadata, health, list_cache }
+    Timeouts { call, listing, metadata, health, list_cache, rate_limit: rate_limit(environment, report) }
+}
+
+fn rate_limit(environment: &Environment, report: &mut Report) -> RateLimitRetries {
+    const MOST: &str = "LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_RETRIES";
+    let default = RateLimitRetries::default();
+    let most = environment.get(MOST).map(|text| text.trim().parse().ok().filter(|most| *most <= MAX_RETRIES));
+    let most = most.unwrap_or(Some(default.most)).unwrap_or_else(|| {
+        let message = format!("not a whole number between 0 and {MAX_RETRIES}");
+        let _ = report.error("config.out_of_range", &At::variable(MOST), message);
+        default.most
+    });
+    let mut seconds = |name: &str, default: Duration| duration(name, default.as_secs_f64(), true, environment, report);
+    let first = seconds("LITELLM_MCP_UPSTREAM_RATE_LIMIT_BASE_DELAY_SECONDS", default.first);
+    let longest = seconds("LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_DELAY_SECONDS", default.longest);
+    RateLimitRetries { most, first, longest }
 }
 
 /// Caps on what one peer can make the gateway hold.

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::super::environment::Environment;
 use super::super::file::GeneralSection;
-use super::super::file::general::{Capability, PrefixName};
+use super::super::file::general::{Capability, CompatMetrics, PrefixName};
 use super::super::file::litellm::RedisSection;
 use super::super::file::server_later::OneOrMany;
 use super::super::master_key;
@@ -28,6 +28,8 @@ pub(super) struct Checked {
     pub(super) clients: Clients,
     pub(super) access: Rules,
     pub(super) redis: RedisSection,
+    /// `compat_metrics`, where it says something.
+    pub(super) compat_metrics: Option<CompatMetrics>,
 }
 
 /// Checks the section.
@@ -69,6 +71,8 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         required_fields: section.mcp_required_fields.clone().unwrap_or_default(),
         spend: spend::check(&section, at, report),
         redis: None,
+        metrics_need_key: false,
+        litellm_metrics: false,
         shutdown_grace: shutdown_grace(&section, at, report),
     };
     let prefix = match section.mcp_tool_prefix {
@@ -82,6 +86,7 @@ pub(super) fn check(at: &At<'_>, environment: &Environment, report: &mut Report)
         clients: clients(&section, at, report),
         access: access::check(&section, at, report),
         redis: section.redis(),
+        compat_metrics: section.compat_metrics,
     }
 }
 

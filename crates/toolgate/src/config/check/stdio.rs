@@ -74,6 +74,7 @@ pub(super) fn check(
     common: &Common<'_>,
     report: &mut Report,
 ) -> Option<StdioCommand> {
+    let env = environment(entry, variables, at, common, report);
     let Some(command) = entry.command.as_deref().filter(|command| !command.trim().is_empty()) else {
         report
             .error("config.missing_key", &at.key("command"), "a stdio server needs `command`")
@@ -87,7 +88,6 @@ pub(super) fn check(
         Some(IsolationName::Session) => Isolation::Session,
         Some(IsolationName::User) => Isolation::User,
     };
-    let env = environment(entry, variables, at, common, report);
     Some(StdioCommand { command, args: entry.args.clone().unwrap_or_default(), env, isolation })
 }
 

@@ -64,6 +64,9 @@ pub struct GeneralSection {
     /// How often what is older is deleted.
     #[schemars(extend("default" = "1d"))]
     pub maximum_spend_logs_retention_interval: Option<String>,
+    /// Whose names of metrics `/metrics` has beside the gateway's own. Default: `litellm` where `litellm_settings` has the
+    /// callback `prometheus`, else `none`.
+    pub compat_metrics: Option<CompatMetrics>,
 
     /// The name or address of a Redis or Valkey in which limits and budgets are counted for all replicas, where
     /// `router_settings` has none.
@@ -125,6 +128,9 @@ pub struct GeneralSection {
     /// OAuth: a client id metadata document is preferred to registration.
     #[schemars(extend("default" = false, "x-status" = "not active yet"))]
     pub mcp_prefer_client_id_metadata_document: Option<bool>,
+    /// OAuth: the keys that sign the gateway's tokens.
+    #[schemars(extend("x-status" = "not active yet"))]
+    pub mcp_session_token_signing: Option<TokenSigning>,
     /// The fields that a server must have to be submitted by somebody who is no admin.
     #[schemars(extend("default" = []))]
     pub mcp_required_fields: Option<Vec<String>>,
@@ -159,6 +165,16 @@ pub enum Capability {
     Resources,
 }
 
+/// `compat_metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompatMetrics {
+    /// Nobody's.
+    None,
+    /// LiteLLM's, as far as they say something of MCP traffic, for its dashboards.
+    Litellm,
+}
+
 /// `mcp_tool_prefix`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -179,6 +195,31 @@ pub struct AllowedClient {
     pub alias: Option<String>,
     /// The name it sends.
     pub value: Option<String>,
+}
+
+/// `mcp_session_token_signing`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TokenSigning {
+    /// `RS256`.
+    pub algorithm: Option<String>,
+    /// The key's id.
+    pub kid: Option<String>,
+    /// The RSA key in PEM form.
+    #[schemars(with = "Option<String>")]
+    pub private_key: Option<SecretString>,
+    /// Former keys, whose tokens are still good.
+    pub previous_public_keys: Option<Vec<FormerKey>>,
+}
+
+/// One of `previous_public_keys`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FormerKey {
+    /// The key's id.
+    pub kid: Option<String>,
+    /// Its public half in PEM form.
+    pub public_key: Option<String>,
 }
 
 /// `user_mcp_management_mode`.

@@ -22,7 +22,8 @@ pub struct LitellmSection {
     /// `SSL_VERIFY` wins over it.
     #[schemars(extend("default" = true))]
     pub ssl_verify: Option<SslVerify>,
-    /// Python callbacks of LiteLLM. Those that name a Python object are warned about; others are let be.
+    /// Python callbacks of LiteLLM. `prometheus` has metrics under its names (see `compat_metrics`); those that name a
+    /// Python object are warned about; others are let be.
     pub callbacks: Option<OneOrMany>,
     /// As `callbacks`, after a success.
     pub success_callback: Option<OneOrMany>,
@@ -35,6 +36,10 @@ pub struct LitellmSection {
     /// `false`: the public hub shows all servers that are available on the public internet.
     #[schemars(extend("default" = true))]
     pub public_mcp_hub_strict_whitelist: Option<bool>,
+
+    /// `/metrics` on the main port is for those who have a key. (LiteLLM asks for one unless this is `false`.)
+    #[schemars(extend("default" = false))]
+    pub require_auth_for_metrics_endpoint: Option<bool>,
 
     /// With `cache_params` of the type `redis`: limits and budgets are counted for all replicas in that Redis or Valkey.
     /// Answers of tools are never cached.

@@ -6,7 +6,8 @@ use http::HeaderName;
 use secrecy::ExposeSecret;
 
 use super::super::settings::{
-    AllowedOrigins, AuthScheme, EnvValue, HttpKind, MasterKeyOrigin, PrefixMode, Transport, UpstreamAuth,
+    AllowedOrigins, AuthScheme, EnvValue, HttpKind, MasterKeyOrigin, PrefixMode, RateLimitRetries, Transport,
+    UpstreamAuth,
 };
 use super::super::{Paint, Severity, parse};
 use super::{environment, load, settings, settings_in, with};
@@ -349,8 +350,13 @@ general_settings:
   max_connections: 7
   max_streams: 8
 "#;
-    let environment =
-        with(&[("LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME", "x-ours"), ("LITELLM_MCP_CLIENT_TIMEOUT", "7.5")]);
+    let environment = with(&[
+        ("LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME", "x-ours"),
+        ("LITELLM_MCP_CLIENT_TIMEOUT", "7.5"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_RETRIES", "7"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_BASE_DELAY_SECONDS", "0.25"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_DELAY_SECONDS", "9"),
+    ]);
     let settings = settings_in(text, &environment);
     let general = &settings.general;
     assert_eq!(general.key_header, Some(HeaderName::from_static("x-my-key")));
@@ -365,6 +371,8 @@ general_settings:
     assert_eq!((settings.clients.connections, settings.clients.streams), (7, 8));
     assert_eq!(settings.naming.prefix, PrefixMode::WhenAmbiguous);
     assert_eq!(settings.timeouts.call, Duration::from_millis(7500));
+    let retries = RateLimitRetries { most: 7, first: Duration::from_millis(250), longest: Duration::from_secs(9) };
+    assert_eq!(settings.timeouts.rate_limit, retries);
     assert_eq!(general.master_key_origin, MasterKeyOrigin::Environment);
 }
 

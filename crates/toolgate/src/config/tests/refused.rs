@@ -201,7 +201,7 @@ mcp_servers:
     available_on_public_internet: false
     audience: x
   b: {url: 'http://h/b', static_headers: {X-Key: '${MINE}'}, env_vars: [{name: MINE, scope: user}]}
-general_settings: {store_model_in_db: true, litellm_jwtauth: {enforce_rbac: true}}
+general_settings: {store_model_in_db: true, litellm_jwtauth: {enforce_rbac: true}, mcp_session_token_signing: {algorithm: RS256, kid: k, private_key: s}}
 litellm_settings: {mcp_semantic_tool_filter: {enabled: true}}
 include: [more.yaml]
 "
@@ -240,6 +240,8 @@ fn bad_environment_variables() {
         ("LITELLM_MCP_CLIENT_TIMEOUT", "soon"),
         ("LITELLM_MCP_TOOL_LISTING_TIMEOUT", "0"),
         ("LITELLM_MCP_MAX_SSE_EVENT_SIZE_BYTES", "-1"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_MAX_RETRIES", "-1"),
+        ("LITELLM_MCP_UPSTREAM_RATE_LIMIT_BASE_DELAY_SECONDS", "-0.5"),
         ("MCP_TOOL_PREFIX_SEPARATOR", "a b"),
         ("LITELLM_MCP_CLIENT_SIDE_AUTH_HEADER_NAME", "no good"),
         ("LITELLM_MASTER_KEY", "sk-1234"),
@@ -317,4 +319,13 @@ fn control_characters_do_not_reach_the_terminal() {
     let loaded = load("mcp_servers: {a: {url: \"\\e[31mx\", \"\\e[2J\": 1, transport: \"\\e[0m\"}}");
     assert!(loaded.findings.len() >= 2);
     assert!(!loaded.render(Paint::Plain).contains('\u{1b}'));
+}
+
+#[test]
+fn a_command_that_is_missing_hides_no_other_problem_of_its_server() {
+    let loaded = load("mcp_servers: {a: {transport: stdio, env: {LD_PRELOAD: '${X-EVIL}', 'A=B': c}}}");
+    let codes: Vec<_> = loaded.findings.iter().map(|finding| finding.code).collect();
+    for code in ["config.missing_key", "config.variable_not_for_callers", "config.bad_variable_name"] {
+        assert!(codes.contains(&code), "{code} is not among {codes:?}");
+    }
 }

@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::litellm::LiteLlm;
 use super::series::{Label, Series};
 
 /// In seconds, as the OpenTelemetry conventions for MCP give them.
@@ -28,6 +29,10 @@ pub(super) struct Families {
     pub(super) server_session: Series<2, Histogram>,
     pub(super) client_session: Series<2, Histogram>,
     pub(super) requests: Series<4, Counter>,
+    pub(super) policy_decisions: Series<2, Counter>,
+    /// One of them, which every call counts in.
+    pub(super) policy_allowed: Counter,
+    pub(super) tool_changes: Series<2, Counter>,
     pub(super) overhead: Histogram,
     pub(super) upstream_up: Series<1, Gauge>,
     pub(super) upstream_circuit_open: Series<1, Gauge>,
@@ -44,6 +49,9 @@ pub(super) struct Families {
     pub(super) spend_write_failures: Counter,
     pub(super) shared_limits_up: Gauge,
     pub(super) limits_counted_alone: Counter,
+    /// Only read with LiteLLM's.
+    pub(super) in_flight: Gauge,
+    pub(super) litellm: LiteLlm,
 }
 
 const SERVER_OPERATION_LABELS: [Label; 5] = [
@@ -61,12 +69,15 @@ const REQUEST_LABELS: [Label; 4] =
 
 /// Together, with the quarter on top that a full family may still take, these stay below a mebibyte. A histogram writes
 /// 17 lines for each series, a counter one.
-const SERVER_OPERATION_BYTES: usize = 352 * 1024;
+const SERVER_OPERATION_BYTES: usize = 336 * 1024;
 const CLIENT_OPERATION_BYTES: usize = 96 * 1024;
 /// Room for every transport and revision.
 const SESSION_BYTES: usize = 24 * 1024;
 const REQUEST_BYTES: usize = 176 * 1024;
 const SMALL_BYTES: usize = 16 * 1024;
+/// Room for every reason.
+const DECISION_BYTES: usize = 4 * 1024;
+const TOOL_CHANGE_BYTES: usize = 12 * 1024;
 
 impl Families {
     pub(super) fn new() -> Self {
@@ -78,6 +89,11 @@ impl Families {
         let sessions = || Series::new(SESSION_LABELS, lines, SESSION_BYTES, operation);
         let (server_session, client_session) = (sessions(), sessions());
         let requests = Series::new(REQUEST_LABELS, 1, REQUEST_BYTES, Counter::default);
+        let decision_labels = [Label::closed("decision"), Label::closed("reason")];
+        let policy_decisions = Series::new(decision_labels, 1, DECISION_BYTES, Counter::default);
+        let policy_allowed = policy_decisions.made(["allow", "granted"]);
+        let change_labels = [Label::open("server"), Label::closed("action")];
+        let tool_changes = Series::new(change_labels, 1, TOOL_CHANGE_BYTES, Counter::default);
         let overhead = Histogram::new(OVERHEAD_BUCKETS);
         let upstream_up = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
         let upstream_circuit_open = Series::new([Label::open("server")], 1, SMALL_BYTES, Gauge::default);
@@ -116,6 +132,10 @@ impl Families {
         registry.register_with_unit("mcp_client_session_duration", about, Unit::Seconds, client_session.clone());
         let ours = registry.sub_registry_with_prefix("toolgate");
         ours.register("requests", "Requests by server, tool and outcome", requests.clone());
+        let about = "Requests refused, by reason, and calls of tools that were not";
+        ours.register("policy_decisions", about, policy_decisions.clone());
+        let about = "Tools in which a server's list differed from its last good one when it was fetched again";
+        ours.register("tool_changes", about, tool_changes.clone());
         ours.register_with_unit("overhead", "The gateway's own share of a call", Unit::Seconds, overhead.clone());
         ours.register("upstream_up", "Whether the upstream server answers", upstream_up.clone());
         let about = "Whether the upstream server is left alone because it could not be reached";
@@ -148,6 +168,9 @@ impl Families {
             server_session,
             client_session,
             requests,
+            policy_decisions,
+            policy_allowed,
+            tool_changes,
             overhead,
             upstream_up,
             upstream_circuit_open,
@@ -164,6 +187,8 @@ impl Families {
             spend_write_failures,
             shared_limits_up,
             limits_counted_alone,
+            in_flight: Gauge::default(),
+            litellm: LiteLlm::new(),
         }
     }
 }

@@ -99,6 +99,16 @@ impl<const N: usize, M> Series<N, M> {
         record(table.metrics.entry(values.map(Box::from)).or_insert_with(self.0.make));
     }
 
+    /// The metric with these label values, made if need be, for who counts in it all the time.
+    pub(super) fn made(&self, values: [&str; N]) -> M
+    where
+        M: Clone,
+    {
+        let mut made = None;
+        self.with(values, |metric| made = Some(metric.clone()));
+        made.expect("a metric is there or is made")
+    }
+
     /// Leaves out the series with these label values.
     pub(super) fn remove(&self, values: [&str; N]) {
         let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);

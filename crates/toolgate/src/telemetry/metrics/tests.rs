@@ -151,3 +151,90 @@ fn codes_are_written_in_full_and_zero_is_left_out() {
         assert_eq!(decimal(number, &mut [0; 11]), text);
     }
 }
+
+#[test]
+fn a_call_and_a_refusal_count_by_reason_and_what_never_happened_is_there_as_zero() {
+    let metrics = Metrics::new();
+    assert!(metrics.encode().contains("toolgate_policy_decisions_total{decision=\"allow\",reason=\"granted\"} 0\n"));
+    metrics.allowed();
+    metrics.denied(Denial::ServerRules);
+    metrics.tools_changed("a", ToolChanges { added: 2, removed: 0, changed: 1 });
+    let text = metrics.encode();
+    for line in [
+        "toolgate_policy_decisions_total{decision=\"allow\",reason=\"granted\"} 1",
+        "toolgate_policy_decisions_total{decision=\"deny\",reason=\"server_rules\"} 1",
+        "toolgate_tool_changes_total{server=\"a\",action=\"added\"} 2",
+        "toolgate_tool_changes_total{server=\"a\",action=\"changed\"} 1",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is missing in\n{text}");
+    }
+    assert!(!text.contains("removed"));
+}
+
+/// A request of a caller who is known by `name` in every way, for the tool `name`.
+fn litellm_request(name: &str, status: Status, code: i32) -> LiteLlmRequest<'_> {
+    LiteLlmRequest {
+        method: "tools/call",
+        route: "/mcp",
+        caller: CallerLabels {
+            hashed_api_key: name,
+            api_key_alias: name,
+            team: name,
+            team_alias: name,
+            user: name,
+            end_user: name,
+        },
+        counted: RequestCount { server: Some(name), tool: Some(name), status, code },
+        took: Duration::from_millis(30),
+        upstream_took: Some(Duration::from_millis(20)),
+    }
+}
+
+#[test]
+fn litellms_metrics_are_switched_on_and_off_and_stay_bounded() {
+    let metrics = Metrics::new();
+    metrics.litellm_request(litellm_request("early", Status::Ok, 0));
+    assert!(metrics.in_flight().is_none());
+    metrics.offer_litellm(true);
+    let working = metrics.in_flight();
+    let text = metrics.encode();
+    assert!(text.contains("litellm_in_flight_requests 1\n") && !text.contains("early"), "{text}");
+    drop(working);
+    for n in 0..20_000 {
+        let name = format!("somebody\"{n}-{}", "x".repeat(n % 200));
+        metrics.litellm_request(litellm_request(&name, Status::Ok, 0));
+        metrics.litellm_request(litellm_request(&name, Status::Error, n as i32));
+        metrics.spent(litellm_request(&name, Status::Ok, 0).caller, &name, &name, 0.5);
+    }
+    let text = metrics.encode();
+    assert!(text.len() < 2 * 1024 * 1024, "{} bytes", text.len());
+    assert!(text.contains("litellm_in_flight_requests 0\n"));
+    metrics.offer_litellm(false);
+    assert!(!metrics.encode().contains("litellm_"));
+}
+
+#[test]
+fn what_went_wrong_has_the_class_and_status_that_litellm_gives_it() {
+    let metrics = Metrics::new();
+    metrics.offer_litellm(true);
+    let cases = [
+        (Status::ToolError, 0, "exception_class=\"MCPToolResultError\""),
+        (Status::Error, -32602, "exception_status=\"400\",exception_class=\"BadRequestError\""),
+        (Status::Error, -32012, "exception_status=\"403\",exception_class=\"PermissionDeniedError\""),
+        (Status::Error, -32013, "exception_status=\"429\",exception_class=\"RateLimitError\""),
+        (Status::Error, -32010, "exception_status=\"502\",exception_class=\"BadGatewayError\""),
+        (Status::Error, -32001, "exception_status=\"504\",exception_class=\"Timeout\""),
+        (Status::Error, 0, "exception_status=\"500\",exception_class=\"InternalServerError\""),
+    ];
+    for (status, code, labels) in cases {
+        metrics.litellm_request(litellm_request("x", status, code));
+        let text = metrics.encode();
+        let failed = lines(&text, "litellm_proxy_failed_requests_metric_total");
+        assert!(
+            failed.iter().any(|line| line.contains(&format!("{labels},route=\"/mcp\"}} 1"))),
+            "{labels}: {failed:#?}"
+        );
+    }
+    let text = metrics.encode();
+    assert!(lines(&text, "litellm_request_total_latency_metric").is_empty(), "only what succeeded has a latency");
+}

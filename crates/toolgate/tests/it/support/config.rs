@@ -4,7 +4,13 @@ use super::gateway::MASTER_KEY;
 
 /// A configuration with [`MASTER_KEY`] and no servers.
 pub(crate) fn config() -> Config {
-    Config { master_key: MASTER_KEY, servers: Vec::new(), general: Vec::new(), environment: Vec::new() }
+    Config {
+        master_key: MASTER_KEY,
+        servers: Vec::new(),
+        general: Vec::new(),
+        litellm: Vec::new(),
+        environment: Vec::new(),
+    }
 }
 
 /// The file and the environment that a gateway is started with.
@@ -13,6 +19,7 @@ pub(crate) struct Config {
     master_key: &'static str,
     servers: Vec<(String, Entry)>,
     general: Vec<String>,
+    litellm: Vec<String>,
     environment: Vec<(String, String)>,
 }
 
@@ -35,6 +42,12 @@ impl Config {
         self
     }
 
+    /// Adds a line to `litellm_settings`.
+    pub(crate) fn litellm(mut self, line: &str) -> Self {
+        self.litellm.push(line.to_owned());
+        self
+    }
+
     /// Sets an environment variable.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -45,6 +58,12 @@ impl Config {
     pub(crate) fn yaml(&self) -> String {
         let mut text = format!("general_settings:\n  master_key: {}\n", self.master_key);
         for line in &self.general {
+            text.push_str(&format!("  {line}\n"));
+        }
+        if !self.litellm.is_empty() {
+            text.push_str("litellm_settings:\n");
+        }
+        for line in &self.litellm {
             text.push_str(&format!("  {line}\n"));
         }
         text.push_str("mcp_servers:");

@@ -151,6 +151,11 @@ impl FakeMcp {
         self.state.turned.lock().unwrap().insert(method, answer);
     }
 
+    /// Answers `method` as the script says again.
+    pub(crate) fn turn_back(&self, method: &str) {
+        self.state.turned.lock().unwrap().remove(method);
+    }
+
     /// Forgets every session, as a server does that was restarted.
     pub(crate) fn restart(&self) {
         self.state.generation.fetch_add(1, Ordering::SeqCst);

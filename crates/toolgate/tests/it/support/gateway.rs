@@ -33,7 +33,7 @@ impl TestGateway {
     pub(crate) async fn start_with(config: Config, set: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings(&config);
         set(&mut settings);
-        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let bind = a_free_port();
         let running = soon("starting the gateway", lifecycle::start(settings, bind)).await.unwrap();
         let base = format!("http://{}", running.address());
         Self { running, base }
@@ -42,7 +42,7 @@ impl TestGateway {
     /// The same with traces, which the test sends off.
     pub(crate) async fn start_traced(config: Config, traces: &Traces) -> Self {
         let settings = settings(&config);
-        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let bind = a_free_port();
         let starting = lifecycle::start_with(settings, bind, Metrics::new(), traces.clone(), None);
         let running = soon("starting the gateway", starting).await.unwrap();
         let base = format!("http://{}", running.address());
@@ -51,11 +51,24 @@ impl TestGateway {
 
     /// The same with this database.
     pub(crate) async fn start_with_store(config: Config, store: Store) -> Self {
-        let bind = Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
+        let bind = a_free_port();
         let starting = lifecycle::start_with(settings(&config), bind, Metrics::new(), Traces::disabled(), Some(store));
         let running = soon("starting the gateway", starting).await.unwrap();
         let base = format!("http://{}", running.address());
         Self { running, base }
+    }
+
+    /// The same with a port for metrics alone.
+    pub(crate) async fn start_with_metrics_port(config: Config) -> Self {
+        let bind = Bind { metrics_port: Some(0), ..a_free_port() };
+        let running = soon("starting the gateway", lifecycle::start(settings(&config), bind)).await.unwrap();
+        let base = format!("http://{}", running.address());
+        Self { running, base }
+    }
+
+    /// A caller without a key at the port for metrics.
+    pub(crate) fn metrics_port(&self) -> Caller {
+        Caller::new(&format!("http://{}", self.running.metrics_address().unwrap()))
     }
 
     /// `http://127.0.0.1:PORT` and `path`.
@@ -82,6 +95,10 @@ impl TestGateway {
     pub(crate) fn reload(&self, config: &Config) {
         self.running.gateway().reload(settings(config));
     }
+}
+
+fn a_free_port() -> Bind {
+    Bind { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0, metrics_port: None }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -34,6 +34,15 @@ impl Process {
         Self::start(Command::new(env!("CARGO_BIN_EXE_toolgate")), config, data, options).await
     }
 
+    /// The same with these variables in its environment.
+    pub(crate) async fn serve_in(config: &Path, data: &Path, variables: &[(&str, &PathBuf)]) -> Self {
+        // It is set before the environment is cleared of all else, so a program in between sets it.
+        let mut command = Command::new("env");
+        command.args(variables.iter().map(|(name, value)| format!("{name}={}", value.display())));
+        command.arg(env!("CARGO_BIN_EXE_toolgate"));
+        Self::start(command, config, data, &[]).await
+    }
+
     /// The same with a data directory on a disk of its own of so many MiB, which only this process sees, and the test
     /// through [`Self::sees`]. `None`, and a printed line, where this user may not mount one.
     #[expect(clippy::print_stdout, reason = "what was not tested is said")]
