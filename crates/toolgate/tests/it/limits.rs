@@ -216,6 +216,33 @@ async fn a_hundred_calls_at_once_spend_what_there_is_and_not_a_cent_more() {
 }
 
 #[tokio::test]
+async fn a_budget_that_has_too_little_left_says_what_the_call_costs() {
+    let (people, servers) = (People::new().await, servers().await);
+    let key = people.key_of("k", reaches(), Key { max_budget: Some(0.75), ..key() }).await;
+    let gate = gate(&people, &servers).await;
+    let caller = gate.holder(&key);
+    caller.call("f-dear", json!({})).await.result();
+    let refused = caller.call("f-dear", json!({})).await;
+    // LiteLLM's words first: there are programs that look for them.
+    let text =
+        "Budget has been exceeded! Current cost: 0.5, Max budget: 0.75 (key: k). This call costs 0.5. It has no period";
+    assert!(refused.error_message().starts_with(text), "{refused:?}");
+    for _ in 0..2 {
+        caller.call("f-read", json!({})).await.result();
+    }
+    caller.call("f-free", json!({})).await.result();
+    let nothing = people.key_of("nothing", reaches(), Key { max_budget: Some(0.0), ..Key::default() }).await;
+    let refused = gate.holder(&nothing).call("f-free", json!({})).await;
+    let text = "Budget has been exceeded! Current cost: 0.0, Max budget: 0.0 (key: nothing). This call is free, and ";
+    assert!(refused.error_message().starts_with(text), "{refused:?}");
+    let body = json!({"server_id": "files", "name": "dear", "arguments": {}}).to_string();
+    let rest = caller.post("/mcp-rest/tools/call", body).await;
+    assert_eq!(rest.status, 429);
+    assert!(rest.text().contains("This call costs 0.5. "), "{rest:?}");
+    gate.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_call_costs_is_charged_once_to_each_who_pays_and_only_if_it_succeeds() {
     let people = People::new().await;
     let failing = json!({"isError": true, "content": [{"type": "text", "text": "no"}]}).to_string();
