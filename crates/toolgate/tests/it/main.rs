@@ -28,6 +28,7 @@ mod faults;
 mod floods;
 mod granted;
 mod healing;
+mod hostile_clients;
 mod importing;
 mod imports;
 mod jwt;
