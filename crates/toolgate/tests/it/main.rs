@@ -26,6 +26,7 @@ mod eras;
 mod explain;
 mod faults;
 mod floods;
+mod foreign_ids;
 mod granted;
 mod healing;
 mod hostile_clients;
