@@ -232,6 +232,6 @@ async fn works(store: &Store, number: u8) {
     store.record_spend(&[call]).await.unwrap();
     assert_eq!(store.key(&hash(number)).await.unwrap().unwrap().spend, 0.5);
     store.rekey().await.unwrap();
-    assert_eq!(store.delete_teams(&actor(), &[name.clone()]).await.unwrap().len(), 1);
+    assert_eq!(store.delete_teams(&actor(), std::slice::from_ref(&name)).await.unwrap().len(), 1);
     store.delete_server(&actor(), &name).await.unwrap().unwrap();
 }
