@@ -49,7 +49,7 @@ pub enum StoreError {
     /// The sealing key is not the one that this database was written with. Nothing was written.
     #[error("the sealing key (LITELLM_SALT_KEY) does not match this database; start with the key it was written with")]
     WrongKey,
-    /// A newer release has changed the database's schema.
+    /// A newer release has changed the database's schema, and taken away what this one uses.
     #[error("the database has schema {found}, this release knows {known} at most; use a newer release")]
     NewerSchema {
         /// The version found in the database.

@@ -2,6 +2,9 @@
 //!
 //! Each migration is one transaction that first takes a lock and then looks whether somebody else was faster, so two
 //! replicas that start at once migrate once. See `migrations/README.md` for how a migration is written.
+//!
+//! Replicas are replaced one by one, and one of the former release may start again meanwhile. So a schema that is newer
+//! than this release is used as it is: migrations only add to what was there. Those that do not say so in their names.
 
 use std::time::Duration;
 
@@ -47,6 +50,12 @@ fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
+/// The oldest schema that a release must know to work with what the migration of this name left. Most leave what was
+/// there, and need none.
+fn needed(name: &str) -> i64 {
+    name.rsplit_once("_needs_").map_or(0, |(_, version)| version.parse().unwrap_or(i64::MAX))
+}
+
 /// How a database stands to this release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -71,32 +80,52 @@ pub(crate) async fn standing(db: &Database) -> Result<Standing, StoreError> {
     if session.value::<i64>(exists, args![]).await? == Some(0) {
         return Ok(Standing::Empty);
     }
-    let applied = applied(&mut session).await?;
-    Ok(match applied {
+    let Applied { known, found } = applied(&mut session).await?;
+    if found > known {
+        tracing::info!(
+            "the database has schema {found} of a newer release; this one, which knows {known}, works with it"
+        );
+    }
+    Ok(match known {
         0 => Standing::Empty,
         version if version < newest() => Standing::Behind,
         _ => Standing::Current,
     })
 }
 
-/// The newest version applied, all of them being known.
-async fn applied(session: &mut Session) -> Result<i64, StoreError> {
-    let sql = "SELECT version, checksum FROM toolgate_migrations ORDER BY version";
-    let mut last = 0;
-    for row in session.rows(sql, args![], vec![Kind::Int, Kind::Text]).await? {
-        let Ok([Cell::Int(version), Cell::Text(checksum)]) = <[Cell; 2]>::try_from(row) else {
+/// How far a database is.
+struct Applied {
+    /// The newest version applied that this release knows.
+    known: i64,
+    /// The newest version applied.
+    found: i64,
+}
+
+/// Which migrations were applied, all of those that this release knows being what it has.
+async fn applied(session: &mut Session) -> Result<Applied, StoreError> {
+    let sql = "SELECT version, name, checksum FROM toolgate_migrations ORDER BY version";
+    let mut applied = Applied { known: 0, found: 0 };
+    for row in session.rows(sql, args![], vec![Kind::Int, Kind::Text, Kind::Text]).await? {
+        let Ok([Cell::Int(version), Cell::Text(name), Cell::Text(checksum)]) = <[Cell; 3]>::try_from(row) else {
             return Err(StoreError::corrupt("toolgate_migrations"));
         };
+        applied.found = version;
         let Some(known) = MIGRATIONS.iter().find(|migration| migration.version == version) else {
-            return Err(StoreError::NewerSchema { found: version, known: newest() });
+            if needed(&name) > newest() {
+                return Err(StoreError::NewerSchema { found: version, known: newest() });
+            }
+            continue;
         };
         let text = session.dialect(known.sqlite, known.postgres);
         if sha256_hex(text.as_bytes()) != checksum {
             return Err(StoreError::corrupt(format!("migration {} is not the one that was applied", known.name)));
         }
-        last = version;
+        applied.known = version;
     }
-    Ok(last)
+    if applied.found > applied.known && applied.known < newest() {
+        return Err(StoreError::corrupt("a migration is missing before the last one that was applied"));
+    }
+    Ok(applied)
 }
 
 /// Applies what is missing.
@@ -108,7 +137,7 @@ pub(crate) async fn migrate(db: &Database, now_ms: i64) -> Result<(), StoreError
             session.script(ADVISORY_LOCK.into()).await?;
         }
         session.script(TABLE.into()).await?;
-        if applied(&mut session).await? < migration.version {
+        if applied(&mut session).await?.known < migration.version {
             let text = session.dialect(migration.sqlite, migration.postgres);
             session.script(text.into()).await?;
             let sql =
@@ -123,7 +152,7 @@ pub(crate) async fn migrate(db: &Database, now_ms: i64) -> Result<(), StoreError
 
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
+    use super::{MIGRATIONS, needed};
 
     #[test]
     fn versions_count_up_from_one_and_stand_in_the_name() {
@@ -131,6 +160,26 @@ mod tests {
             let version = i64::try_from(at).unwrap() + 1;
             assert_eq!(migration.version, version);
             assert!(migration.name.starts_with(&format!("{version:04}_")), "{}", migration.name);
+            assert!(needed(migration.name) < version, "{}", migration.name);
         }
+    }
+
+    #[test]
+    fn each_file_is_in_the_list() {
+        for engine in ["sqlite", "postgres"] {
+            let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+            let mut files: Vec<_> = files.collect();
+            files.sort();
+            let listed: Vec<_> = MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+            assert_eq!(files, listed, "{engine}");
+        }
+    }
+
+    #[test]
+    fn what_takes_something_away_says_which_release_it_needs() {
+        assert_eq!(needed("0002_more_columns"), 0);
+        assert_eq!(needed("0009_drop_old_columns_needs_0007"), 7);
+        assert_eq!(needed("0009_drop_needs_seven"), i64::MAX, "what cannot be read lets nobody in");
     }
 }

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-/// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::config::settings::Limits;
 
 /// Why a body was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -46,22 +45,38 @@ impl BodyError {
     }
 }
 
-/// Reads a JSON body of at most `cap_bytes`.
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Caps {
+    /// How large.
+    pub bytes: usize,
+    /// How long a client may take to send it.
+    pub time: Duration,
+}
+
+impl From<&Limits> for Caps {
+    fn from(limits: &Limits) -> Self {
+        Self { bytes: limits.request_bytes, time: limits.body_time }
+    }
+}
+
+/// Reads a JSON body within its caps.
 ///
 /// # Errors
 /// [`BodyError`], each with its own status.
-pub async fn read_json(headers: &HeaderMap, body: Body, cap_bytes: usize) -> Result<Bytes, BodyError> {
+pub async fn read_json(headers: &HeaderMap, body: Body, caps: Caps) -> Result<Bytes, BodyError> {
+    let Caps { bytes: cap_bytes, time } = caps;
     check_type(headers)?;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > cap_bytes as u64) {
         return Err(BodyError::TooLarge { cap_bytes });
     }
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, cap_bytes).collect()).await;
+    let collected = tokio::time::timeout(time, Limited::new(body, cap_bytes).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(BodyError::TooLarge { cap_bytes }),
         Ok(Err(error)) => Err(BodyError::Broken(error.to_string())),
-        Err(_) => Err(BodyError::Slow(BODY_TIMEOUT)),
+        Err(_) => Err(BodyError::Slow(time)),
     }
 }
 

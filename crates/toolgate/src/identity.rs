@@ -119,7 +119,7 @@ impl Identity {
     pub fn new(settings: &Settings, store: Option<Store>, accounting: &Accounting) -> Self {
         Self {
             answers: AtomicBool::new(true),
-            keys: KnownKeys::none(accounting),
+            keys: KnownKeys::none(settings.limits.without_database, accounting),
             tokens: Tokens::none(accounting),
             refusals: Refusals::none(),
             customers: Customers::none(store.is_some(), accounting),

@@ -23,6 +23,8 @@ pub struct BudgetExceeded {
     pub current_cost: f64,
     /// The most that may be spent.
     pub max_budget: f64,
+    /// What the call would cost.
+    pub amount: f64,
 }
 
 impl Budget {
@@ -40,7 +42,7 @@ impl Budget {
         if fits {
             return Ok(Self { reserved: self.reserved + amount, ..self });
         }
-        Err(BudgetExceeded { current_cost, max_budget: max })
+        Err(BudgetExceeded { current_cost, max_budget: max, amount })
     }
 
     /// Gives back what was set aside for a call and books what it cost. What a call really cost is booked even where

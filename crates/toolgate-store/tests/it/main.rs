@@ -10,6 +10,7 @@ mod audit;
 mod faults;
 mod keys;
 mod litellm;
+mod migrations;
 mod opening;
 mod replicas;
 mod sealing;

@@ -46,10 +46,10 @@ async fn the_wrong_key_is_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_that_took_something_away_is_refused() {
     for database in databases().await {
         database.open().await.close().await;
-        database.sabotage("INSERT INTO toolgate_migrations VALUES (9999, 'later', 'x', 0)").await;
+        database.sabotage("INSERT INTO toolgate_migrations VALUES (9999, '9999_drop_needs_9990', 'x', 0)").await;
         let error = Store::open(database.settings()).await.unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema { found: 9999, .. }), "{error}");
     }

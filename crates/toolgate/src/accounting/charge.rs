@@ -76,7 +76,7 @@ impl Charge {
             }
         };
         if let Some((over, bounded)) = over.and_then(|over| payers.bounded.get(over.part).map(|of| (over, of))) {
-            return Err(wish.refused(bounded, exceeded(over.what, &bounded.bounds, wish.server, wish.now)));
+            return Err(wish.refused(bounded, wish.exceeded(over.what, &bounded.bounds)));
         }
         for bounded in &payers.bounded {
             bounded.account.take(&bounded.bounds, wish.server, wish.price, wish.now);
@@ -148,6 +148,26 @@ impl<'a> Wish<'a> {
         Charge { accounting: self.accounting.clone(), price: self.price, record: Some(self.record()) }
     }
 
+    /// What all replicas together have used up, in the words of one that counts alone.
+    fn exceeded(&self, what: UsedUp, bounds: &Bounds) -> Exceeded {
+        match what {
+            UsedUp::Budget { current_cost } => {
+                let max_budget = bounds.max_budget_at(self.now).unwrap_or_default();
+                let begins_anew = bounds.reset_at.filter(|at| *at > self.now);
+                let budget = BudgetExceeded { current_cost, max_budget, amount: self.price };
+                Exceeded::Budget { budget, begins_anew }
+            }
+            UsedUp::Parallel => Exceeded::Parallel(ParallelExceeded { limit: bounds.parallel.unwrap_or_default() }),
+            UsedUp::Requests { retry_after } => {
+                Exceeded::Requests(RateExceeded { limit: bounds.rpm.unwrap_or_default(), retry_after })
+            }
+            UsedUp::Server { retry_after } => {
+                let (name, limit) = self.server.limit(&bounds.servers).unwrap_or((self.server.name, 0));
+                Exceeded::Server { server: name.to_owned(), rate: RateExceeded { limit, retry_after } }
+            }
+        }
+    }
+
     /// Counts the refusal, and writes it down where there is room for it.
     fn refused(&self, bounded: &Bounded, exceeded: Exceeded) -> Refused {
         let parts = &self.accounting.0;
@@ -165,25 +185,6 @@ impl<'a> Wish<'a> {
     fn record(&self) -> Box<Record> {
         let with_bodies = self.accounting.0.settings.load().store_prompts;
         Box::new(Record::begin(self.payers, self.call, with_bodies, self.now))
-    }
-}
-
-/// What all replicas together have used up, in the words of one that counts alone.
-fn exceeded(what: UsedUp, bounds: &Bounds, server: Named<'_>, now: DateTime<Utc>) -> Exceeded {
-    match what {
-        UsedUp::Budget { current_cost } => {
-            let max_budget = bounds.max_budget_at(now).unwrap_or_default();
-            let begins_anew = bounds.reset_at.filter(|at| *at > now);
-            Exceeded::Budget { budget: BudgetExceeded { current_cost, max_budget }, begins_anew }
-        }
-        UsedUp::Parallel => Exceeded::Parallel(ParallelExceeded { limit: bounds.parallel.unwrap_or_default() }),
-        UsedUp::Requests { retry_after } => {
-            Exceeded::Requests(RateExceeded { limit: bounds.rpm.unwrap_or_default(), retry_after })
-        }
-        UsedUp::Server { retry_after } => {
-            let (name, limit) = server.limit(&bounds.servers).unwrap_or((server.name, 0));
-            Exceeded::Server { server: name.to_owned(), rate: RateExceeded { limit, retry_after } }
-        }
     }
 }
 

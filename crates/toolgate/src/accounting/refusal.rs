@@ -78,7 +78,7 @@ impl fmt::Display for Inner {
         let (noun, name) = (Noun(self.kind), &self.name);
         match &self.exceeded {
             Exceeded::Budget { budget, begins_anew } => {
-                write!(f, "{budget} ({noun}: {name}). ")?;
+                write!(f, "{budget} ({noun}: {name}). {}. ", Price(budget.amount))?;
                 match begins_anew {
                     Some(at) => write!(f, "It begins anew at {}", time(*at)),
                     None => write!(f, "It has no period; whoever manages it must raise it"),
@@ -112,6 +112,19 @@ impl Inner {
     fn rest(&self, f: &mut fmt::Formatter<'_>, limit: u64, after: Duration) -> fmt::Result {
         let at = self.now + TimeDelta::from_std(after).unwrap_or_default();
         write!(f, "Current limit: {limit}, Remaining: 0. Limit resets at: {}", time(at))
+    }
+}
+
+/// What the call that is refused would cost: without it, `Current cost: 0.04, Max budget: 0.05` refuses for no reason.
+struct Price(f64);
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0.0 {
+            f.write_str("This call is free, and who has used a budget up makes no free calls either")
+        } else {
+            write!(f, "This call costs {:?}", self.0)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use serde::de::value::Error as CaptureError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::AdminError;
-use crate::body;
+use crate::body::{self, Caps};
 use crate::config::suggest;
 use crate::gateway::Gateway;
 
@@ -77,12 +77,13 @@ impl<T: DeserializeOwned> FromRequest<Gateway> for JsonBody<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request<Body>, gateway: &Gateway) -> Result<Self, AdminError> {
-        let cap_bytes = gateway.snapshot().settings.limits.request_bytes.min(MAX_BYTES);
+        let caps = Caps::from(&gateway.snapshot().settings.limits);
+        let caps = Caps { bytes: caps.bytes.min(MAX_BYTES), ..caps };
         let (parts, body) = request.into_parts();
         let bytes = if http_body::Body::is_end_stream(&body) {
             Bytes::from_static(b"{}")
         } else {
-            body::read_json(&parts.headers, body, cap_bytes).await?
+            body::read_json(&parts.headers, body, caps).await?
         };
         Ok(Self(parse(&bytes)?))
     }

@@ -2,14 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use toolgate_store::{Direction, PageOf, Store, User, UserFilter, UserOrder};
+use toolgate_store::{Direction, MAX_PAGE_SIZE, PageOf, Store, User, UserFilter, UserOrder};
 
 use super::body::FieldError;
 use super::terms::new_id;
 use super::{AdminError, Allowed};
 
 /// Members that one request may name.
-const MAX_MEMBERS: usize = 500;
+pub(super) const MAX_MEMBERS: usize = 500;
 
 /// Somebody who is to become a member.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -71,6 +71,32 @@ pub(super) async fn by_email(store: &Store, email: &str) -> Result<Option<User>,
         return Err(AdminError::Invalid(text.to_owned()));
     }
     Ok(found.pop())
+}
+
+/// The ids of all users there are.
+///
+/// # Errors
+/// Where there are more than `most`: then a request would work for minutes, with everybody's rows in memory.
+pub(super) async fn everybody(allowed: &Allowed, most: usize) -> Result<Vec<String>, AdminError> {
+    let order = (UserOrder::UserId, Direction::Ascending);
+    let (filter, mut ids) = (UserFilter::default(), Vec::new());
+    for number in 1.. {
+        let page = allowed.store.users(&filter, order, PageOf::new(number, MAX_PAGE_SIZE)).await?;
+        if usize::try_from(page.total).unwrap_or(usize::MAX) > most {
+            let why = format!(
+                "there are {} users, and one request takes {most} at most; name them instead, a part at a time, as \
+                 /user/list gives them",
+                page.total
+            );
+            return Err(FieldError::wrong("all_users", why).into());
+        }
+        let pages = page.pages();
+        ids.extend(page.items.into_iter().map(|user| user.user_id));
+        if i64::from(number) >= pages {
+            break;
+        }
+    }
+    Ok(ids)
 }
 
 /// The user whom a member is; who is not there yet is made. Only a proxy admin chooses the id of a new user, and brings

@@ -4,6 +4,7 @@
 //! nowhere else. Roles, addresses and identities are the proxy admins' to give.
 
 mod body;
+pub mod bulk;
 
 use axum::Json;
 use schemars::JsonSchema;
@@ -159,76 +160,6 @@ fn sees_all_of(allowed: &Allowed, user_id: &str) -> bool {
 /// `POST /user/update`: what is not sent stays, null clears.
 pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<UserBody>) -> Result<Json<Value>, AdminError> {
     changed(&allowed, body).await.map(Json)
-}
-
-/// The body of `/user/bulk_update`.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "UsersBulkUpdate")]
-pub struct BulkUpdate {
-    /// For each user what changes.
-    #[serde(default)]
-    users: Option<Vec<UserBody>>,
-    /// Everybody there is, by `user_updates`.
-    #[serde(default)]
-    all_users: bool,
-    /// What changes for all users.
-    #[serde(default)]
-    user_updates: Option<UserBody>,
-}
-
-/// The most users of one request, as in LiteLLM.
-const MAX_UPDATED: usize = 500;
-
-/// `POST /user/bulk_update`: what can be changed is, and the answer says what was not and why.
-pub async fn bulk_update(allowed: Allowed, JsonBody(body): JsonBody<BulkUpdate>) -> Result<Json<Value>, AdminError> {
-    let bodies = match (body.users, body.all_users, body.user_updates) {
-        (Some(users), false, None) if (1..=MAX_UPDATED).contains(&users.len()) => users,
-        (None, true, Some(updates)) => for_everybody(&allowed, &updates).await?,
-        _ => {
-            let why =
-                format!("give either `users`, 1 to {MAX_UPDATED} of them, or `all_users`: true and `user_updates`");
-            return Err(FieldError::wrong("users", why).into());
-        }
-    };
-    let (mut results, mut updated) = (Vec::new(), 0);
-    for body in bodies {
-        let (user_id, user_email) = (body.user_id.clone(), value(&body.user_email));
-        let (error, user) = match changed(&allowed, body).await {
-            Ok(mut answer) => (None, answer["data"].take()),
-            Err(AdminError::Store(why)) => return Err(why.into()),
-            Err(why) => (Some(why.to_string()), Value::Null),
-        };
-        updated += usize::from(error.is_none());
-        results.push(json!({
-            "user_id": user_id, "user_email": user_email, "success": error.is_none(), "error": error, "updated_user": user,
-        }));
-    }
-    let requested = results.len();
-    Ok(Json(json!({
-        "results": results,
-        "total_requested": requested,
-        "successful_updates": updated,
-        "failed_updates": requested - updated,
-    })))
-}
-
-/// The same change for all users.
-async fn for_everybody(allowed: &Allowed, updates: &UserBody) -> Result<Vec<UserBody>, AdminError> {
-    if updates.user_id.is_some() || updates.user_email.as_set().is_some() {
-        return Err(FieldError::wrong("user_updates", "it is for all users, and names none").into());
-    }
-    let order = (UserOrder::CreatedAt, Direction::Ascending);
-    let (filter, mut bodies) = (UserFilter::default(), Vec::new());
-    let mut number = 1;
-    loop {
-        let page = allowed.store.users(&filter, order, PageOf::new(number, MAX_PAGE_SIZE)).await?;
-        let pages = page.pages();
-        bodies.extend(page.items.into_iter().map(|user| updates.for_user(user.user_id)));
-        if i64::from(number) >= pages {
-            return Ok(bodies);
-        }
-        number += 1;
-    }
 }
 
 /// `GET /user/available_roles`: the roles of users, in LiteLLM's words.

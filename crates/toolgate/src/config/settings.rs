@@ -237,6 +237,11 @@ impl Default for TlsSettings {
 /// Caps.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// How long a client may take to send the head of a request. Hyper counts the time between two requests of one
+    /// connection too, so this is also how long an idle connection is kept; 75 s, as long as nginx keeps it.
+    pub head_time: Duration,
+    /// How long a client may take to send a request's body; 30 s.
+    pub body_time: Duration,
     /// A client's request body, in bytes; 4 MiB.
     pub request_bytes: usize,
     /// One message of an upstream, in bytes; `LITELLM_MCP_MAX_SSE_EVENT_SIZE_BYTES`, 64 MiB.
@@ -249,6 +254,8 @@ pub struct Limits {
     pub upstream_sessions: usize,
     /// How long a session, towards clients and upstreams, lives without use; 30 min.
     pub session_idle: Duration,
+    /// How long keys that are known work on while the database does not answer; 5 min.
+    pub without_database: Duration,
 }
 
 /// Connections and streams of clients.

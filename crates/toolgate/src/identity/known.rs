@@ -22,9 +22,6 @@ const MAX_KEYS: u64 = 100_000;
 /// How long an unknown key is remembered as such. One that is made meanwhile is told of by the database.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
-/// How long keys that are known work on while the database does not answer.
-const WITHOUT_DATABASE: Duration = Duration::from_secs(300);
-
 /// All keys that were looked up.
 pub(super) struct KnownKeys {
     found: Cache<KeyHash, Arc<KnownKey>>,
@@ -35,6 +32,8 @@ pub(super) struct KnownKeys {
     good_from: AtomicI64,
     /// When the database last said what has changed.
     confirmed: RwLock<Instant>,
+    /// How long keys that are known work on while the database does not answer.
+    without_database: Duration,
     accounting: Accounting,
 }
 
@@ -55,13 +54,14 @@ pub(super) struct Held {
 }
 
 impl KnownKeys {
-    pub(super) fn none(accounting: &Accounting) -> Self {
+    pub(super) fn none(without_database: Duration, accounting: &Accounting) -> Self {
         Self {
             found: Cache::builder().max_capacity(MAX_KEYS).build(),
             unknown: Cache::builder().max_capacity(MAX_KEYS).time_to_live(UNKNOWN_FOR).build(),
             forgotten: AtomicU64::new(0),
             good_from: AtomicI64::new(Revision::MIN),
             confirmed: RwLock::new(Instant::now()),
+            without_database,
             accounting: accounting.clone(),
         }
     }
@@ -145,12 +145,12 @@ impl KnownKeys {
     /// As if the database had not answered for as long as that is borne.
     #[cfg(test)]
     pub(super) fn lose(&self) {
-        let then = Instant::now().checked_sub(WITHOUT_DATABASE).expect("the machine runs for longer");
+        let then = Instant::now().checked_sub(self.without_database).expect("the machine runs for longer");
         *self.confirmed.write().unwrap_or_else(PoisonError::into_inner) = then;
     }
 
     pub(super) fn is_fresh(&self) -> bool {
-        self.confirmed.read().unwrap_or_else(PoisonError::into_inner).elapsed() < WITHOUT_DATABASE
+        self.confirmed.read().unwrap_or_else(PoisonError::into_inner).elapsed() < self.without_database
     }
 }
 

@@ -21,10 +21,6 @@ use crate::gateway::Gateway;
 use crate::places::Places;
 use crate::server::serve::Server;
 
-/// How long a client may take to send the head of a request. Hyper counts the time between two requests of one
-/// connection too, so this is also how long an idle connection is kept: as long as nginx keeps it.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-
 /// The largest head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
@@ -64,12 +60,15 @@ pub(super) async fn run(
             Ok((stream, address)) => {
                 let late = gateway.stopping.is_cancelled();
                 let tracker = if late { &latecomers } else { &connections };
-                let most = gateway.snapshot().settings.clients.connections;
+                let (most, head_time) = {
+                    let settings = &gateway.snapshot().settings;
+                    (settings.clients.connections, settings.limits.head_time)
+                };
                 let (server, stopping, ended) = (server.clone(), gateway.stopping.clone(), ended.clone());
                 match (gateway.connections.place(most), refusals.place(MAX_REFUSALS)) {
                     (Some(place), _) => drop(tracker.spawn(async move {
                         let _place = place;
-                        serve((stream, Peer(address.ip())), server, stopping, late, ended).await;
+                        serve((stream, Peer(address.ip())), http(head_time), server, stopping, late, ended).await;
                     })),
                     (None, Some(place)) => drop(tracker.spawn(async move {
                         let _place = place;
@@ -113,8 +112,22 @@ async fn refuse(mut stream: TcpStream) {
     }
 }
 
+/// HTTP within its bounds.
+fn http(head_time: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .keep_alive_interval(Duration::from_secs(30));
+    builder
+}
+
 async fn serve(
     (stream, peer): (TcpStream, Peer),
+    http: auto::Builder<TokioExecutor>,
     server: Server,
     stopping: CancellationToken,
     late: bool,
@@ -123,14 +136,6 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD_BYTES as u32)
-        .keep_alive_interval(Duration::from_secs(30));
     let first = Arc::new(FirstRequest::default());
     let begun = Arc::clone(&first);
     let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
@@ -139,7 +144,7 @@ async fn serve(
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.respond(request.map(Body::new)).await) }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(StallLimit::new(stream, STALL_TIMEOUT)), service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(StallLimit::new(stream, STALL_TIMEOUT)), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stopping.cancelled(), if !late => {

@@ -70,8 +70,8 @@ async fn take(
     }
     let found = session_of(&gateway, &caller, &parts.headers);
     let version = version_name(&parts.headers);
-    let cap_bytes = snapshot.settings.limits.request_bytes;
-    let body = body::read_json(&parts.headers, body, cap_bytes).await.map_err(Refusal::Body)?;
+    let caps = (&snapshot.settings.limits).into();
+    let body = body::read_json(&parts.headers, body, caps).await.map_err(Refusal::Body)?;
     let told = scope.as_ref().map_or_else(|_| HeaderMap::new(), |scope| debug_headers(&caller, scope));
     let accepts = Accepts::of(&parts.headers);
     let trace_headers = trace_headers(&gateway, &parts.headers);

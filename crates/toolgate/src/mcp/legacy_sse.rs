@@ -106,8 +106,8 @@ pub async fn message(
         Ok(scope) => scope,
         Err(refusal) => return refusal.into_response(),
     };
-    let cap_bytes = admitted.snapshot.settings.limits.request_bytes;
-    let body = match body::read_json(&parts.headers, body, cap_bytes).await {
+    let caps = (&admitted.snapshot.settings.limits).into();
+    let body = match body::read_json(&parts.headers, body, caps).await {
         Ok(body) => body,
         Err(error) => return Refusal::Body(error).into_response(),
     };

@@ -153,7 +153,7 @@ pub struct CallBody<'a> {
 pub async fn call(State(gateway): State<Gateway>, admitted: Admitted, request: Request<Body>) -> Response {
     let Admitted { caller, snapshot } = admitted;
     let (parts, body) = request.into_parts();
-    let bytes = match body::read_json(&parts.headers, body, snapshot.settings.limits.request_bytes).await {
+    let bytes = match body::read_json(&parts.headers, body, (&snapshot.settings.limits).into()).await {
         Ok(bytes) => bytes,
         Err(error) => return detail(error.status(), "invalid_body", &error.to_string()),
     };

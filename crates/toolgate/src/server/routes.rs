@@ -205,7 +205,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v2/user/info", Access::Role(Least::Holder), || get(users::info_v2)),
     route("GET", "/user/list", Access::Role(Least::Holder), || get(users::list)),
     route("POST", "/user/delete", Access::Role(Least::Manager), || post(users::delete)),
-    route("POST", "/user/bulk_update", Access::Role(Least::Admin), || post(users::bulk_update)),
+    route("POST", "/user/bulk_update", Access::Role(Least::Admin), || post(users::bulk::update)),
     route("GET", "/user/available_roles", Access::Role(Least::Holder), || get(users::roles)),
     route("GET", "/user/daily/activity", Access::Role(Least::Holder), || get(activity::users)),
     route("GET", "/user/daily/activity/aggregated", Access::Role(Least::Holder), || get(activity::users_at_once)),

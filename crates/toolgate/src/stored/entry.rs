@@ -70,7 +70,10 @@ pub fn of(row: &Server) -> Result<Value, Unreadable> {
     entry.put("mcp_info", &row.mcp_info);
     entry.put("auth_type", &row.auth_type);
     for (key, value) in object("credentials", row.credentials.as_ref())? {
-        entry.put(&key, value);
+        // Anything else would be said where nobody sees it.
+        if CREDENTIALS.contains(&key.as_str()) {
+            entry.put(&key, value);
+        }
     }
     entry.put("static_headers", object("static_headers", row.static_headers.as_ref())?);
     entry.put("env", object("env", row.env.as_ref())?);
@@ -143,11 +146,16 @@ fn json(field: &'static str, sealed: Option<&Secret>) -> Result<Value, Unreadabl
 }
 
 /// The keys of an entry that are in `credentials` in the API.
-const CREDENTIALS: [&str; 12] = [
+pub(crate) const CREDENTIALS: [&str; 17] = [
     "auth_value",
     "authentication_token",
     "client_id",
     "client_secret",
+    "client_private_key",
+    "client_private_key_id",
+    "client_assertion_signing_alg",
+    "token_endpoint_auth_method",
+    "id_jag_resource_client_secret",
     "scopes",
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -168,5 +176,25 @@ pub fn field_of(path: &str, code: &str) -> String {
         "access_groups" => format!("mcp_access_groups{}", &path[end..]),
         key if CREDENTIALS.contains(&key) => format!("credentials.{path}"),
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolgate_store::{Secret, Server};
+
+    #[test]
+    fn credentials_say_nothing_of_what_is_no_credential() {
+        let sealed = r#"{"auth_value":"a","command":"python3","args":["-c"],"transport":"stdio","access_groups":["all"],
+                         "allow_all_keys":true,"ssl_verify":false,"pinned_tools":{"a":{}}}"#;
+        let row = Server { credentials: Some(Secret::new(sealed)), ..Server::default() };
+        let entry = super::of(&row).unwrap();
+        let names = entry.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!(entry["auth_value"], "a");
+        for name in ["command", "args", "access_groups", "ssl_verify", "pinned_tools"] {
+            assert!(!names.contains(&name), "{names:?}");
+        }
+        assert_eq!(entry["allow_all_keys"], false);
+        assert_ne!(entry["transport"], "stdio");
     }
 }

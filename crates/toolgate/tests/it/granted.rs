@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_access::permission::ObjectPermission;
 use toolgate_store::{Actor, Change, Database, Key, KeyChanges, KeyRing, Store, StoreSettings};
 
-use crate::support::{Caller, FakeMcp, Scripted, TestGateway, config, script, soon};
+use crate::support::{Caller, FakeMcp, People, Scripted, TestGateway, config, script, soon};
 
 const ALICE: &str = "sk-alice-0123456789abcdef0123456789";
 
@@ -211,5 +211,42 @@ async fn what_changes_for_a_key_holds_at_once_also_for_its_open_stream() {
     soon("the end of the stream", async { while stream.next().await.is_some() {} }).await;
     let refused = alice.rpc("tools/list", json!({})).await.http;
     assert_eq!(refused.status, 401);
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_names_in_a_permission_are_names_and_no_patterns() {
+    let people = People::new().await;
+    let fake = FakeMcp::start(script().tools(&["read", "write", "list"])).await;
+    let gate = people.gateway(config().server("files", fake.entry())).await;
+    let generate = async |permission: Value| {
+        let body = json!({"object_permission": permission}).to_string();
+        let made = gate.admin().post("/key/generate", body).await;
+        assert_eq!(made.status, 200, "{made:?}");
+        gate.holder(made.json()["key"].as_str().unwrap())
+    };
+    let many = |last: &[&str]| -> Vec<String> {
+        (0..10_000).map(|number| format!("tool-{number}*")).chain(last.iter().map(|name| (*name).to_owned())).collect()
+    };
+    let named = generate(json!({"mcp_tool_permissions": {"files": many(&["read"])}})).await;
+    let blocked = generate(json!({"mcp_servers": ["files"], "blocked_tools": many(&["read"])})).await;
+    let patterns = generate(json!({"mcp_tool_permissions": {"files": ["re*", ".*", "r?ad", "(a+)+$", "%"]}})).await;
+    assert_eq!(named.tool_names().await, ["files-read"]);
+    assert_eq!(blocked.tool_names().await, ["files-write", "files-list"]);
+    assert_eq!(patterns.tool_names().await, [""; 0]);
+    for (caller, tool, may) in [
+        (&named, "files-read", true),
+        (&named, "files-write", false),
+        (&blocked, "files-read", false),
+        (&blocked, "files-write", true),
+        (&patterns, "files-read", false),
+    ] {
+        let answer = caller.call(tool, json!({})).await;
+        assert_eq!(answer.message().get("result").is_some(), may, "{tool}: {answer:?}");
+    }
+    // What one body may hold is bounded, and so is what one key may name.
+    let endless: Vec<String> = (0..200_000).map(|number| format!("tool-{number}")).collect();
+    let body = json!({"object_permission": {"mcp_tool_permissions": {"files": endless}}}).to_string();
+    assert_eq!(gate.admin().post("/key/generate", body).await.status, 413);
     gate.stop().await;
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use toolgate_store::{Actor, Database, Key, KeyRing, Secret, Server, Store, StoreSettings};
+use toolgate_store::{Actor, Database, Key, KeyRing, Secret, Server, Store, StoreSettings, User, UserCredential};
 
-use crate::support::{FakeMcp, MASTER_KEY, Process, config, key_of, people, script};
+use crate::support::postgres::PgDatabase;
+use crate::support::{Config, FakeMcp, MASTER_KEY, Process, config, key_of, people, script, soon};
 
 const KEY: &str = "sk-of-somebody-0123456789abcdef";
 
@@ -54,9 +55,18 @@ impl Place {
 
     /// Runs `toolgate WORDS` on this place.
     fn toolgate(&self, words: &[&str]) -> Ran {
+        Ran(self.command(words).output().unwrap())
+    }
+
+    /// The same while the test's own servers go on.
+    async fn toolgate_beside(&self, words: &[&str]) -> Ran {
+        Ran(tokio::process::Command::from(self.command(words)).output().await.unwrap())
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolgate"));
         command.args(words).arg("--config").arg(self.config()).arg("--data-dir").arg(self.data()).env_clear();
-        Ran(command.output().unwrap())
+        command
     }
 }
 
@@ -88,10 +98,14 @@ impl std::fmt::Debug for Ran {
 
 /// Sealed with the first of `keys`, able to read what was sealed with the others.
 fn yaml(keys: &str) -> String {
+    sealed(&config(), keys)
+}
+
+fn sealed(config: &Config, keys: &str) -> String {
     let (primary, old) = keys.split_once(' ').unwrap_or((keys, ""));
     format!(
         "{}environment_variables:\n  LITELLM_SALT_KEY: \"{primary}\"\n  TOOLGATE_OLD_SALT_KEYS: \"{old}\"\n",
-        config().yaml()
+        config.yaml()
     )
 }
 
@@ -140,6 +154,138 @@ async fn secrets_are_sealed_anew_while_the_gateway_runs_and_the_old_key_is_not_n
     let refused = place.toolgate(&["rekey"]);
     assert_eq!(refused.code(), 65, "{refused:?}");
     assert!(refused.err().contains("does not match this database"), "{refused:?}");
+}
+
+/// Users who keep a credential: ten times what is sealed anew at once.
+const USERS: usize = 1_000;
+
+/// Of these, who calls.
+const CALLERS: usize = 50;
+
+fn user_id(number: usize) -> String {
+    format!("user-{number:04}")
+}
+
+fn key_text(user_id: &str) -> String {
+    format!("sk-of-{user_id}-0123456789abcdef")
+}
+
+/// The number of the user who makes this call: each is somebody else, from everywhere among the rows.
+fn caller_of(call: usize) -> usize {
+    call * 7 % CALLERS * (USERS / CALLERS)
+}
+
+async fn keep_credentials(store: &Store) {
+    let actor = people::actor();
+    for user_id in (0..USERS).map(user_id) {
+        let credential = Some(Secret::new(format!("secret-of-{user_id}")));
+        let kept = UserCredential { user_id, server_id: "own".into(), credential, ..UserCredential::default() };
+        store.put_user_credential(&actor, kept).await.unwrap();
+    }
+    for call in 0..CALLERS {
+        let user_id = user_id(caller_of(call));
+        let user = User { user_id: user_id.clone(), ..User::default() };
+        store.create_user(&actor, user, Vec::new()).await.unwrap();
+        let reach = serde_json::from_value(json!({"mcp_servers": ["own"]})).unwrap();
+        let key = Key { object_permission: reach, user_id: Some(user_id.clone()), ..Key::default() };
+        key_of(store, &key_text(&user_id), key).await;
+    }
+}
+
+/// Kills `toolgate rekey` in its middle, again and again, while a gateway serves on the same database; the next begins
+/// where it came to, and nobody's call fails.
+async fn killed_rekeys(postgres: Option<&PgDatabase>) {
+    let fake = FakeMcp::start(script().tools(&["find"])).await;
+    let entry = fake.entry().with("server_id: own").with("is_byok: true").with("auth_type: api_key");
+    let config = config().server("byok", entry);
+    let config = match postgres {
+        Some(postgres) => config.general(&format!("database_url: \"{}\"", postgres.url())),
+        None => config,
+    };
+    let place = Place::new(&sealed(&config, "old-key"));
+    std::fs::create_dir_all(place.data()).unwrap();
+    let database = match postgres {
+        Some(postgres) => Database::Postgres(postgres.url().into()),
+        None => Database::File(place.file("toolgate.db")),
+    };
+    let open = async |primary: &str, old: &[&str]| {
+        let keys = KeyRing::new(primary.into(), old.iter().map(|key| (*key).into()).collect());
+        Store::open(StoreSettings::new(database.clone(), keys)).await.unwrap()
+    };
+    let store = open("old-key", &[]).await;
+    keep_credentials(&store).await;
+    let old_id = store.primary_key_id().to_owned();
+    store.close().await;
+
+    place.write(&sealed(&config, "new-key old-key"));
+    let gateway = place.serve().await;
+    let call = async || {
+        let before = fake.count_of("tools/call");
+        let user_id = user_id(caller_of(before));
+        gateway.caller(&key_text(&user_id)).call("byok-find", json!({})).await.result();
+        let seen = fake.seen_of("tools/call");
+        assert_eq!(seen[before].header("x-api-key"), Some(format!("secret-of-{user_id}").as_str()));
+    };
+    call().await;
+    let watch = open("new-key", &["old-key"]).await;
+    let sealed_with = async |id: &str| watch.sealed_by_key().await.unwrap().get(id).copied().unwrap_or_default();
+    let mut kills = 0;
+    while kills < 3 {
+        let before = sealed_with(&old_id).await;
+        let mut rekey = tokio::process::Command::from(place.command(&["rekey"]));
+        let mut rekey = rekey.stdout(std::process::Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        soon("some are sealed anew", async { while sealed_with(&old_id).await == before {} }).await;
+        rekey.kill().await.unwrap();
+        let sealed_now = watch.sealed_by_key().await.unwrap();
+        call().await;
+        if sealed_now.contains_key(&old_id) {
+            kills += 1;
+            assert_eq!(sealed_now.values().sum::<i64>(), 1_000, "{sealed_now:?}");
+        } else {
+            // It was faster than the test. All is begun again.
+            place.write(&sealed(&config, "old-key new-key"));
+            let ran = place.toolgate_beside(&["rekey"]).await;
+            assert_eq!(ran.code(), 0, "{ran:?}");
+            place.write(&sealed(&config, "new-key old-key"));
+        }
+    }
+    // What is kept meanwhile is sealed with the new key at once.
+    let caller = gateway.caller(&key_text(&user_id(caller_of(0))));
+    let kept = json!({"credential": "another-secret"}).to_string();
+    assert_eq!(caller.post("/v1/mcp/server/own/user-credential", kept).await.status, 200);
+    let left = sealed_with(&old_id).await;
+    let ran = place.toolgate_beside(&["rekey", "--json"]).await;
+    assert_eq!(
+        (ran.code(), &ran.json()["resealed"], &ran.json()["unreadable"]),
+        (0, &json!(left), &json!([])),
+        "{ran:?}"
+    );
+    assert_eq!(watch.sealed_by_key().await.unwrap(), [(watch.primary_key_id().to_owned(), 1_000)].into());
+    while fake.count_of("tools/call") < CALLERS {
+        call().await;
+    }
+    drop(gateway);
+    watch.close().await;
+
+    // The old key is not needed any more, and nothing was lost.
+    let store = open("new-key", &[]).await;
+    for number in 0..USERS {
+        let kept = store.user_credential(&user_id(number), "own").await.unwrap().unwrap();
+        let secret = if number == caller_of(0) { "another-secret" } else { &format!("secret-of-{}", user_id(number)) };
+        assert_eq!(kept.credential.unwrap().expose(), Some(secret));
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn sealing_anew_that_is_killed_goes_on_where_it_came_to_while_a_gateway_serves() {
+    killed_rekeys(None).await;
+}
+
+#[tokio::test]
+async fn sealing_anew_on_postgresql_that_is_killed_goes_on_where_it_came_to_while_gateways_serve() {
+    let Some(database) = PgDatabase::create() else { return };
+    killed_rekeys(Some(&database)).await;
 }
 
 #[tokio::test]

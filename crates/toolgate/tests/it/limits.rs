@@ -93,6 +93,63 @@ async fn each_limit_of_requests_is_refused_in_the_name_of_whose_it_is() {
 }
 
 #[tokio::test]
+async fn tool_calls_use_no_tokens_so_a_token_limit_refuses_them_only_where_it_is_zero() {
+    let (people, servers) = (People::new().await, servers().await);
+    let gate = gate(&people, &servers).await;
+    let did = async |path: &str, body: Value| {
+        let reply = gate.admin().post(path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        reply.json()
+    };
+    let told = async |path: &str| gate.admin().get(path).await.json();
+    for limit in [0, 1] {
+        let named = |what: &str| format!("{what}-{limit}");
+        let (team, user, organization) = (named("team"), named("user"), named("organization"));
+        let body = json!({"team_id": team, "team_alias": team, "tpm_limit": limit, "object_permission": reaches()});
+        did("/team/new", body).await;
+        did("/user/new", json!({"user_id": user, "tpm_limit": limit, "auto_create_key": false})).await;
+        let body = json!({"organization_id": organization, "organization_alias": organization, "tpm_limit": limit});
+        did("/organization/new", body).await;
+        let own = named("key");
+        let cases = [
+            ("key", &own, json!({"key_alias": own, "tpm_limit": limit})),
+            ("team", &team, json!({"team_id": team})),
+            ("user", &user, json!({"user_id": user})),
+            ("organization", &organization, json!({"organization_id": organization})),
+        ];
+        for (of, name, mut body) in cases {
+            body["object_permission"] = reaches();
+            let made = did("/key/generate", body).await;
+            let caller = gate.holder(made["key"].as_str().unwrap());
+            if limit > 0 {
+                for _ in 0..3 {
+                    caller.call("clock-now", json!({})).await.result();
+                }
+                continue;
+            }
+            let refused = until_refused(&caller, "clock-now", 0).await;
+            let text =
+                format!("Rate limit exceeded for {of}: {name}. Limit type: tokens. Current limit: 0, Remaining: 0.");
+            assert!(refused["message"].as_str().unwrap().starts_with(&text), "{refused}");
+            assert_eq!(
+                (&refused["data"]["of"], &refused["data"]["limit"]),
+                (&json!(of), &json!("tokens")),
+                "{refused}"
+            );
+            assert_eq!(caller.tool_names().await.len(), 5, "listing is not limited");
+        }
+        // It is kept and told, as LiteLLM's clients expect.
+        let key = told(&format!("/key/list?key_alias={own}&return_full_object=true")).await;
+        assert_eq!(key["keys"][0]["tpm_limit"], limit, "{key}");
+        assert_eq!(told(&format!("/team/info?team_id={team}")).await["team_info"]["tpm_limit"], limit);
+        assert_eq!(told(&format!("/user/info?user_id={user}")).await["user_info"]["tpm_limit"], limit);
+        let told = told(&format!("/organization/info?organization_id={organization}")).await;
+        assert_eq!(told["litellm_budget_table"]["tpm_limit"], limit, "{told}");
+    }
+    gate.stop().await;
+}
+
+#[tokio::test]
 async fn a_refusal_says_when_to_come_again_on_every_face() {
     let (people, servers) = (People::new().await, servers().await);
     let key = people.key_of("none", reaches(), Key { rpm_limit: Some(0), ..key() }).await;
@@ -155,6 +212,33 @@ async fn a_hundred_calls_at_once_spend_what_there_is_and_not_a_cent_more() {
     assert_eq!(callers[0].call("f-free", json!({})).await.error_code(), -32013, "free calls are refused too");
     let spent = async || people.store.team("dev").await.unwrap().unwrap().spend;
     gate.until(async || (spent().await - 1.0).abs() < 1e-9).await;
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_has_too_little_left_says_what_the_call_costs() {
+    let (people, servers) = (People::new().await, servers().await);
+    let key = people.key_of("k", reaches(), Key { max_budget: Some(0.75), ..key() }).await;
+    let gate = gate(&people, &servers).await;
+    let caller = gate.holder(&key);
+    caller.call("f-dear", json!({})).await.result();
+    let refused = caller.call("f-dear", json!({})).await;
+    // LiteLLM's words first: there are programs that look for them.
+    let text =
+        "Budget has been exceeded! Current cost: 0.5, Max budget: 0.75 (key: k). This call costs 0.5. It has no period";
+    assert!(refused.error_message().starts_with(text), "{refused:?}");
+    for _ in 0..2 {
+        caller.call("f-read", json!({})).await.result();
+    }
+    caller.call("f-free", json!({})).await.result();
+    let nothing = people.key_of("nothing", reaches(), Key { max_budget: Some(0.0), ..Key::default() }).await;
+    let refused = gate.holder(&nothing).call("f-free", json!({})).await;
+    let text = "Budget has been exceeded! Current cost: 0.0, Max budget: 0.0 (key: nothing). This call is free, and ";
+    assert!(refused.error_message().starts_with(text), "{refused:?}");
+    let body = json!({"server_id": "files", "name": "dear", "arguments": {}}).to_string();
+    let rest = caller.post("/mcp-rest/tools/call", body).await;
+    assert_eq!(rest.status, 429);
+    assert!(rest.text().contains("This call costs 0.5. "), "{rest:?}");
     gate.stop().await;
 }
 

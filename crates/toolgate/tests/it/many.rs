@@ -2,8 +2,10 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use toolgate_store::User;
 
-use crate::support::{Caller, Tenants};
+use crate::support::people::actor;
+use crate::support::{Caller, People, Tenants, config};
 
 async fn ask(caller: &Caller, method: Method, path: &str, body: Value) -> (u16, Value) {
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -162,6 +164,57 @@ async fn members_and_users_are_changed_in_bulk() {
     assert_eq!(post(&tina, "/user/bulk_update", json!({"users": []})).await.0, 401);
     let (status, roles) = get(&tina, "/user/available_roles").await;
     assert_eq!((status, roles.as_object().unwrap().len()), (200, 4));
+}
+
+/// Users of whom there are many: those of this number.
+fn user(number: usize) -> User {
+    User { user_id: format!("many-{number:05}"), ..User::default() }
+}
+
+#[tokio::test]
+async fn all_users_are_changed_in_one_request_as_long_as_they_are_not_too_many() {
+    /// What one request may change of all, name, and tell of.
+    const BOUNDS: (usize, usize) = (5_000, 500);
+    let people = People::new().await;
+    let gate = people.gateway(config()).await;
+    let admin = gate.admin();
+    let add = async |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            people.store.create_user(&actor(), user(number), Vec::new()).await.unwrap();
+        }
+    };
+    // More than are read at once, and than are told of.
+    add(0..1_500).await;
+    let all = |limit: i64| json!({"all_users": true, "user_updates": {"rpm_limit": limit}});
+    let (status, told) = post(&admin, "/user/bulk_update", all(9)).await;
+    assert_eq!(status, 200, "{told}");
+    let counts = ["total_requested", "successful_updates", "failed_updates"].map(|name| told[name].as_u64().unwrap());
+    assert_eq!(counts, [1_500, 1_500, 0]);
+    assert_eq!(told["results"].as_array().unwrap().len(), BOUNDS.1);
+    for number in [0, 999, 1_000, 1_499] {
+        let changed = people.store.user(&user(number).user_id).await.unwrap().unwrap();
+        assert_eq!(changed.rpm_limit, Some(9), "{number}");
+    }
+    // What fails is told of in any case.
+    let wrong = json!({"all_users": true, "user_updates": {"rpm_limit": -1}});
+    let (_, told) = post(&admin, "/user/bulk_update", wrong).await;
+    assert_eq!((&told["successful_updates"], &told["failed_updates"]), (&json!(0), &json!(1_500)));
+    let many: Vec<_> = (0..=BOUNDS.1).map(|number| json!({"user_id": user(number).user_id, "rpm_limit": 1})).collect();
+    assert_eq!(post(&admin, "/user/bulk_update", json!({"users": many})).await.0, 422);
+    let into_team = json!({"team_id": "crew", "all_users": true});
+    people.team("crew", Value::Null).await;
+    let (status, told) = post(&admin, "/team/bulk_member_add", into_team).await;
+    assert_eq!((status, told["error"]["param"].as_str()), (422, Some("all_users")), "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("takes 500 at most"), "{told}");
+
+    add(1_500..BOUNDS.0 + 1).await;
+    let (status, told) = post(&admin, "/user/bulk_update", all(3)).await;
+    assert_eq!((status, told["error"]["param"].as_str()), (422, Some("all_users")), "{told}");
+    let text = told["error"]["message"].as_str().unwrap();
+    assert!(text.contains("there are 5001 users, and one request takes 5000 at most"), "{text}");
+    let first = people.store.user(&user(0).user_id).await.unwrap().unwrap();
+    assert_eq!(first.rpm_limit, Some(9), "nobody was changed");
+    gate.stop().await;
 }
 
 #[tokio::test]

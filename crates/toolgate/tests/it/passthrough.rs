@@ -161,3 +161,26 @@ fn items(result: &str, key: &str) -> Vec<String> {
     let items: Vec<&RawValue> = serde_json::from_str(fields[key].get()).unwrap();
     items.iter().map(|item| item.get().to_owned()).collect()
 }
+
+/// What would do something if the gateway took it for more than text, or a terminal or a reader did.
+const LOADED: &str =
+    "${CANARY} {{7*7}} os.environ/CANARY $(id) <script> \u{1b}[2J\u{202e} \u{e0041}\u{200b} [a](https://example.com)";
+
+#[tokio::test]
+async fn what_a_server_says_is_text_and_is_neither_filled_in_nor_changed() {
+    let described =
+        json!({"name": "mirror-tool", "description": LOADED, "inputSchema": {"type": "object", "title": LOADED}});
+    let listed = json!({"tools": [described]}).to_string();
+    let result = json!({"content": [{"type": "text", "text": LOADED}], "structuredContent": {"a": LOADED}}).to_string();
+    let fake = script().on("tools/list", Scripted::Result(listed)).on("tools/call", Scripted::Result(result.clone()));
+    let fake = FakeMcp::start(fake).await;
+    let config = config().general("mcp_tool_prefix: when_ambiguous").server("files", fake.entry());
+    let gate = TestGateway::start(config.env("CANARY", "a secret of the gateway")).await;
+    let caller = gate.admin();
+    let tools = caller.rpc("tools/list", json!({})).await;
+    assert_eq!(tools.result()["tools"][0], described);
+    let answer = caller.call("mirror-tool", json!({"a": LOADED})).await;
+    assert_eq!(answer.raw_result(), result);
+    assert_eq!(arguments_received(&fake), json!({"a": LOADED}).to_string());
+    gate.stop().await;
+}

@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use toolgate::server::openapi::document;
 
-use crate::support::{Caller, Tenants};
+use crate::support::{Caller, Tenants, within_a_second};
 
 /// The fields of a route's body.
 fn fields(method: &str, path: &str) -> BTreeSet<String> {
@@ -304,6 +304,112 @@ async fn nobody_gives_themselves_or_their_members_rights() {
     assert_eq!(tenants.store.user("new").await.unwrap(), None);
 }
 
+/// What is for the admin to set who decides on a proposed server, each with what it would do.
+fn server_privileges() -> Vec<(&'static str, Value)> {
+    let mut all = vec![
+        ("allow_all_keys", json!(true)),
+        ("mcp_access_groups", json!(["everybody"])),
+        ("delegate_auth_to_upstream", json!(true)),
+        ("pinned_tools", json!({"read": {"hash": "0"}})),
+        // It may be in grants already.
+        ("server_id", json!("files")),
+        ("command", json!("python3")),
+        ("args", json!(["-c", "import os"])),
+        ("env", json!({"A": "b"})),
+        ("is_config", json!(true)),
+        ("teams", json!(["blue-crew"])),
+        ("status", json!("healthy")),
+        ("approval_status", json!("active")),
+    ];
+    let told = [
+        "created_at",
+        "created_by",
+        "updated_at",
+        "updated_by",
+        "last_health_check",
+        "health_check_error",
+        "has_user_credential",
+        "connected_app_reachable",
+        "submitted_by",
+        "submitted_at",
+        "reviewed_at",
+        "review_notes",
+    ];
+    all.extend(told.map(|field| (field, json!("2026-01-01T00:00:00Z"))));
+    all
+}
+
+/// What a proposal is about: the admin who approves it sees it.
+fn proposal() -> Value {
+    json!({
+        "server_name": "maps", "alias": "our_maps", "url": "https://1.1.1.1/mcp", "transport": "http",
+        "description": "Maps", "instructions": "Ask for places.", "auth_type": "oauth2",
+        "credentials": {"client_id": "us", "client_secret": "a secret"}, "static_headers": {"x-ours": "b"},
+        "extra_headers": ["x-trace"], "env_vars": [{"name": "PLACE", "value": "here"}],
+        "mcp_info": {"server_name": "Maps", "description": "Maps"}, "allowed_tools": ["find"],
+        "disallowed_tools": ["drop"], "allowed_params": {"find": ["place"]},
+        "tool_name_to_display_name": {"find": "search"}, "tool_name_to_description": {"find": "Finds a place"},
+        "issuer": "https://1.1.1.1", "authorization_url": "https://1.1.1.1/authorize",
+        "token_url": "https://1.1.1.1/token", "registration_url": "https://1.1.1.1/register",
+        "oauth2_flow": "authorization_code", "available_on_public_internet": true, "oauth_passthrough": false,
+        "dcr_bridge": false, "per_server_oauth_discovery": false, "is_byok": false, "byok_description": [],
+        "byok_api_key_help_url": "https://1.1.1.1/help", "source_url": "https://1.1.1.1/source", "timeout": 20.0,
+        "max_concurrent_requests": 5, "rpm": 100,
+    })
+}
+
+/// Of other ways to reach and to authenticate than the one above.
+const OTHERS_OF_PROPOSALS: [&str; 5] =
+    ["spec_path", "token_exchange_endpoint", "audience", "subject_token_type", "token_exchange_profile"];
+
+#[tokio::test]
+async fn whoever_proposes_a_server_sets_nothing_that_is_for_the_admin_who_decides() {
+    let tenants = tenants().await;
+    let max = tenants.user("max").await;
+    let made = json!({"team_id": "red-crew", "max_budget": 1.0}).to_string();
+    let (status, key) = send(&max, &Method::POST, "/key/generate", made).await;
+    assert_eq!(status, 200, "{key}");
+    let max = tenants.holder(key["key"].as_str().unwrap());
+    let (privileges, proposal) = (server_privileges(), proposal());
+    let names: Vec<&str> = privileges.iter().map(|(field, _)| *field).collect();
+    let proposed: Vec<&str> = proposal.as_object().unwrap().keys().map(String::as_str).collect();
+    each_is_judged("post", "/v1/mcp/server/register", &[&names, &proposed, &OTHERS_OF_PROPOSALS]);
+
+    let register = async |body: String| send(&max, &Method::POST, "/v1/mcp/server/register", body).await;
+    let nested = [
+        json!({"mcp_server_cost_info": {"default_cost_per_query": 0.0}}),
+        json!({"is_public": true}),
+        json!({"is_public_explicit": true}),
+    ];
+    let nested = nested.into_iter().map(|info| ("mcp_info", info));
+    for (field, value) in privileges.into_iter().chain(nested) {
+        let (status, told) = register(with(&proposal, field, &value)).await;
+        let is_program = ["command", "args", "env"].contains(&field);
+        assert_eq!(status, if is_program { 400 } else { 403 }, "{field}: {told}");
+        let word = if is_program { "stdio MCP servers cannot be submitted" } else { field };
+        assert!(told.to_string().contains(word), "{field}: {told}");
+    }
+    for name in ["command", "transport", "access_groups", "allow_all_keys", "pinned_tools", "ssl_verify"] {
+        let (status, told) = register(with(&proposal, "credentials", &json!({ name: ["all"] }))).await;
+        assert_eq!((status, &told["error"]["param"]), (422, &json!(format!("credentials.{name}"))), "{told}");
+    }
+    assert_eq!(tenants.store.servers().await.unwrap(), []);
+    // Null is nothing, which clients may well send.
+    let mut body = proposal.clone();
+    for field in names {
+        body[field] = Value::Null;
+    }
+    let (status, row) = register(body.to_string()).await;
+    assert_eq!(status, 201, "{row}");
+    assert_eq!((&row["approval_status"], &row["submitted_by"]), (&json!("pending_review"), &json!("max")));
+    let kept = tenants.store.servers().await.unwrap();
+    assert_eq!((kept.len(), kept[0].allow_all_keys, kept[0].mcp_access_groups.len()), (1, false, 0));
+    for caller in [&max, &tenants.user("tina").await, &tenants.gate.admin()] {
+        let names = caller.tool_names().await;
+        assert!(names.iter().all(|name| name.starts_with("files-")), "{names:?}");
+    }
+}
+
 /// What only admins write is refused to the highest of all others, whatever is in it.
 #[tokio::test]
 async fn what_only_admins_write_is_written_by_nobody_else() {
@@ -349,10 +455,8 @@ async fn what_a_maker_loses_their_keys_lose_within_a_second() {
     assert_eq!(child.tool_names().await.len(), 3);
 
     tenants.did("/user/update", json!({"user_id": "chief", "user_role": "internal_user"})).await;
-    let began = std::time::Instant::now();
-    tenants.gate.until(async || child.get("/user/list").await.status == 403).await;
-    tenants.gate.until(async || child.tool_names().await.is_empty()).await;
-    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    let is_lost = async || child.get("/user/list").await.status == 403 && child.tool_names().await.is_empty();
+    within_a_second("losing what the maker lost", is_lost).await;
 
     // And what a team loses, its members' keys.
     let max = tenants.user("max").await;
@@ -366,7 +470,5 @@ async fn what_a_maker_loses_their_keys_lose_within_a_second() {
             json!({"team_id": "red-crew", "object_permission": {"mcp_tool_permissions": {"files": ["write"]}}}),
         )
         .await;
-    let began = std::time::Instant::now();
-    tenants.gate.until(async || holder.tool_names().await == ["files-write"]).await;
-    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    within_a_second("losing what the team lost", async || holder.tool_names().await == ["files-write"]).await;
 }

@@ -103,6 +103,9 @@ async fn what_breaks_a_rule_is_told_by_its_field_and_nothing_is_kept() {
         (json!({ "static_headers": { "Host": "x" } }), "static_headers.Host", "belongs to the connection"),
         (json!({ "static_headers": { "X-A": "********" } }), "static_headers.X-A", "covered"),
         (json!({ "credentials": { "auth_value": "********" } }), "credentials.auth_value", "covered"),
+        // What is covered when it is told is no place for what an admin must see.
+        (json!({ "credentials": { "command": "python3" } }), "credentials.command", "no such credential"),
+        (json!({ "credentials": { "access_groups": ["all"] } }), "credentials.access_groups", "no such credential"),
         (json!({ "env_vars": [{ "name": "1A" }] }), "env_vars[0].name", "not a variable's name"),
         (json!({ "timeout": -1.0 }), "timeout", "-1"),
         (json!({ "server_id": "a/b" }), "server_id", "part of paths"),

@@ -114,7 +114,7 @@ async fn calls_that_ended_make_room_at_once_and_what_was_spent_stays_spent() {
     for gate in &both {
         let refused = gate.holder(&key).call("f-read", json!({})).await;
         assert_eq!(refused.error()["data"]["code"], "budget_exceeded", "{refused:?}");
-        assert!(refused.error_message().contains("Max budget: 1.0 (key: one)"), "{refused:?}");
+        assert!(refused.error_message().contains("Max budget: 1.0 (key: one). This call costs 0.1. "), "{refused:?}");
     }
     // What each wrote is in the database then, and still counts once.
     let hash = crate::support::people::hash(&key).parse().unwrap();

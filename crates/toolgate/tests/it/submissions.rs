@@ -37,7 +37,7 @@ async fn what_is_proposed_is_reached_only_once_it_is_approved() {
     let alice = member(&people).await;
     let gate = gate(&people).await;
     let (alice, admin) = (gate.holder(&alice), gate.admin());
-    let reply = register(&alice, json!({ "approval_status": "active", "submitted_by": "bob" })).await;
+    let reply = register(&alice, json!({})).await;
     assert_eq!(reply.status, 201, "{reply:?}");
     let row = reply.json();
     let id = row["server_id"].as_str().unwrap();
@@ -83,8 +83,8 @@ async fn what_would_harm_others_or_lead_inside_cannot_be_proposed() {
         body
     };
     let cases = [
-        (full(json!({ "allow_all_keys": true })), 403, "only an admin"),
-        (full(json!({ "mcp_access_groups": ["everybody"] })), 403, "only an admin"),
+        (full(json!({ "allow_all_keys": true })), 403, "for an admin to set"),
+        (full(json!({ "mcp_access_groups": ["everybody"] })), 403, "for an admin to set"),
         (full(json!({ "transport": "stdio", "command": "python3" })), 400, "stdio MCP servers cannot be submitted"),
         (full(json!({ "url": null, "transport": null, "command": "python3" })), 400, "cannot be submitted"),
         (full(json!({ "url": "http://127.0.0.1:9901/mcp" })), 422, "not a public address"),

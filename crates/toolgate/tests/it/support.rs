@@ -58,7 +58,7 @@ pub(crate) use stores::{key_of, memory};
 pub(crate) use tenants::Tenants;
 pub(crate) use tls_front::TlsFront;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a test waits for anything that must happen; only a failing test ever waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,5 +68,19 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
         Err(_) => panic!("{what} took longer than {PATIENCE:?}"),
+    }
+}
+
+/// Asks until it is so. The promise is that a change is in force everywhere within a second, so that whoever asks later
+/// than that gets the new answer; how long an answer takes on a busy machine is no part of it.
+pub(crate) async fn within_a_second(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let changed = Instant::now();
+    loop {
+        let asked = changed.elapsed();
+        if is_so().await {
+            return;
+        }
+        assert!(asked < Duration::from_secs(1), "{what}: still not so when it was asked after {asked:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

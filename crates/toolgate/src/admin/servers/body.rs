@@ -13,19 +13,21 @@ use toolgate_store::{Change, Secret, Server, ServerChanges};
 use super::super::AdminError;
 use super::super::body::FieldError;
 use super::super::error::Detail;
-use super::super::terms::{Sent, or_empty};
+use super::super::terms::{Sent, or_empty, value};
 use crate::config::file::server::{AuthType, TransportName};
 use crate::stored::entry::{self, DETECT};
 use crate::stored::view::MASK;
 
 /// What clients send back that the gateway alone writes.
 #[derive(Default, Deserialize)]
-#[serde(from = "IgnoredAny")]
-struct Told;
+#[serde(from = "Option<IgnoredAny>")]
+struct Told {
+    is_sent: bool,
+}
 
-impl From<IgnoredAny> for Told {
-    fn from(_: IgnoredAny) -> Self {
-        Self
+impl From<Option<IgnoredAny>> for Told {
+    fn from(sent: Option<IgnoredAny>) -> Self {
+        Self { is_sent: sent.is_some() }
     }
 }
 
@@ -61,7 +63,7 @@ pub struct ServerBody {
     env_vars: Sent<Vec<Value>>,
     env: Sent<Map<String, Value>>,
     mcp_info: Sent<Map<String, Value>>,
-    pub(super) mcp_access_groups: Sent<Vec<String>>,
+    mcp_access_groups: Sent<Vec<String>>,
     allowed_tools: Sent<Vec<String>>,
     disallowed_tools: Sent<Vec<String>>,
     allowed_params: Sent<ToolPermissions>,
@@ -80,7 +82,7 @@ pub struct ServerBody {
     audience: Sent<String>,
     subject_token_type: Sent<String>,
     token_exchange_profile: Sent<String>,
-    pub(super) allow_all_keys: Sent<bool>,
+    allow_all_keys: Sent<bool>,
     available_on_public_internet: Sent<bool>,
     delegate_auth_to_upstream: Sent<bool>,
     oauth_passthrough: Sent<bool>,
@@ -115,6 +117,49 @@ impl ServerBody {
     /// The id that was sent.
     pub(super) fn id(&self) -> Option<&str> {
         self.server_id.as_deref().map(str::trim).filter(|id| !id.is_empty())
+    }
+
+    /// A field that is not for whoever proposes a server to set, if one is sent: it would give the server to others, say
+    /// what its calls cost or which of its tools are approved, choose an id that grants may name already, or decide on
+    /// the proposal.
+    pub(super) fn only_admins(&self) -> Option<&'static str> {
+        let has =
+            |field: &str| value(&self.mcp_info).is_some_and(|info| info.get(field).is_some_and(|it| !it.is_null()));
+        let sent = [
+            ("allow_all_keys", is_true(&self.allow_all_keys)),
+            ("mcp_access_groups", value(&self.mcp_access_groups).is_some_and(|groups| !groups.is_empty())),
+            ("delegate_auth_to_upstream", is_true(&self.delegate_auth_to_upstream)),
+            ("mcp_info.mcp_server_cost_info", has("mcp_server_cost_info")),
+            ("mcp_info.is_public", has("is_public")),
+            ("mcp_info.is_public_explicit", has("is_public_explicit")),
+            ("pinned_tools", value(&self.pinned_tools).is_some_and(|pins| !pins.is_empty())),
+            ("server_id", self.id().is_some()),
+            ("is_config", self.is_config.is_sent),
+            ("created_at", self.created_at.is_sent),
+            ("created_by", self.created_by.is_sent),
+            ("updated_at", self.updated_at.is_sent),
+            ("updated_by", self.updated_by.is_sent),
+            ("teams", self.teams.is_sent),
+            ("status", self.status.is_sent),
+            ("last_health_check", self.last_health_check.is_sent),
+            ("health_check_error", self.health_check_error.is_sent),
+            ("has_user_credential", self.has_user_credential.is_sent),
+            ("connected_app_reachable", self.connected_app_reachable.is_sent),
+            ("approval_status", self.approval_status.is_sent),
+            ("submitted_by", self.submitted_by.is_sent),
+            ("submitted_at", self.submitted_at.is_sent),
+            ("reviewed_at", self.reviewed_at.is_sent),
+            ("review_notes", self.review_notes.is_sent),
+        ];
+        sent.into_iter().find(|(_, is_sent)| *is_sent).map(|(name, _)| name)
+    }
+
+    /// Whether it is about a program, whatever it says its transport is.
+    pub(super) fn is_program(&self) -> bool {
+        matches!(self.transport, Change::Set(Some(TransportName::Stdio)))
+            || value(&self.command).is_some_and(|command| !command.trim().is_empty())
+            || value(&self.args).is_some_and(|args| !args.is_empty())
+            || value(&self.env).is_some_and(|env| !env.is_empty())
     }
 
     /// What this makes of `before`, covered values filled in from there.
@@ -192,6 +237,10 @@ impl ServerBody {
                 Change::Keep => Change::Keep,
             });
         };
+        if let Some(name) = sent.keys().find(|name| !entry::CREDENTIALS.contains(&name.as_str())) {
+            let why = format!("there is no such credential; there are {}", entry::CREDENTIALS.join(", "));
+            return Err(FieldError::wrong(format!("credentials.{name}"), why).into());
+        }
         let known = known(entry::object("credentials", before.credentials.as_ref()), covers(sent))?;
         let stays = match &self.auth_type {
             Change::Keep => true,
@@ -204,6 +253,10 @@ impl ServerBody {
         all.retain(|_, value| !value.is_null());
         Ok(Change::Set(sealed(&Value::Object(all))))
     }
+}
+
+fn is_true(sent: &Sent<bool>) -> bool {
+    *sent == Change::Set(Some(true))
 }
 
 fn sent_map<T, U>(sent: Sent<T>, change: impl FnOnce(T) -> Option<U>) -> Sent<U> {

@@ -43,8 +43,12 @@ pub async fn register(allowed: Allowed, JsonBody(body): JsonBody<ServerBody>) ->
         let text = "Registration requires an API key associated with a team. Use a team-scoped key.";
         return Err(AdminError::Detail(Detail::Invalid, text.to_owned()));
     }
-    refuse_gifts(&body)?;
-    if matches!(body.transport, Change::Set(Some(TransportName::Stdio))) {
+    if let Some(field) = body.only_admins() {
+        let text =
+            format!("`{field}` of a server is for an admin to set, and not for whoever proposes it: leave it out");
+        return Err(AdminError::Detail(Detail::Forbidden, text));
+    }
+    if body.is_program() {
         return Err(no_programs());
     }
     let row = new_row(&allowed, body).await?;
@@ -69,19 +73,6 @@ pub async fn register(allowed: Allowed, JsonBody(body): JsonBody<ServerBody>) ->
 fn has_team(allowed: &Allowed) -> bool {
     let principal = &allowed.caller.principal;
     matches!(principal.credential, Credential::Key(_) | Credential::Token(_)) && !matches!(principal.team, Link::None)
-}
-
-/// What would give the server to others than the one who proposes it.
-fn refuse_gifts(body: &ServerBody) -> Result<(), AdminError> {
-    let to_all = matches!(body.allow_all_keys, Change::Set(Some(true)));
-    let to_groups = matches!(&body.mcp_access_groups, Change::Set(Some(groups)) if !groups.is_empty());
-    for (field, is_given) in [("allow_all_keys", to_all), ("mcp_access_groups", to_groups)] {
-        if is_given {
-            let text = format!("`{field}` would give the server to others, which only an admin may do: leave it out");
-            return Err(AdminError::Detail(Detail::Forbidden, text));
-        }
-    }
-    Ok(())
 }
 
 fn no_programs() -> AdminError {

@@ -5,10 +5,7 @@ use axum::Json;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use toolgate_store::{
-    Change, Direction, MAX_PAGE_SIZE, OwnBudget, PageOf, StoreError, Team, TeamMembership, TeamMembershipChanges, User,
-    UserFilter, UserOrder,
-};
+use toolgate_store::{Change, OwnBudget, StoreError, Team, TeamMembership, TeamMembershipChanges};
 
 use super::{managed, of, role, with_members};
 use crate::admin::body::{FieldError, JsonBody};
@@ -144,10 +141,8 @@ pub async fn add_many(allowed: Allowed, JsonBody(body): JsonBody<BulkAdded>) -> 
 }
 
 async fn everybody(allowed: &Allowed) -> Result<Vec<Member>, AdminError> {
-    let order = (UserOrder::CreatedAt, Direction::Ascending);
-    let page = allowed.store.users(&UserFilter::default(), order, PageOf::new(1, MAX_PAGE_SIZE)).await?;
-    let member = |user: User| Member { user_id: Some(user.user_id), user_email: None, role: "user".to_owned() };
-    Ok(page.items.into_iter().map(member).collect())
+    let member = |id: String| Member { user_id: Some(id), user_email: None, role: "user".to_owned() };
+    Ok(people::everybody(allowed, people::MAX_MEMBERS).await?.into_iter().map(member).collect())
 }
 
 fn already_in(there: &[TeamMembership]) -> AdminError {

@@ -57,12 +57,15 @@ pub(super) fn limits(environment: &Environment, report: &mut Report) -> Limits {
         }
     };
     Limits {
+        head_time: Duration::from_secs(75),
+        body_time: Duration::from_secs(30),
         request_bytes: 4 * MIB,
         message_bytes,
         names_per_scope: 16,
         pages_per_list: 1000,
         upstream_sessions: 20_000,
         session_idle: Duration::from_secs(30 * 60),
+        without_database: Duration::from_secs(5 * 60),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_store::{Actor, Database, Key, KeyRing, Revision, Store, StoreSettings};
 
@@ -27,7 +29,7 @@ fn revision(store: &Store) -> Revision {
 #[tokio::test]
 async fn news_of_a_change_that_was_read_already_takes_nothing_away() {
     let store = store().await;
-    let keys = KnownKeys::none(&accounting());
+    let keys = KnownKeys::none(Duration::from_secs(300), &accounting());
     let hash = key(&store, "sk-a-key-that-is-known").await;
     assert!(keys.find(&store, hash).await.unwrap().is_some());
 
@@ -42,7 +44,7 @@ async fn news_of_a_change_that_was_read_already_takes_nothing_away() {
 #[tokio::test]
 async fn a_later_change_is_read_again() {
     let store = store().await;
-    let keys = KnownKeys::none(&accounting());
+    let keys = KnownKeys::none(Duration::from_secs(300), &accounting());
     let (named, other) = (key(&store, "sk-a-key-that-is-named").await, key(&store, "sk-some-other-key").await);
     for hash in [named, other] {
         assert!(keys.find(&store, hash).await.unwrap().is_some());
@@ -59,7 +61,7 @@ async fn a_later_change_is_read_again() {
 #[tokio::test]
 async fn an_unknown_key_that_is_made_is_found() {
     let store = store().await;
-    let keys = KnownKeys::none(&accounting());
+    let keys = KnownKeys::none(Duration::from_secs(300), &accounting());
     let hash = VirtualKey::parse("sk-not-made-yet").unwrap().hash();
     assert!(keys.find(&store, hash).await.unwrap().is_none());
     key(&store, "sk-not-made-yet").await;

@@ -51,8 +51,15 @@ impl TestGateway {
 
     /// The same with this database.
     pub(crate) async fn start_with_store(config: Config, store: Store) -> Self {
+        Self::start_with_store_and(config, store, |_| {}).await
+    }
+
+    /// The same with settings that no configuration file has.
+    pub(crate) async fn start_with_store_and(config: Config, store: Store, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(&config);
+        set(&mut settings);
         let bind = a_free_port();
-        let starting = lifecycle::start_with(settings(&config), bind, Metrics::new(), Traces::disabled(), Some(store));
+        let starting = lifecycle::start_with(settings, bind, Metrics::new(), Traces::disabled(), Some(store));
         let running = soon("starting the gateway", starting).await.unwrap();
         let base = format!("http://{}", running.address());
         Self { running, base }

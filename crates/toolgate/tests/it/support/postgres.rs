@@ -1,12 +1,17 @@
 //! A PostgreSQL database of the test's own, where there is a server for tests.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use toolgate_store::{Database, KeyRing, Store, StoreSettings};
+
+use super::soon;
 
 /// An empty database, dropped with this.
 pub(crate) struct PgDatabase {
@@ -52,6 +57,8 @@ pub(crate) struct OwnPostgres {
     /// It holds the server as long as its input is open.
     holder: Child,
     url: String,
+    /// The server, where it was started again.
+    again: Option<Child>,
 }
 
 impl OwnPostgres {
@@ -64,7 +71,7 @@ impl OwnPostgres {
         let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        let own = Self { holder, url: url.trim().to_owned() };
+        let own = Self { holder, url: url.trim().to_owned(), again: None };
         if own.url.is_empty() {
             println!("skipped: PostgreSQL is not installed");
             return None;
@@ -89,11 +96,54 @@ impl OwnPostgres {
         self.signal(Signal::CONT);
     }
 
+    /// Ends it as a crash does: connections are cut, and nobody answers new ones.
+    pub(crate) async fn stop(&mut self) {
+        let server = self.server().expect("it runs");
+        kill_process(Pid::from_raw(server).unwrap(), Signal::QUIT).unwrap();
+        soon("the end of PostgreSQL", async {
+            while self.server().is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        if let Some(mut again) = self.again.take() {
+            again.wait().unwrap();
+        }
+    }
+
+    /// Starts it again where it was, and waits until it answers.
+    pub(crate) async fn start_again(&mut self) {
+        let place = self.place();
+        let owner = std::fs::metadata(place.join("data")).unwrap();
+        // What it was started with, written down by itself in words for a shell.
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"eval "exec $(cat data/postmaster.opts)""#]).current_dir(&place).env_clear();
+        if rustix::process::geteuid().is_root() {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.again = Some(command.spawn().unwrap());
+        soon("PostgreSQL answering", async {
+            while !succeeds(&self.url, "SELECT 1") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    fn place(&self) -> PathBuf {
+        self.url.split("host=").nth(1).unwrap().into()
+    }
+
+    /// The process that all others are children of.
+    fn server(&self) -> Option<i32> {
+        let server = std::fs::read_to_string(self.place().join("data/postmaster.pid")).ok()?;
+        Some(server.lines().next()?.parse().unwrap())
+    }
+
     /// To the server first, so that no child is born meanwhile.
     fn signal(&self, signal: Signal) {
-        let place = self.url.split("host=").nth(1).unwrap();
-        let server = std::fs::read_to_string(format!("{place}/data/postmaster.pid")).unwrap();
-        let server: i32 = server.lines().next().unwrap().parse().unwrap();
+        let Some(server) = self.server() else { return };
         kill_process(Pid::from_raw(server).unwrap(), signal).unwrap();
         for child in children(server) {
             // One may have ended meanwhile.
@@ -109,6 +159,9 @@ impl Drop for OwnPostgres {
         }
         drop(self.holder.stdin.take());
         self.holder.wait().unwrap();
+        if let Some(mut again) = self.again.take() {
+            again.wait().unwrap();
+        }
     }
 }
 
@@ -131,7 +184,11 @@ impl Drop for PgDatabase {
 }
 
 fn run(url: &str, sql: &str) {
+    assert!(succeeds(url, sql), "{sql}");
+}
+
+fn succeeds(url: &str, sql: &str) -> bool {
     let mut command = Command::new("psql");
     command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command", sql, url]).stdout(Stdio::null());
-    assert!(command.status().expect("psql is there where PostgreSQL is").success(), "{sql}");
+    command.stderr(Stdio::null()).status().expect("psql is there where PostgreSQL is").success()
 }

@@ -89,6 +89,11 @@ impl Process {
         Self { group, base, printed_key, lines }
     }
 
+    /// `http://127.0.0.1:PORT`
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A caller without a key.
     pub(crate) fn anonymous(&self) -> Caller {
         Caller::new(&self.base)
