@@ -255,7 +255,7 @@ fn rpc_code(called: &Result<(Answer, Called), CallError>) -> i32 {
             AnswerOutcome::Result(_) => 0,
             AnswerOutcome::Error(error) => errors::code_of(error).unwrap_or_default(),
         },
-        Err(error) => faces::jsonrpc::call_error(error).code,
+        Err(error) => faces::jsonrpc::call_error(error, Reader::Caller).code,
     }
 }
 
