@@ -239,8 +239,9 @@ general_settings:
 }
 
 #[test]
-fn oauth_without_its_variables_still_loads_with_a_warning() {
-    let loaded = load("mcp_servers: {g: {url: 'https://h/mcp', auth_type: oauth2, client_id: os.environ/NOT_THERE}}");
+fn what_is_not_active_yet_loads_without_its_variables_with_a_warning() {
+    let loaded =
+        load("mcp_servers: {g: {url: 'https://h/mcp', auth_type: oauth2, registration_url: os.environ/NOT_THERE}}");
     assert!(loaded.has(Severity::Warning));
     let settings = loaded.settings.unwrap();
     assert!(matches!(&settings.servers[0].auth, UpstreamAuth::NotActiveYet { auth_type } if auth_type == "oauth2"));

@@ -201,6 +201,7 @@ mcp_servers:
     available_on_public_internet: false
     audience: x
   b: {url: 'http://h/b', static_headers: {X-Key: '${MINE}'}, env_vars: [{name: MINE, scope: user}]}
+  c: {url: 'http://h/c', auth_type: oauth2, client_id: c}
 general_settings: {store_model_in_db: true, litellm_jwtauth: {enforce_rbac: true}, mcp_session_token_signing: {algorithm: RS256, kid: k, private_key: s}}
 litellm_settings: {mcp_semantic_tool_filter: {enabled: true}}
 include: [more.yaml]

@@ -44,6 +44,8 @@ impl AuthorizationServer {
         let mut lines = BufReader::new(process.child.stdout.take().expect("stdout is a pipe")).lines();
         let line = soon("the authorization server's issuer", lines.next_line()).await.unwrap();
         let told: Value = serde_json::from_str(&line.expect("it tells its issuer")).unwrap();
+        // Nobody wants to read the rest, but it must be read: the server ends when it cannot say something.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { issuer: told["issuer"].as_str().unwrap().to_owned(), http: Http::new(), _process: process }
     }
 
