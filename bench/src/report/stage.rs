@@ -148,7 +148,8 @@ const REST: &str = r#"{"openapi":"3.1.0","paths":{"/answer":{"get":{"operationId
     {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":100}},
     {"name":"include_body","in":"query","schema":{"type":"boolean"}}]}}}}"#;
 
-/// Starts toolgate over `ports`, with nothing in its environment but the key.
+/// Starts toolgate over `ports`, with nothing in its environment but the key. As nginx it keeps no log of calls: what that
+/// costs is measured by `accounts`.
 pub(crate) fn start_toolgate(
     plan: &Plan,
     servers: &Servers,
@@ -156,7 +157,7 @@ pub(crate) fn start_toolgate(
     key: &str,
     dir: &TempDir,
 ) -> anyhow::Result<Gateway> {
-    start_toolgate_with(plan, (servers, ports), key, dir, "", &[])
+    start_toolgate_with(plan, (servers, ports), key, dir, "disable_spend_logs: true", &[])
 }
 
 /// The same with a line more in `general_settings`, and more in its environment.

@@ -1,6 +1,7 @@
 //! What a call in the log costs to write: `spend DATABASE [BATCHES]` writes batches of a thousand calls and tells the CPU
 //! time of this process per call. The database is a file's path or a PostgreSQL URL.
 
+use std::io::Write as _;
 use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
@@ -25,7 +26,8 @@ async fn main() -> anyhow::Result<()> {
     }
     let calls = f64::from(batches * BATCH);
     let cpu = (cpu_us()? - before) / calls;
-    println!("{cpu:.1} us of CPU a call, {:.1} us by the clock", began.elapsed().as_secs_f64() * 1e6 / calls);
+    let clock = began.elapsed().as_secs_f64() * 1e6 / calls;
+    writeln!(std::io::stdout(), "{cpu:.1} us of CPU a call, {clock:.1} us by the clock")?;
     store.close().await;
     Ok(())
 }
