@@ -33,7 +33,7 @@ const MAX_UPDATED: usize = 500;
 const MAX_OF_ALL: usize = 5_000;
 
 /// `POST /user/bulk_update`: what can be changed is, and the answer says what was not and why. Of more than
-/// [`MAX_UPDATED`] it tells of those that were not changed before all others.
+/// 500 it tells of those that were not changed before all others.
 pub async fn update(allowed: Allowed, JsonBody(body): JsonBody<BulkUpdate>) -> Result<Json<Value>, AdminError> {
     let mut told = Told::default();
     match (body.users, body.all_users, body.user_updates) {
