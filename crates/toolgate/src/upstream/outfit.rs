@@ -132,8 +132,6 @@ impl Upstream {
     }
 }
 
-/// A child that several clients share can ask none of them anything, since a question does not say whose it is. So a
-/// client that can be asked has a child to itself, where the configuration leaves the choice.
 /// Servers may list other things to clients that can do other things.
 fn lists_fingerprint(mut credential: [u8; 32], offered: &Capabilities) -> [u8; 32] {
     for (byte, digest) in credential.iter_mut().zip(offered.digest()) {
@@ -142,6 +140,8 @@ fn lists_fingerprint(mut credential: [u8; 32], offered: &Capabilities) -> [u8; 3
     credential
 }
 
+/// A child that several clients share can ask none of them anything, since a question does not say whose it is. So a
+/// client that can be asked has a child to itself, where the configuration leaves the choice.
 fn owner_of_child<'a>(isolation: Isolation, caller: &'a CallerId, client: &ClientSide) -> Owner<'a> {
     let everybodys = |offered| Owner { session: false, caller: None, offered };
     let own = || Owner {
