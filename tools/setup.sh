@@ -121,7 +121,7 @@ main() {
   node_peers conformance "$peers/conformance"
   local list python
   python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  for list in mcp1 mcp2 apis; do
+  for list in mcp1 mcp2 apis aws; do
     install_once "py-$list" "$(stamp_of "$peers/$list.txt")-python$python" install_python_peers "$peers/$list.txt"
   done
   install_once node22 "$(stamp_of "$peers/node22.txt")-python$python" install_node22 "$peers/node22.txt"

@@ -43,5 +43,5 @@ fn target(server: String, mut args: Vec<String>) -> anyhow::Result<Target> {
         headers.insert(AUTHORIZATION, value);
     }
     let client = HttpClient::new(&TlsOptions::default())?;
-    Ok(Target::Http(HttpTarget { url: server.parse()?, headers, tokens: None, kind: HttpKind::Detect, client }))
+    Ok(Target::Http(HttpTarget { url: server.parse()?, headers, authorizer: None, kind: HttpKind::Detect, client }))
 }

@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let target = Target::Http(HttpTarget {
         url: url.parse()?,
         headers,
-        tokens: None,
+        authorizer: None,
         kind: HttpKind::Detect,
         client: HttpClient::new(&TlsOptions::default())?,
     });

@@ -227,9 +227,9 @@ pub enum Problem {
     /// The child does not read what it is sent, and the queue to it is full.
     #[error("does not read its input; too many messages are waiting for it")]
     Busy,
-    /// [`Tokens`](crate::Tokens) had none.
-    #[error("there is no access token for it: {0}")]
-    NoToken(String),
+    /// The [`Authorizer`](crate::Authorizer) had nothing for the request, or the server did not take what it had.
+    #[error("the request could not be authorized: {0}")]
+    NotSignedIn(String),
     /// The session was closed by us.
     #[error("the session is closed")]
     Closed,
@@ -340,12 +340,12 @@ impl Error {
         )
     }
 
-    /// Why [`Tokens`](crate::Tokens) had no token, if that is what went wrong.
+    /// Why the [`Authorizer`](crate::Authorizer) could not do its work, if that is what went wrong.
     #[must_use]
-    pub fn no_token(&self) -> Option<&str> {
+    pub fn not_signed_in(&self) -> Option<&str> {
         match self.problem() {
-            Problem::NoToken(why) => Some(why),
-            Problem::NoTransport { streamable, .. } => streamable.no_token(),
+            Problem::NotSignedIn(why) => Some(why),
+            Problem::NoTransport { streamable, .. } => streamable.not_signed_in(),
             _ => None,
         }
     }

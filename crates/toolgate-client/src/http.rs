@@ -22,6 +22,8 @@ pub use exchange::Exchanged;
 pub use tcp::Reach;
 pub use tls::TlsOptions;
 
+pub(crate) use body::drain;
+pub(crate) use origin::Body;
 pub(crate) use request::{Place, valid_session_id};
 pub(crate) use resumption::Resumption;
 pub(crate) use sse::Sse;

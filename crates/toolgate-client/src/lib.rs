@@ -12,7 +12,7 @@
 //! let target = Target::Http(HttpTarget {
 //!     url: "http://127.0.0.1:4000/mcp".parse()?,
 //!     headers,
-//!     tokens: None,
+//!     authorizer: None,
 //!     kind: HttpKind::Detect,
 //!     client: HttpClient::new(&TlsOptions::default())?,
 //! });
@@ -60,6 +60,7 @@
 
 mod adopted;
 mod answer;
+mod authorizer;
 mod connect;
 mod context;
 mod error;
@@ -81,6 +82,7 @@ mod tools;
 
 pub use adopted::Adopted;
 pub use answer::{Answer, AnswerOutcome, RpcError};
+pub use authorizer::{Authorizer, Signer};
 pub use error::{Delivery, Error, Problem, Refusal};
 pub use handshake::{ServerFacts, Transport};
 pub use http::{Exchanged, HttpClient, Reach, TlsOptions};

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use http::HeaderMap;
 use url::Url;
 
+use crate::authorizer::Authorizer;
 use crate::http::HttpClient;
-use crate::tokens::Tokens;
 
 /// A server to connect to.
 #[derive(Debug, Clone)]
@@ -31,8 +30,8 @@ pub struct HttpTarget {
     /// `Accept-Encoding`, `Connection`, `Transfer-Encoding`, `Mcp-Session-Id`, `Mcp-Protocol-Version`, `Mcp-Method` and
     /// their kin.
     pub headers: HeaderMap,
-    /// `Authorization` of every request, in place of one in `headers`, where it is a token that expires.
-    pub tokens: Option<Arc<dyn Tokens>>,
+    /// Makes the `Authorization` of every request, in place of one in `headers`.
+    pub authorizer: Option<Authorizer>,
     /// Which of the two HTTP transports.
     pub kind: HttpKind,
     /// The connection pool. Share one among targets with the same TLS options.
@@ -45,7 +44,7 @@ impl fmt::Debug for HttpTarget {
         f.debug_struct("HttpTarget")
             .field("url", &public_url(&self.url))
             .field("headers", &self.headers.keys().map(http::HeaderName::as_str).collect::<Vec<_>>())
-            .field("tokens", &self.tokens.is_some())
+            .field("authorizer", &self.authorizer.is_some())
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }

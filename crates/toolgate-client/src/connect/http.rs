@@ -151,6 +151,7 @@ fn judged(outcome: Result<crate::answer::Answer, Error>) -> Result<Verdict, Doub
         return Ok(modern::of_error(rpc));
     }
     let hopeless = error.is_connect()
+        || error.not_signed_in().is_some()
         || error.status().is_some_and(is_final)
         || matches!(error.problem(), Problem::Closed | Problem::InvalidTarget(_));
     Err(if hopeless { Doubt::Final(error) } else { Doubt::Unproven(error) })

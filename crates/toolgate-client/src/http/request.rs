@@ -13,9 +13,9 @@ use super::HttpClient;
 use super::body;
 use super::origin::{Body, Origin};
 use crate::answer::{Answer, RpcError};
+use crate::authorizer::Authorizer;
 use crate::error::{Delivery, Error, Problem, Refusal, excerpt};
 use crate::target::{HttpTarget, public_url};
-use crate::tokens::Tokens;
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -34,7 +34,7 @@ pub(crate) struct Place {
     /// Where connections are ours to drive: unless HTTP/2 may be spoken.
     near: Option<Near>,
     client: HttpClient,
-    tokens: Option<Arc<dyn Tokens>>,
+    authorizer: Option<Authorizer>,
 }
 
 /// An origin whose connections we drive, and what a request there must carry.
@@ -61,8 +61,8 @@ impl Place {
         let uri = uri(&target.url).ok_or_else(|| invalid("not a URL that HTTP can send"))?;
         let near = target.client.origin(&uri).zip(host(&target.url));
         let near = near.map(|(origin, host)| Near { origin, host, path: path(&uri) });
-        let tokens = target.tokens.clone();
-        Ok(Self { uri, url: target.url.clone(), headers, near, client: target.client.clone(), tokens, server })
+        let authorizer = target.authorizer.clone();
+        Ok(Self { uri, url: target.url.clone(), headers, near, client: target.client.clone(), authorizer, server })
     }
 
     pub(crate) async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, Error> {
@@ -76,39 +76,18 @@ impl Place {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Body>, Error> {
-        match &self.tokens {
-            None => self.send_as_it_is(method, uri, headers, body).await,
-            Some(tokens) => Box::pin(self.send_with_token(&**tokens, method, uri, headers, body)).await,
-        }
-    }
-
-    /// Sends the request with a token, and once more with another when the server does not take that one.
-    async fn send_with_token(
-        &self,
-        tokens: &dyn Tokens,
-        method: Method,
-        uri: &Uri,
-        mut headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<Response<Body>, Error> {
-        let current = || async {
-            let token = tokens.current().await;
-            token.map_err(|why| self.error(Delivery::NotSent, Problem::NoToken(why)))
+        let Some(authorizer) = &self.authorizer else {
+            return self.send_as_it_is(method, uri, headers, body).await;
         };
-        let token = current().await?;
-        headers.insert(header::AUTHORIZATION, token.clone());
-        let response = self.send_as_it_is(method.clone(), uri, headers.clone(), body.clone()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        tokens.refused(&token);
-        let newer = current().await?;
-        if newer == token {
-            return Ok(response);
-        }
-        body::drain(response.into_body()).await;
-        headers.insert(header::AUTHORIZATION, newer);
-        self.send_as_it_is(method, uri, headers, body).await
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        let send = |request: Request<Bytes>| async move {
+            let (head, body) = request.into_parts();
+            self.send_as_it_is(head.method, &head.uri, head.headers, body).await
+        };
+        Box::pin(authorizer.send(&self.server, request, send)).await
     }
 
     async fn send_as_it_is(
@@ -169,11 +148,16 @@ impl Place {
         let unknown_method = rpc.as_ref().is_some_and(|rpc| rpc.code == i64::from(jsonrpc::code::METHOD_NOT_FOUND));
         let www_authenticate = head.headers.get(header::WWW_AUTHENTICATE).cloned();
         let retry_after = head.headers.get(header::RETRY_AFTER).cloned();
+        let about_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if about_credentials && let Some(authorizer) = self.authorizer.as_ref().filter(|ours| ours.is_alone()) {
+            let fault = authorizer.fault(status, &head.headers, &text);
+            let why = fault.unwrap_or_else(|| format!("it answered HTTP {}: {excerpt}", status.as_u16()));
+            return Err(self.error(Delivery::Answered, Problem::NotSignedIn(why)));
+        }
         let refusal = Box::new(Refusal { status, www_authenticate, retry_after, rpc, excerpt });
         if has_session && !unknown_method && speaks_of_session(status, &text) {
             return Err(self.error(Delivery::NotSent, Problem::SessionEnded(refusal)));
         }
-        let about_credentials = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if let Some(answer) = answer
             && !about_credentials
         {

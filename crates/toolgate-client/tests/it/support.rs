@@ -25,7 +25,7 @@ pub(crate) fn http(url: &str, kind: HttpKind) -> Target {
 }
 
 pub(crate) fn http_with(url: &str, kind: HttpKind, client: HttpClient, headers: HeaderMap) -> Target {
-    Target::Http(HttpTarget { url: url.parse().expect("a URL"), headers, tokens: None, kind, client })
+    Target::Http(HttpTarget { url: url.parse().expect("a URL"), headers, authorizer: None, kind, client })
 }
 
 /// A child that runs `script` in a shell.

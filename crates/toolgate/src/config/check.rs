@@ -5,6 +5,7 @@
 
 mod access;
 mod auth;
+mod aws;
 mod environment;
 mod general;
 mod headers;
@@ -44,6 +45,8 @@ struct Common<'c> {
     separator: &'c str,
     tls: &'c TlsSettings,
     master_key: &'c secrecy::SecretString,
+    /// Servers may be used with the keys that the gateway itself has at its cloud.
+    may_use_own_keys: bool,
 }
 
 /// Checks the whole file. `None` when there was an error.
@@ -68,6 +71,7 @@ pub(crate) fn check(root: &Node, environment: &Environment, report: &mut Report)
         separator: &naming.separator,
         tls: &tls,
         master_key: &general.settings.master_key,
+        may_use_own_keys: true,
     };
     let servers = servers(&root.key("mcp_servers"), &common, report);
     names::check_aliases(&litellm, &litellm_at, &root.key("mcp_servers"), report);

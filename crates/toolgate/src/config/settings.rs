@@ -3,6 +3,7 @@
 //! The check makes these from the file, the environment and the command line; everything else in the gateway
 //! reads only these. They are immutable: a reload makes a new [`Settings`] and swaps it whole.
 
+pub mod aws;
 pub mod jwt;
 pub mod oauth;
 mod own;
@@ -513,6 +514,8 @@ pub enum UpstreamAuth {
     },
     /// The gateway signs in for itself.
     ClientCredentials(Box<oauth::ClientCredentials>),
+    /// The gateway signs each request.
+    AwsSigv4(Box<aws::AwsSigv4>),
     /// Something is missing without which the type cannot be used: such a server is listed as unavailable, saying so.
     Incomplete {
         /// The `auth_type`.
@@ -535,6 +538,7 @@ impl UpstreamAuth {
             Self::None => return None,
             Self::Static { scheme, .. } => scheme.as_str(),
             Self::ClientCredentials(_) => "oauth2",
+            Self::AwsSigv4(_) => "aws_sigv4",
             Self::Incomplete { auth_type, .. } | Self::NotActiveYet { auth_type } => auth_type,
         })
     }

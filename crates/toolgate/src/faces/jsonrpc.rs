@@ -87,7 +87,7 @@ fn upstream_failure(error: &UpstreamError, may_have_run: bool, reader: Reader) -
         UpstreamError::NotActiveYet { .. }
         | UpstreamError::Unavailable { .. }
         | UpstreamError::Description { .. }
-        | UpstreamError::NoToken { .. }
+        | UpstreamError::NotSignedIn { .. }
         | UpstreamError::Closed { .. }
         | UpstreamError::Failed { .. } => code::UPSTREAM_UNAVAILABLE,
     };

@@ -265,14 +265,16 @@ async fn probe(gateway: &Gateway, admitted: &Admitted, upstream: &Arc<Upstream>)
 
 /// Whether the caller could not ask in a way that would show how the server is.
 fn is_no_verdict(server: &ServerSettings, error: &UpstreamError) -> bool {
-    let has_own_credential =
-        matches!(&server.auth, UpstreamAuth::Static { value: Some(_), .. } | UpstreamAuth::ClientCredentials(_));
+    let has_own_credential = matches!(
+        &server.auth,
+        UpstreamAuth::Static { value: Some(_), .. } | UpstreamAuth::ClientCredentials(_) | UpstreamAuth::AwsSigv4(_)
+    );
     match error {
         UpstreamError::NotActiveYet { .. } | UpstreamError::Credential(_) => true,
         UpstreamError::AuthRequired { .. } => !has_own_credential,
         UpstreamError::Unavailable { .. }
         | UpstreamError::TimedOut { .. }
-        | UpstreamError::NoToken { .. }
+        | UpstreamError::NotSignedIn { .. }
         | UpstreamError::Busy { .. }
         | UpstreamError::RateLimited { .. }
         | UpstreamError::Description { .. }

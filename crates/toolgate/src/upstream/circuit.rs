@@ -184,7 +184,7 @@ mod tests {
         let target = Target::Http(HttpTarget {
             url: "ftp://127.0.0.1/".parse().unwrap(),
             headers: http::HeaderMap::new(),
-            tokens: None,
+            authorizer: None,
             kind: HttpKind::Streamable,
             client: HttpClient::new(&TlsOptions::default()).unwrap(),
         });

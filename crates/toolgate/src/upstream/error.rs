@@ -56,12 +56,13 @@ pub enum UpstreamError {
         /// How to log in, in the server's words.
         www_authenticate: Option<HeaderValue>,
     },
-    /// The gateway was given no token to use the server with. The request was not sent.
+    /// The gateway has nothing to use the server with in its own name, or the server did not take it. The request was not
+    /// acted on.
     #[error("server `{server}` cannot be used: the gateway could not sign in for it: {why}")]
-    NoToken {
+    NotSignedIn {
         /// The server.
         server: String,
-        /// What the authorization server said, or what else happened.
+        /// What the authorization server or the server said, or what else happened.
         why: String,
     },
     /// A limit is reached and nothing became free in time. The request was not sent.
@@ -174,7 +175,7 @@ impl UpstreamError {
         match self {
             Self::Credential(CredentialError::Configured { .. } | CredentialError::VaultClosed { .. })
             | Self::NotActiveYet { .. }
-            | Self::NoToken { .. }
+            | Self::NotSignedIn { .. }
             | Self::Description { .. } => Blame::Gateway,
             Self::Busy { .. } | Self::RateLimited { .. } | Self::Closed { .. } => Blame::Gateway,
             Self::Credential(_) | Self::AuthRequired { .. } | Self::Unfulfilled { .. } => Blame::Caller,
@@ -190,7 +191,7 @@ impl UpstreamError {
             | Self::Credential(_)
             | Self::Unavailable { .. }
             | Self::AuthRequired { .. }
-            | Self::NoToken { .. }
+            | Self::NotSignedIn { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Description { .. }
@@ -213,7 +214,7 @@ impl UpstreamError {
         match self {
             Self::Unavailable { .. }
             | Self::TimedOut { .. }
-            | Self::NoToken { .. }
+            | Self::NotSignedIn { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Description { .. }
@@ -237,7 +238,7 @@ impl UpstreamError {
             Self::AuthRequired { .. } => "auth_required",
             Self::TimedOut { .. } => "timeout",
             Self::Busy { .. } | Self::RateLimited { .. } => "rate_limited",
-            Self::Unfulfilled { .. } | Self::Description { .. } | Self::NoToken { .. } => "upstream_error",
+            Self::Unfulfilled { .. } | Self::Description { .. } | Self::NotSignedIn { .. } => "upstream_error",
             Self::Unavailable { cause, .. } | Self::Failed { cause, .. } => label(cause),
         }
     }
@@ -257,7 +258,7 @@ impl UpstreamError {
                 format!("server `{server}` cannot be reached{}", retry(*retry_in))
             }
             (Reader::Caller, Self::Failed { server, .. }) => format!("server `{server}` failed"),
-            (Reader::Caller, Self::Description { server, .. } | Self::NoToken { server, .. }) => {
+            (Reader::Caller, Self::Description { server, .. } | Self::NotSignedIn { server, .. }) => {
                 format!("server `{server}` cannot be used")
             }
             (Reader::Administrator, _) | (Reader::Caller, _) => self.to_string(),
@@ -274,7 +275,7 @@ impl UpstreamError {
             | Self::Unavailable { .. }
             | Self::TimedOut { .. }
             | Self::AuthRequired { .. }
-            | Self::NoToken { .. }
+            | Self::NotSignedIn { .. }
             | Self::Busy { .. }
             | Self::Closed { .. }
             | Self::Description { .. }
@@ -291,7 +292,7 @@ impl UpstreamError {
             | Self::Unavailable { server, .. }
             | Self::TimedOut { server, .. }
             | Self::AuthRequired { server, .. }
-            | Self::NoToken { server, .. }
+            | Self::NotSignedIn { server, .. }
             | Self::Busy { server, .. }
             | Self::RateLimited { server, .. }
             | Self::Closed { server }
@@ -311,7 +312,7 @@ impl UpstreamError {
             Self::NotActiveYet { .. }
             | Self::Credential(_)
             | Self::TimedOut { .. }
-            | Self::NoToken { .. }
+            | Self::NotSignedIn { .. }
             | Self::Busy { .. }
             | Self::RateLimited { .. }
             | Self::Unfulfilled { .. }
@@ -349,8 +350,8 @@ impl UpstreamError {
     }
 
     fn refusal(server: &str, cause: &toolgate_client::Error) -> Option<Self> {
-        if let Some(why) = cause.no_token() {
-            return Some(Self::NoToken { server: server.to_owned(), why: why.to_owned() });
+        if let Some(why) = cause.not_signed_in() {
+            return Some(Self::NotSignedIn { server: server.to_owned(), why: why.to_owned() });
         }
         let status = cause.status()?;
         (status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN).then(|| Self::AuthRequired {

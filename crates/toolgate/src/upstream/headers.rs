@@ -14,6 +14,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::addressing::{Addressing, Sent};
+use super::aws;
 use super::credential::{CredentialError, check_value};
 use super::vault;
 use crate::auth::passing;
@@ -29,6 +30,8 @@ pub enum AuthResolution {
     StaticToken,
     /// The token that the gateway was given in its own name.
     MachineToken,
+    /// The gateway's signature over each request.
+    Signature,
     /// The caller's own, from an `x-mcp-...` header.
     PerRequestHeader,
     /// The one that the user keeps for the server.
@@ -49,6 +52,7 @@ impl AuthResolution {
             Self::NoAuth => "no-auth",
             Self::StaticToken => "static-token",
             Self::MachineToken => "m2m-client-credentials",
+            Self::Signature => "aws-sigv4",
             Self::PerRequestHeader => "per-request-header",
             Self::UserCredential => "byok",
             Self::ExtraHeaders => "extra-headers",
@@ -62,8 +66,8 @@ impl AuthResolution {
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) headers: HeaderMap,
-    /// The gateway's own token goes with them.
-    pub(super) with_token: bool,
+    /// The gateway authorizes each request with its own token or signature.
+    pub(super) is_authorized: bool,
     pub(super) resolution: AuthResolution,
 }
 
@@ -105,7 +109,9 @@ pub(super) fn resolve(
         extra.remove(slot);
     }
     let with_token = signs_in && !extra.contains_key(AUTHORIZATION);
+    let is_signed = matches!(server.auth, UpstreamAuth::AwsSigv4(_));
     let resolution = match () {
+        () if is_signed => AuthResolution::Signature,
         () if with_token => AuthResolution::MachineToken,
         () if extra.contains_key(&slot.name) => AuthResolution::ExtraHeaders,
         () if from_caller && has_credential => AuthResolution::PerRequestHeader,
@@ -118,7 +124,11 @@ pub(super) fn resolve(
         headers.remove(name);
     }
     headers.extend(extra);
-    Ok(Resolved { headers, with_token, resolution })
+    if is_signed {
+        // Nothing stands in the place of the signature, whoever brings it.
+        aws::OURS.iter().for_each(|name| _ = headers.remove(name));
+    }
+    Ok(Resolved { headers, is_authorized: with_token || is_signed, resolution })
 }
 
 /// A configured header with the user's values in it. What was written there by the administrator is checked with them.
@@ -152,7 +162,10 @@ fn put_credential(
         UpstreamAuth::Static { scheme, value, header } => (scheme, value.as_ref(), header.as_ref()),
         // What a caller brings stands in the place of the gateway's token.
         UpstreamAuth::ClientCredentials(_) => (&AuthScheme::BearerToken, None, None),
-        UpstreamAuth::None | UpstreamAuth::Incomplete { .. } | UpstreamAuth::NotActiveYet { .. } => {
+        UpstreamAuth::None
+        | UpstreamAuth::AwsSigv4(_)
+        | UpstreamAuth::Incomplete { .. }
+        | UpstreamAuth::NotActiveYet { .. } => {
             // Without a scheme, one value for all servers has no place; headers say their own.
             if let Sent::Headers(own) = sent {
                 headers.extend(own);

@@ -66,8 +66,8 @@ pub(super) struct Outfit {
 pub(super) enum Wear {
     /// Sent with every request.
     Headers(HeaderMap),
-    /// The same, and with them the token that the gateway is given in its own name.
-    WithToken(HeaderMap),
+    /// The same, and with them what the gateway authorizes each request with in its own name.
+    Authorized(HeaderMap),
     /// The whole environment of the child.
     Environment(Vec<(String, String)>),
     /// The server cannot be connected to by this version.
@@ -88,8 +88,8 @@ fn fingerprint(wear: &Wear) -> [u8; 32] {
         context.update(part);
     };
     match wear {
-        Wear::Headers(headers) | Wear::WithToken(headers) => {
-            put(if matches!(wear, Wear::WithToken(_)) { b"token" } else { b"headers" });
+        Wear::Headers(headers) | Wear::Authorized(headers) => {
+            put(if matches!(wear, Wear::Authorized(_)) { b"authorized" } else { b"headers" });
             let mut pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
             // Stable, because the order of two values of one name means something.
             pairs.sort_by_key(|(name, _)| *name);
@@ -138,7 +138,7 @@ mod tests {
             headers(&[("a1", "")]),
             headers(&[("a", ""), ("1", "")]),
             fingerprint(&Wear::Environment(vec![("a".to_owned(), "1".to_owned())])),
-            fingerprint(&Wear::WithToken(HeaderMap::new())),
+            fingerprint(&Wear::Authorized(HeaderMap::new())),
             fingerprint(&Wear::Environment(vec![])),
             fingerprint(&Wear::Nothing),
         ];

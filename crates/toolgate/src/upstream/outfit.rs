@@ -93,7 +93,10 @@ impl Upstream {
                 let why = format!("`auth_type: {auth_type}` needs {missing}");
                 Some(UpstreamError::Description { server, why })
             }
-            UpstreamAuth::None | UpstreamAuth::Static { .. } | UpstreamAuth::ClientCredentials(_) => None,
+            UpstreamAuth::None
+            | UpstreamAuth::Static { .. }
+            | UpstreamAuth::ClientCredentials(_)
+            | UpstreamAuth::AwsSigv4(_) => None,
         }
     }
 
@@ -121,7 +124,7 @@ impl Upstream {
         match &self.settings.transport {
             Transport::Http { .. } | Transport::OpenApi { .. } => {
                 let resolved = headers::resolve(&self.settings, &current.addressing, caller, own)?;
-                let wear = if resolved.with_token { Wear::WithToken } else { Wear::Headers };
+                let wear = if resolved.is_authorized { Wear::Authorized } else { Wear::Headers };
                 Ok(Outfit::new(wear(resolved.headers), resolved.resolution))
             }
             Transport::Stdio(command) => {

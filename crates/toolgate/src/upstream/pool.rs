@@ -22,8 +22,9 @@ use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use toolgate_client::Session;
+use toolgate_client::{Authorizer, Session};
 
+use super::aws::AwsSigner;
 use super::backoff::Backoff;
 use super::circuit::Circuit;
 use super::connection::{Connection, Lease};
@@ -35,7 +36,7 @@ use super::shared::{Place, Shared, close_longest_idle};
 use super::standing::Standing;
 use super::status::{Stage, State, Watch};
 use super::tokens::MachineTokens;
-use crate::config::settings::{ServerSettings, Transport};
+use crate::config::settings::{ServerSettings, Transport, UpstreamAuth};
 
 pub(super) use adopt::Adoption;
 
@@ -67,7 +68,7 @@ pub(super) struct Pool {
     found: Mutex<Option<toolgate_client::HttpKind>>,
     version: Mutex<Version>,
     /// Of a server that the gateway uses in its own name.
-    pub(super) tokens: Option<Arc<MachineTokens>>,
+    pub(super) authorizer: Option<Authorizer>,
     children: Arc<AtomicUsize>,
     closing: CancellationToken,
 }
@@ -128,7 +129,7 @@ pub(super) struct Idle {
 impl Pool {
     pub(super) fn new(settings: Arc<ServerSettings>, shared: &Arc<Shared>) -> Arc<Self> {
         let desk = Desk::new(&settings.name, shared.news.clone());
-        let tokens = MachineTokens::of(&settings, shared);
+        let authorizer = authorizer(&settings, shared);
         let pool = Arc::new(Self {
             settings,
             shared: Arc::clone(shared),
@@ -144,7 +145,7 @@ impl Pool {
             era: AtomicU8::new(0),
             found: Mutex::default(),
             version: Mutex::default(),
-            tokens,
+            authorizer,
             children: Arc::default(),
             closing: CancellationToken::new(),
         });
@@ -345,6 +346,18 @@ impl Pool {
 impl Slot {
     fn holds(&self, number: u64) -> bool {
         matches!(&self.state, SlotState::Ready(connection) if connection.number == number)
+    }
+}
+
+/// What authorizes requests to a server that the gateway uses in its own name; `None` for others.
+fn authorizer(settings: &Arc<ServerSettings>, shared: &Arc<Shared>) -> Option<Authorizer> {
+    match &settings.auth {
+        UpstreamAuth::ClientCredentials(_) => Some(Authorizer::Tokens(MachineTokens::new(settings, shared))),
+        UpstreamAuth::AwsSigv4(aws) => Some(Authorizer::Signer(AwsSigner::new(&settings.name, aws, shared))),
+        UpstreamAuth::None
+        | UpstreamAuth::Static { .. }
+        | UpstreamAuth::Incomplete { .. }
+        | UpstreamAuth::NotActiveYet { .. } => None,
     }
 }
 

@@ -263,7 +263,7 @@ async fn our_own_client_library_works_through_the_gate() {
     let target = ClientTarget::Http(HttpTarget {
         url: gate.url("/mcp").parse().unwrap(),
         headers,
-        tokens: None,
+        authorizer: None,
         kind: HttpKind::Detect,
         client: HttpClient::new(&TlsOptions { verify: true, ca_file: None }).unwrap(),
     });

@@ -9,6 +9,7 @@ mod access;
 mod aggregate;
 mod answering;
 mod audit;
+mod aws;
 mod bad_input;
 mod bad_upstreams;
 mod cli;

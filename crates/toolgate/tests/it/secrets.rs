@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Entry, FakeMcp, Process, Reply, Scripted, config, initialize, script};
+use crate::support::{Aws, Entry, FakeMcp, KEY_ID, Process, ROLE, Reply, Scripted, config, initialize, script};
 
 /// In every secret of the configuration, and in nothing else.
 const CANARY: &str = "c4n4ry";
@@ -24,6 +24,15 @@ fn with_secrets(entry: Entry) -> Entry {
 
 fn with_secret_environment(entry: Entry) -> Entry {
     entry.with(&format!("env: {{SECRET: {}}}", secret("env")))
+}
+
+/// With keys that AWS does not take, and one of which it repeats in what it says.
+fn signed(entry: Entry) -> Entry {
+    entry
+        .with("auth_type: aws_sigv4")
+        .with(&format!("aws_access_key_id: {KEY_ID}"))
+        .with(&format!("aws_secret_access_key: {}", secret("aws")))
+        .with(&format!("aws_session_token: {}", secret("session")))
 }
 
 /// The same URL with a token in it, as some servers have it.
@@ -65,7 +74,8 @@ async fn no_secret_is_in_any_answer_log_line_or_metric() {
     let html = FakeMcp::start(script().on("initialize", Scripted::html())).await;
     let locked = FakeMcp::start(script().on("initialize", Scripted::Http(401, "text/plain", "no".to_owned()))).await;
     let failing = FakeMcp::start(script().tools(&["read"]).on("tools/call", Scripted::Error(-32000, "no"))).await;
-    let servers = ["well", "html", "locked", "failing", "dead", "crash", "nothing"];
+    let aws = Aws::before("127.0.0.1:9").await;
+    let servers = ["well", "html", "locked", "failing", "dead", "signed", "assumed", "crash", "nothing"];
     let config = config()
         .master_key(KEY)
         .server("well", with_secrets(well.entry()))
@@ -73,12 +83,15 @@ async fn no_secret_is_in_any_answer_log_line_or_metric() {
         .server("locked", with_secrets(locked.entry()))
         .server("failing", with_secrets(failing.entry()))
         .server("dead", with_secrets(Entry::http(&with_secret_query("http://127.0.0.1:1/mcp"))))
+        .server("signed", signed(Entry::http(&aws.url("/mcp"))))
+        .server("assumed", signed(Entry::http(&aws.url("/mcp"))).with(&format!("aws_role_name: {ROLE}")))
         .server("crash", with_secret_environment(Entry::shell("exit 3")))
         .server("nothing", with_secret_environment(Entry::stdio("/no/such/command", &[])));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.yaml");
     std::fs::write(&file, config.yaml()).unwrap();
-    let mut process = Process::serve(&file, folder.path()).await;
+    let mut process =
+        Process::serve_in(&file, folder.path(), &[("AWS_ENDPOINT_URL_STS", &aws.url("/sts").into())]).await;
 
     for reply in everything(&process, KEY, &servers).await {
         assert!(!format!("{:?} {}", reply.headers, reply.text()).contains(CANARY), "{reply:?}");

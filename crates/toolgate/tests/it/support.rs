@@ -1,6 +1,7 @@
 //! What the integration tests stand on: a running gateway, its callers, a scripted MCP server, and real peers.
 
 mod authority;
+mod aws;
 mod caller;
 mod config;
 pub(crate) mod conformance;
@@ -30,6 +31,7 @@ mod tenants;
 mod tls_front;
 
 pub(crate) use authority::{AuthorizationServer, CLIENT_SECRET, Guarded};
+pub(crate) use aws::{Aws, KEY_ID, KEY_SECRET, ROLE, WEB_IDENTITY};
 pub(crate) use caller::{Answer, Caller, initialize};
 pub(crate) use config::{Config, Entry, config};
 pub(crate) use fake::{FakeMcp, Script, Scripted, Seen, Talk, script, tool};

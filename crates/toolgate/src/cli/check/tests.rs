@@ -50,7 +50,7 @@ fn connecting_to_a_server_that_is_not_there_fails_and_the_others_are_skipped() {
     // A port that was free a moment ago, on an address that only this test uses.
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let directory = tempfile::tempdir().unwrap();
-    let skipped = "  later: {url: 'http://127.0.0.1:9/', auth_type: aws_sigv4}\n  header: {transport: stdio, command: sh, env: {A: '${X-A}'}}\n";
+    let skipped = "  later: {url: 'http://127.0.0.1:9/', auth_type: oauth2_token_exchange}\n  header: {transport: stdio, command: sh, env: {A: '${X-A}'}}\n";
     let path = file(&directory, &format!("mcp_servers:\n{skipped}"));
     assert_eq!(check(&path, |args| args.connect = true), Exit::Ok);
     let path = file(&directory, &format!("mcp_servers:\n{skipped}  dead: {{url: 'http://127.0.0.1:{port}/mcp'}}\n"));

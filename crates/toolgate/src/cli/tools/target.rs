@@ -95,7 +95,7 @@ pub(super) fn resolve(args: &TargetArgs, environment: &Environment) -> Result<Pl
         headers.insert(HeaderName::from_static("x-mcp-servers"), value);
     }
     let client = HttpClient::new(&TlsOptions::default()).map_err(|error| super::failure::of_client(&error, false))?;
-    let target = HttpTarget { url, headers, tokens: None, kind: HttpKind::Detect, client };
+    let target = HttpTarget { url, headers, authorizer: None, kind: HttpKind::Detect, client };
     Ok(Place { target: Target::Http(target), has_key: key.is_some(), note })
 }
 

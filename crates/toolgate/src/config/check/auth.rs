@@ -6,10 +6,16 @@ use super::super::file::ServerEntry;
 use super::super::file::server::AuthType;
 use super::super::report::{At, Report};
 use super::super::settings::{AuthScheme, UpstreamAuth};
-use super::{Common, headers, oauth};
+use super::{Common, aws, headers, oauth};
 
 /// Checks how the gateway authenticates to a server.
-pub(super) fn check(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, report: &mut Report) -> UpstreamAuth {
+pub(super) fn check(
+    name: &str,
+    entry: &ServerEntry,
+    at: &At<'_>,
+    common: &Common<'_>,
+    report: &mut Report,
+) -> UpstreamAuth {
     let value = entry.authentication_token.as_ref().or(entry.auth_value.as_ref());
     let value_key = if entry.authentication_token.is_some() { "authentication_token" } else { "auth_value" };
     let value_at = at.key(value_key);
@@ -21,7 +27,10 @@ pub(super) fn check(entry: &ServerEntry, at: &At<'_>, common: &Common<'_>, repor
     let as_bearer = is_byok && matches!(entry.auth_type, None | Some(AuthType::None));
     let scheme = if as_bearer { Some(AuthScheme::BearerToken) } else { entry.auth_type.and_then(scheme) };
     let Some(scheme) = scheme else {
-        return without_static_value(entry, at, &value_at, common, report);
+        return match entry.auth_type {
+            Some(AuthType::AwsSigv4) => aws::check(name, entry, at, common, report),
+            _ => without_static_value(entry, at, &value_at, common, report),
+        };
     };
     let header_at = at.key("upstream_token_header");
     let header = entry.upstream_token_header.as_deref().and_then(|name| headers::name(name, &header_at, report));

@@ -9,7 +9,7 @@ use toolgate_mcp::version::Revision;
 use url::Url;
 
 use super::super::file::ServerEntry;
-use super::super::file::server::TransportName;
+use super::super::file::server::{AuthType, TransportName};
 use super::super::report::{At, Report};
 use super::super::settings::{HttpKind, Origin, ServerSettings, TlsSettings, Transport, UsersOwn};
 use super::super::tree::Node;
@@ -34,7 +34,7 @@ pub(super) fn check(
     let alias = names::alias(name, entry.alias.as_deref(), common.litellm);
     names::check(name, alias.as_deref(), common.separator, at, at, report);
     let (id, other_ids) = ids::of(name, alias.as_deref(), entry, at, report);
-    let auth = auth::check(entry, at, common, report);
+    let auth = auth::check(name, entry, at, common, report);
     let variables = Variables::read(entry, at, report);
     let transport = transport(entry, &variables, at, common, report);
     let (static_headers, own_headers) = headers::fixed(entry, &variables, at, common, report);
@@ -86,7 +86,8 @@ fn own_credential(entry: &ServerEntry, at: &At<'_>, report: &mut Report) -> bool
             .help("name a variable with `scope: user` in `env_vars`, and `${NAME}` in `env`");
         return false;
     }
-    wanted
+    // A signature stands in no user's name.
+    wanted && entry.auth_type != Some(AuthType::AwsSigv4)
 }
 
 fn transport(

@@ -46,6 +46,7 @@ pub(crate) fn check(
         separator: &settings.naming.separator,
         tls: &settings.tls,
         master_key: &settings.general.master_key,
+        may_use_own_keys: false,
     };
     let mut checked = server::check(described.name, &entry, &at, &common, &mut report);
     if let Some(server) = &mut checked {

@@ -215,26 +215,23 @@ pub struct ServerEntry {
     /// OAuth: with which algorithm.
     #[schemars(extend("default" = "RS256", "x-status" = "not active yet"))]
     pub client_assertion_signing_alg: Option<String>,
-    /// AWS SigV4: access key.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// AWS SigV4: the access key's id. Absent: the gateway's own keys are used, for servers of this file.
     pub aws_access_key_id: Option<String>,
-    /// AWS SigV4: secret key.
-    #[schemars(with = "Option<String>", extend("x-status" = "not active yet"))]
+    /// AWS SigV4: its secret, which signs.
+    #[schemars(with = "Option<String>")]
     pub aws_secret_access_key: Option<SecretString>,
-    /// AWS SigV4: session token.
-    #[schemars(with = "Option<String>", extend("x-status" = "not active yet"))]
+    /// AWS SigV4: the session token of a temporary key.
+    #[schemars(with = "Option<String>")]
     pub aws_session_token: Option<SecretString>,
-    /// AWS SigV4: region.
-    #[schemars(extend("default" = "us-east-1", "x-status" = "not active yet"))]
+    /// AWS SigV4: the region. Absent: the one in the server's name, else that of AWS_REGION.
+    #[schemars(extend("default" = "us-east-1"))]
     pub aws_region_name: Option<String>,
-    /// AWS SigV4: service.
-    #[schemars(extend("default" = "bedrock-agentcore", "x-status" = "not active yet"))]
+    /// AWS SigV4: the service.
+    #[schemars(extend("default" = "bedrock-agentcore"))]
     pub aws_service_name: Option<String>,
-    /// AWS SigV4: a role to assume.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// AWS SigV4: the ARN of a role that is assumed with the keys, and whose keys sign then.
     pub aws_role_name: Option<String>,
-    /// AWS SigV4: that session's name.
-    #[schemars(extend("x-status" = "not active yet"))]
+    /// AWS SigV4: what the use of the role is called in AWS's log. Absent: `toolgate-` and the server's name.
     pub aws_session_name: Option<String>,
     /// Each user keeps an own credential for the server at the gateway, which is sent in place of `auth_value` when that
     /// user calls; without `auth_type` as a bearer token.
@@ -322,7 +319,7 @@ pub enum AuthType {
     /// OAuth 2. With `oauth2_flow: client_credentials` the gateway signs in for itself; users who sign in are not active
     /// yet.
     Oauth2,
-    /// AWS Signature Version 4. Not active yet.
+    /// AWS Signature Version 4: the gateway signs each request.
     AwsSigv4,
     /// OAuth token exchange. Not active yet.
     Oauth2TokenExchange,

@@ -239,6 +239,32 @@ general_settings:
 }
 
 #[test]
+fn requests_are_signed_for_the_region_of_the_url_with_the_keys_that_are_nearest() {
+    use crate::config::settings::aws::AwsKeySource;
+
+    let of = |entry: &str, variables: &[(&str, &str)]| {
+        let settings = settings_in(&format!("mcp_servers: {{a: {{auth_type: aws_sigv4, {entry}}}}}"), &with(variables));
+        match &settings.servers[0].auth {
+            UpstreamAuth::AwsSigv4(aws) => (**aws).clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let own = [("AWS_ACCESS_KEY_ID", "AKIDOWN"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "eu-north-1")];
+    let keys = "aws_access_key_id: AKIDENTRY, aws_secret_access_key: s";
+    let aws = of(&format!("url: 'https://bedrock-agentcore.cn-north-1.amazonaws.com.cn/mcp', {keys}"), &own);
+    assert_eq!((aws.region.as_str(), aws.service.as_str()), ("cn-north-1", "bedrock-agentcore"));
+    assert_eq!((aws.sts.endpoint.as_str(), aws.sts.is_given), ("https://sts.cn-north-1.amazonaws.com.cn/", false));
+    assert!(matches!(aws.keys, AwsKeySource::Entry(keys) if keys.access_key_id == "AKIDENTRY"));
+    let aws = of("url: 'https://h/mcp', aws_service_name: execute-api, aws_access_key_id: ''", &own);
+    assert_eq!((aws.region.as_str(), aws.service.as_str()), ("eu-north-1", "execute-api"));
+    assert!(matches!(aws.keys, AwsKeySource::Environment(keys) if keys.access_key_id == "AKIDOWN"));
+    assert_eq!(of(&format!("url: 'https://h/mcp', {keys}"), &[]).region, "us-east-1");
+    let identity = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"), ("AWS_ROLE_ARN", "arn:aws:iam::1:role/r")];
+    let aws = of("url: 'https://h/mcp'", &identity);
+    assert!(matches!(aws.keys, AwsKeySource::WebIdentity { role, .. } if role.session_name == "toolgate-a"));
+}
+
+#[test]
 fn what_is_not_active_yet_loads_without_its_variables_with_a_warning() {
     let loaded =
         load("mcp_servers: {g: {url: 'https://h/mcp', auth_type: oauth2, registration_url: os.environ/NOT_THERE}}");

@@ -187,6 +187,33 @@ mcp_servers:
 );
 
 report!(
+    keys_of_aws,
+    r#"
+mcp_servers:
+  none: {url: 'http://h/1', auth_type: aws_sigv4, aws_session_token: t, aws_session_name: s}
+  half: {url: 'http://h/2', auth_type: aws_sigv4, aws_secret_access_key: s}
+  wrong:
+    url: https://bedrock-agentcore.eu-west-1.amazonaws.com/mcp
+    auth_type: aws_sigv4
+    aws_access_key_id: AKIDEXAMPLE
+    aws_secret_access_key: "s\n"
+    aws_region_name: us-east-1
+    aws_service_name: Bedrock AgentCore
+    aws_role_name: gate
+    aws_session_name: a b
+  unused:
+    url: http://h/3
+    auth_type: aws_sigv4
+    aws_access_key_id: AKIDEXAMPLE
+    aws_secret_access_key: s
+    auth_value: v
+    is_byok: true
+    aws_service_name: s3
+    static_headers: {Authorization: x}
+"#
+);
+
+report!(
     what_is_not_active_yet,
     r"
 mcp_servers:

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE, USER_AGENT,
-};
+use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE, USER_AGENT};
 use http::{Method, Request, StatusCode};
-use toolgate_client::{Exchanged, Tokens};
+use toolgate_client::Exchanged;
 use toolgate_openapi::{Operation, Response, Rest, error_result};
 use url::Url;
 
@@ -19,7 +17,6 @@ use crate::upstream::deadline::Deadline;
 use crate::upstream::error::{UpstreamError, Wait};
 use crate::upstream::lane::{Lane, Wear};
 use crate::upstream::status::Stage;
-use crate::upstream::tokens::MachineTokens;
 use crate::upstream::tries::Tries;
 
 /// Redirects that are followed, on the API's own origin alone: the credential goes along.
@@ -86,7 +83,7 @@ impl Call<'_> {
             }
         }
         let (mut url, mut cookies) = (request.url, request.cookies);
-        if let Wear::Headers(own) | Wear::WithToken(own) = &self.lane.outfit.wear {
+        if let Wear::Headers(own) | Wear::Authorized(own) = &self.lane.outfit.wear {
             let mut own = own.clone();
             let settings = &self.upstream.settings;
             credentials::place(settings, &self.loaded.api, self.operation, &mut own, &mut url, &mut cookies);
@@ -122,11 +119,19 @@ impl Call<'_> {
         let (mut tries, mut redirects) = (Tries::default(), 0);
         let mut passage = self.upstream.enter(self.deadline)?;
         let answers = pool.answers();
-        let mut is_newer = false;
+        let is_authorized = matches!(self.lane.outfit.wear, Wear::Authorized(_));
+        let authorizer = pool.authorizer.as_ref().filter(|_| is_authorized);
         loop {
-            let token = self.put_token(&mut request).await?;
             let server = source::shown(request.url.as_str());
-            let exchange = self.loaded.client.exchange(&server, request.as_http(), MOST_KEPT);
+            let (client, http) = (&self.loaded.client, request.as_http());
+            let exchange = async {
+                match authorizer {
+                    None => client.exchange(&server, http, MOST_KEPT).await,
+                    Some(authorizer) => {
+                        Box::pin(client.exchange_authorized(&server, http, MOST_KEPT, authorizer)).await
+                    }
+                }
+            };
             let sent = match self.deadline.wait(name, Wait::Answer, exchange).await {
                 Ok(sent) => sent,
                 Err(late) => {
@@ -138,16 +143,6 @@ impl Call<'_> {
                 Ok(answer) => {
                     pool.note_up();
                     passage.verdict();
-                    if let Some((tokens, token)) = token
-                        && answer.status == StatusCode::UNAUTHORIZED
-                        && !is_newer
-                    {
-                        is_newer = true;
-                        tokens.refused(&token);
-                        if self.token(tokens).await? != token {
-                            continue;
-                        }
-                    }
                     match request.redirected(&answer).filter(|_| is_safe && redirects < MOST_REDIRECTS) {
                         Some(next) => {
                             redirects += 1;
@@ -171,24 +166,6 @@ impl Call<'_> {
                 self.deadline.wait(name, Wait::Connection, tokio::time::sleep(pause)).await?;
             }
         }
-    }
-
-    /// Puts the gateway's own token into the request, where it goes with one.
-    async fn put_token(
-        &self,
-        request: &mut Prepared,
-    ) -> Result<Option<(&Arc<MachineTokens>, HeaderValue)>, UpstreamError> {
-        let with_token = matches!(self.lane.outfit.wear, Wear::WithToken(_));
-        let Some(tokens) = self.upstream.pool.tokens.as_ref().filter(|_| with_token) else { return Ok(None) };
-        let token = self.token(tokens).await?;
-        request.headers.insert(AUTHORIZATION, token.clone());
-        Ok(Some((tokens, token)))
-    }
-
-    async fn token(&self, tokens: &MachineTokens) -> Result<HeaderValue, UpstreamError> {
-        let server = &self.upstream.settings.name;
-        let token = self.deadline.wait(server, Wait::Connection, tokens.current()).await?;
-        token.map_err(|why| UpstreamError::NoToken { server: server.clone(), why })
     }
 
     /// The answer as the result of the call.

@@ -181,15 +181,11 @@ impl Pool {
 
     fn target(&self, outfit: &Outfit) -> Result<Target, toolgate_client::Error> {
         match (&self.settings.transport, &outfit.wear) {
-            (Transport::Http { url, kind }, wear @ (Wear::Headers(headers) | Wear::WithToken(headers))) => {
+            (Transport::Http { url, kind }, wear @ (Wear::Headers(headers) | Wear::Authorized(headers))) => {
                 Ok(Target::Http(HttpTarget {
                     url: url.clone(),
                     headers: headers.clone(),
-                    tokens: self
-                        .tokens
-                        .clone()
-                        .filter(|_| matches!(wear, Wear::WithToken(_)))
-                        .map(|tokens| tokens as _),
+                    authorizer: self.authorizer.clone().filter(|_| matches!(wear, Wear::Authorized(_))),
                     kind: match kind {
                         HttpKind::Streamable => toolgate_client::HttpKind::Streamable,
                         HttpKind::Sse => toolgate_client::HttpKind::Sse,

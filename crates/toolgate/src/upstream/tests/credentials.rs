@@ -170,9 +170,9 @@ async fn what_is_not_active_yet_says_so() {
     oauth.auth = UpstreamAuth::NotActiveYet { auth_type: "oauth2".to_owned() };
     let spec = Transport::OpenApi { spec: "spec.json".to_owned(), base_url: None, settings: Box::default() };
     let mut openapi = server("openapi", spec);
-    openapi.auth = UpstreamAuth::NotActiveYet { auth_type: "aws_sigv4".to_owned() };
+    openapi.auth = UpstreamAuth::NotActiveYet { auth_type: "oauth2_token_exchange".to_owned() };
     let upstreams = upstreams_of(&settings(vec![oauth, openapi]));
-    for (name, what) in [("oauth", "auth_type: oauth2"), ("openapi", "auth_type: aws_sigv4")] {
+    for (name, what) in [("oauth", "auth_type: oauth2"), ("openapi", "auth_type: oauth2_token_exchange")] {
         let up = upstreams.find(name).unwrap();
         let why = up.request(&lane(up, &[]), "tools/list", None, PATIENCE).await.unwrap_err();
         assert!(matches!(why, UpstreamError::NotActiveYet { .. }) && why.to_string().contains(what), "{why}");

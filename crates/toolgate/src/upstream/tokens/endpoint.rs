@@ -13,7 +13,7 @@ use toolgate_client::{Exchanged, HttpClient};
 use url::Url;
 use url::form_urlencoded::{self, byte_serialize};
 
-use super::{Issued, shown};
+use super::{Granted, shown};
 use crate::config::settings::oauth::{ClientAuthMethod, ClientCredentials};
 use crate::egress::Reach;
 
@@ -29,7 +29,7 @@ pub(super) async fn issue(
     url: &Url,
     reach: Reach,
     credentials: &ClientCredentials,
-) -> Result<Issued, String> {
+) -> Result<Granted, String> {
     let place = shown(url);
     if reach.shuts_out(url) {
         return Err(format!("{place} is an internal address; declare the server in the configuration file"));
@@ -69,7 +69,7 @@ fn request(url: &Url, credentials: &ClientCredentials) -> Result<Request<Bytes>,
 }
 
 /// The token in an answer; or what is wrong with it, in words behind the name of who gave it.
-fn read(answer: &Exchanged) -> Result<Issued, String> {
+fn read(answer: &Exchanged) -> Result<Granted, String> {
     let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
     if answer.status != StatusCode::OK {
         return Err(refusal(answer.status, json.as_ref()));
@@ -86,7 +86,7 @@ fn read(answer: &Exchanged) -> Result<Issued, String> {
     }
     let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|error| error.to_string())?;
     authorization.set_sensitive(true);
-    Ok(Issued { authorization, expires_in: json.get("expires_in").and_then(seconds) })
+    Ok(Granted { authorization, expires_in: json.get("expires_in").and_then(seconds) })
 }
 
 /// Some write the number as a text.
