@@ -248,6 +248,13 @@ impl Session {
         Ok(())
     }
 
+    /// Undoes the transaction. The connection is free for others when this has come back.
+    pub(crate) async fn roll_back(mut self) -> Result<(), StoreError> {
+        self.script("ROLLBACK".into()).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
     async fn on_time<'s, T>(
         &'s mut self,
         work: impl FnOnce(&'s mut Conn) -> BoxFuture<'s, Result<T, sqlx::Error>>,

@@ -3,24 +3,20 @@
 //! A call is counted once, by its request id: rows and sums are one transaction, and a row that is there already adds
 //! nothing. So a batch whose outcome is not known may be written again.
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cell::{Arg, Cell, Cells, Column, Kind, args};
-use crate::db::Session;
+use crate::cell::{Arg, Cells, Column, Kind, args};
 use crate::page::{Page, PageOf};
 use crate::query::{Direction, Where, order_by};
 use crate::{Store, StoreError};
 
-/// Rows of one statement. Few sizes, so that few statements are prepared.
-const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
+mod payers;
+mod record;
 
-/// Sums of one statement.
-const SUMS_AT_ONCE: usize = 64;
+/// Ids of one statement.
+const IDS_AT_ONCE: usize = 64;
 
 macro_rules! spend_row {
     ($($(#[$meta:meta])* $field:ident: $type:ty),* $(,)?) => {
@@ -228,44 +224,11 @@ pub struct Recorded {
 }
 
 impl Store {
-    /// Writes calls into the log and adds what they cost to keys, users, teams, memberships, organizations, projects and
-    /// customers. Calls whose request id is known already are left out, also within the batch.
-    ///
-    /// Who is named and does not exist pays nothing. After an error that is
-    /// [retryable](StoreError::is_retryable), write the same batch again.
-    pub async fn record_spend(&self, batch: &[SpendRow]) -> Result<Recorded, StoreError> {
-        if batch.is_empty() {
-            return Ok(Recorded::default());
-        }
-        let mut session = self.db().write().await?;
-        session.exclude_writers().await?;
-        let mut known: BTreeMap<&str, &SpendRow> = BTreeMap::new();
-        for row in batch {
-            known.entry(&row.request_id).or_insert(row);
-        }
-        let rows: Vec<&SpendRow> = known.values().copied().collect();
-        let mut new = Vec::with_capacity(rows.len());
-        let mut rest = rows.as_slice();
-        while !rest.is_empty() {
-            let size = CHUNKS.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
-            let (chunk, after) = rest.split_at(size);
-            rest = after;
-            for cell in insert(&mut session, chunk).await? {
-                if let Cell::Text(id) = cell {
-                    new.extend(known.get(id.as_str()).copied());
-                }
-            }
-        }
-        let spent = add_up(&mut session, &new).await?;
-        session.commit().await?;
-        Ok(Recorded { new: new.len(), spent })
-    }
-
     /// Deletes these calls from the log; what they cost stays where it was added.
     pub async fn forget_calls(&self, request_ids: &[String]) -> Result<u64, StoreError> {
         let mut session = self.db().write().await?;
         let mut deleted = 0;
-        for some in request_ids.chunks(SUMS_AT_ONCE) {
+        for some in request_ids.chunks(IDS_AT_ONCE) {
             let mut conditions = Where::new(&session);
             conditions.one_of("request_id", Some(some));
             let (condition, args) = conditions.into_sql();
@@ -374,202 +337,6 @@ impl Store {
 fn columns_and_kinds() -> (String, Vec<Kind>) {
     let names: Vec<&str> = SpendRow::COLUMNS.iter().map(|(name, _)| *name).collect();
     (names.join(", "), SpendRow::COLUMNS.iter().map(|(_, kind)| *kind).collect())
-}
-
-/// Inserts rows, as many as one of [`CHUNKS`], and gives back the ids of those that were new.
-async fn insert(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Cell>, StoreError> {
-    static SQLITE: [OnceLock<String>; CHUNKS.len()] = [const { OnceLock::new() }; CHUNKS.len()];
-    static POSTGRES: [OnceLock<String>; CHUNKS.len()] = [const { OnceLock::new() }; CHUNKS.len()];
-    let of_engine = if session.is_postgres() { &POSTGRES } else { &SQLITE };
-    let which = CHUNKS.iter().position(|size| *size == rows.len()).expect("rows come in chunks");
-    let sql = of_engine[which].get_or_init(|| insert_sql(rows.len(), session.is_postgres()));
-    let args = rows.iter().flat_map(|row| row.args()).collect();
-    let inserted = session.rows(sql.as_str(), args, vec![Kind::Text]).await?;
-    Ok(inserted.into_iter().flatten().collect())
-}
-
-/// SQLite looks a parameter that has a name (`$1`) up among all names, each time it is bound: with thousands of them that
-/// is most of what a call costs to write down. Those without one are in order.
-fn insert_sql(rows: usize, is_postgres: bool) -> String {
-    let width = SpendRow::COLUMNS.len();
-    let place = |at: usize| if is_postgres { format!("${at}") } else { "?".to_owned() };
-    let tuples: Vec<String> = (0..rows)
-        .map(|row| {
-            let places: Vec<String> = (1..=width).map(|at| place(row * width + at)).collect();
-            format!("({})", places.join(", "))
-        })
-        .collect();
-    format!(
-        "INSERT INTO spend_logs ({}) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id",
-        columns_and_kinds().0,
-        tuples.join(", "),
-    )
-}
-
-/// A table whose rows pay, and how its rows are found by what a sum is taken by.
-struct Payer {
-    kind: PayerKind,
-    table: &'static str,
-    /// The columns of its id; `v.column1` and, for memberships, `v.column2` hold the values.
-    id: &'static [&'static str],
-    /// It has a sum over all periods too.
-    has_total: bool,
-    ids: fn(&SpendRow) -> Option<Vec<&str>>,
-}
-
-impl Payer {
-    /// Adds sums, and gives what is spent then; the sum is the last column of `v`.
-    fn sql(&self, values: &str) -> String {
-        let sum = self.id.len() + 1;
-        let total = if self.has_total { format!(", total_spend = total_spend + v.column{sum}") } else { String::new() };
-        let found: Vec<String> =
-            self.id.iter().enumerate().map(|(at, column)| format!("{column} = v.column{}", at + 1)).collect();
-        format!(
-            "UPDATE {} SET spend = spend + v.column{sum}{total} FROM ({values}) AS v WHERE {} RETURNING {}, spend",
-            self.table,
-            found.join(" AND "),
-            self.id.join(", "),
-        )
-    }
-}
-
-fn one(id: Option<&String>) -> Option<Vec<&str>> {
-    id.map(|id| vec![id.as_str()])
-}
-
-fn two<'a>(first: Option<&'a String>, second: Option<&'a String>) -> Option<Vec<&'a str>> {
-    Some(vec![first?.as_str(), second?.as_str()])
-}
-
-const PAYERS: [Payer; 8] = [
-    Payer {
-        kind: PayerKind::Key,
-        table: "keys",
-        id: &["token"],
-        has_total: true,
-        ids: |row| (!row.api_key.is_empty()).then(|| vec![row.api_key.as_str()]),
-    },
-    Payer {
-        kind: PayerKind::User,
-        table: "users",
-        id: &["user_id"],
-        has_total: false,
-        ids: |row| one(row.user_id.as_ref()),
-    },
-    Payer {
-        kind: PayerKind::Team,
-        table: "teams",
-        id: &["team_id"],
-        has_total: false,
-        ids: |row| one(row.team_id.as_ref()),
-    },
-    Payer {
-        kind: PayerKind::TeamMember,
-        table: "team_memberships",
-        id: &["team_id", "user_id"],
-        has_total: true,
-        ids: |row| two(row.team_id.as_ref(), row.user_id.as_ref()),
-    },
-    Payer {
-        kind: PayerKind::Organization,
-        table: "organizations",
-        id: &["organization_id"],
-        has_total: false,
-        ids: |row| one(row.organization_id.as_ref()),
-    },
-    Payer {
-        kind: PayerKind::OrganizationMember,
-        table: "organization_memberships",
-        id: &["organization_id", "user_id"],
-        has_total: false,
-        ids: |row| two(row.organization_id.as_ref(), row.user_id.as_ref()),
-    },
-    Payer {
-        kind: PayerKind::Project,
-        table: "projects",
-        id: &["project_id"],
-        has_total: false,
-        ids: |row| one(row.project_id.as_ref()),
-    },
-    Payer {
-        kind: PayerKind::Customer,
-        table: "customers",
-        id: &["user_id"],
-        has_total: false,
-        ids: |row| one(row.end_user.as_ref()),
-    },
-];
-
-/// Adds what the rows cost to those who pay.
-async fn add_up(session: &mut Session, rows: &[&SpendRow]) -> Result<Vec<Spent>, StoreError> {
-    let mut spent = Vec::new();
-    for payer in &PAYERS {
-        let mut sums: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.spend != 0.0) {
-            if let Some(ids) = (payer.ids)(row) {
-                *sums.entry(ids).or_default() += row.spend;
-            }
-        }
-        let sums: Vec<_> = sums.into_iter().collect();
-        for chunk in sums.chunks(SUMS_AT_ONCE) {
-            let (values, args) = values_of(chunk);
-            let mut kinds = vec![Kind::Text; payer.id.len()];
-            kinds.push(Kind::Real);
-            for cells in session.rows(payer.sql(&values), args, kinds).await? {
-                spent.extend(spent_of(payer.kind, cells));
-            }
-        }
-    }
-    used(session, rows).await?;
-    Ok(spent)
-}
-
-fn spent_of(kind: PayerKind, mut cells: Vec<Cell>) -> Option<Spent> {
-    let Some(Cell::Real(spend)) = cells.pop() else { return None };
-    let text = |cell| match cell {
-        Cell::Text(text) => Some(text),
-        _ => None,
-    };
-    Some(Spent { kind, id: cells.into_iter().map(text).collect::<Option<_>>()?, spend })
-}
-
-/// `VALUES` of ids and a sum. The casts tell PostgreSQL what it cannot know here.
-fn values_of(sums: &[(Vec<&str>, f64)]) -> (String, Vec<Arg>) {
-    let mut args = Vec::new();
-    let mut place = |arg: Arg, as_type: &str| {
-        args.push(arg);
-        format!("CAST(${} AS {as_type})", args.len())
-    };
-    let mut tuples = Vec::with_capacity(sums.len());
-    for (ids, sum) in sums {
-        let mut columns: Vec<String> = ids.iter().map(|id| place(Arg::of(id), "TEXT")).collect();
-        columns.push(place(Arg::of(sum), "DOUBLE PRECISION"));
-        tuples.push(format!("({})", columns.join(", ")));
-    }
-    (format!("VALUES {}", tuples.join(", ")), args)
-}
-
-/// Notes when keys were last used, whatever it cost.
-async fn used(session: &mut Session, rows: &[&SpendRow]) -> Result<(), StoreError> {
-    let mut latest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !row.api_key.is_empty()) {
-        let at = latest.entry(&row.api_key).or_insert(row.end_time);
-        *at = row.end_time.max(*at);
-    }
-    let latest: Vec<_> = latest.into_iter().collect();
-    let as_time = session.dialect("INTEGER", "TIMESTAMPTZ");
-    for chunk in latest.chunks(SUMS_AT_ONCE) {
-        let tuple = |at: usize| format!("(CAST(${} AS TEXT), CAST(${} AS {as_time}))", at * 2 + 1, at * 2 + 2);
-        let tuples: Vec<String> = (0..chunk.len()).map(tuple).collect();
-        let sql = format!(
-            "UPDATE keys SET last_active = v.column2 FROM (VALUES {}) AS v \
-             WHERE token = v.column1 AND (last_active IS NULL OR last_active < v.column2)",
-            tuples.join(", ")
-        );
-        let args = chunk.iter().flat_map(|(token, at)| args![*token, *at]).collect();
-        session.execute(sql, args).await?;
-    }
-    Ok(())
 }
 
 impl SpendFilter {

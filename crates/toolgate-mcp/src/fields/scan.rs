@@ -170,10 +170,24 @@ fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
-        at += 8;
+        at = end_of_plain_blocks(bytes, at + 8);
     }
-    let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
-    bytes[at..].iter().position(|byte| !is_plain(byte)).map_or(bytes.len(), |plain| at + plain)
+    bytes[at..].iter().position(|byte| !is_plain(*byte)).map_or(bytes.len(), |plain| at + plain)
+}
+
+/// Where the first block begins, counted from `at`, that is not all plain. Looking at each byte whatever the others are is
+/// what lets the compiler compare sixteen at once.
+fn end_of_plain_blocks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>())
+        && !block.iter().fold(false, |any, byte| any | !is_plain(*byte))
+    {
+        at += 16;
+    }
+    at
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
 /// The lowest bit that is set is the highest of the first byte of `block`, counted from the low end, that is a quote, a

@@ -7,7 +7,7 @@ use toolgate_access::key::{KeyHash, VirtualKey};
 use toolgate_access::permission::ObjectPermission;
 use toolgate_store::{Actor, Change, Database, Key, KeyChanges, KeyRing, Store, StoreSettings};
 
-use crate::support::{Caller, FakeMcp, People, Scripted, TestGateway, config, script, soon};
+use crate::support::{Caller, FakeMcp, Modern, People, Scripted, TestGateway, config, script, soon};
 
 const ALICE: &str = "sk-alice-0123456789abcdef0123456789";
 
@@ -74,6 +74,47 @@ async fn a_key_reaches_what_it_is_granted_and_everything_else_is_not_there() {
     let nowhere = alice.rpc_at("/nowhere/mcp", "tools/list", json!({})).await.http.status;
     assert_eq!(alice.rpc_at("/mail/mcp", "tools/list", json!({})).await.http.status, nowhere);
     assert_eq!(alice.get("/mcp-rest/tools/list?server_id=mail").await.status, 403);
+    gate.stop().await;
+}
+
+/// A server that offers all that there is, and says so in its own words.
+async fn offering(capability: &str, instructions: &str) -> FakeMcp {
+    let discovered = json!({
+        "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
+        "capabilities": {"tools": {}, capability: {}}, "instructions": instructions,
+    });
+    let discovered = Scripted::Result(discovered.to_string());
+    FakeMcp::start(script().without_sessions().tools(&["work"]).on("server/discover", discovered)).await
+}
+
+#[tokio::test]
+async fn discovery_tells_of_what_a_caller_may_use_and_of_nothing_else() {
+    let (files, mail) = (offering("prompts", "Read before you write.").await, offering("resources", "Be kind.").await);
+    let keys = Keys::in_memory().await;
+    keys.make(ALICE, Some(tools_of("files", &["work"]))).await;
+    let servers = config().server("files", files.entry()).server("mail", mail.entry());
+    let gate = TestGateway::start_with_store(servers, keys.store.clone()).await;
+    let greeting = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"},
+    });
+    for (caller, sees_mail) in [(with_key(&gate, ALICE), false), (gate.admin(), true)] {
+        let begun = caller.rpc("initialize", greeting.clone()).await;
+        let discovered = Modern::new(&caller).rpc("server/discover", json!({})).await;
+        for told in [begun.result(), discovered.result()] {
+            assert!(told["capabilities"]["tools"].is_object() && told["capabilities"]["prompts"].is_object(), "{told}");
+            assert_eq!(told["capabilities"]["resources"].is_object(), sees_mail, "{told}");
+            let text = told.to_string();
+            assert!(text.contains("Read before you write."), "{text}");
+            assert_eq!(text.contains("Be kind."), sees_mail, "{text}");
+            assert_eq!(text.contains("mail"), sees_mail, "{text}");
+        }
+        for listed in ["/v1/mcp/server", "/v1/mcp/tools"] {
+            let reply = caller.get(listed).await;
+            let text = String::from_utf8_lossy(&reply.body).into_owned();
+            assert!(reply.status.is_success() && text.contains("files"), "{listed}: {text}");
+            assert_eq!(text.contains("mail"), sees_mail, "{listed}: {text}");
+        }
+    }
     gate.stop().await;
 }
 

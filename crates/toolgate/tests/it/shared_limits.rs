@@ -141,6 +141,44 @@ async fn calls_that_ended_make_room_at_once_and_what_was_spent_stays_spent() {
     }
 }
 
+/// What one replica knows of another's calls comes with its own next batch: until then both may let through what there is.
+#[tokio::test]
+async fn without_redis_a_budget_holds_within_one_batch_of_each_replica() {
+    let (people, files) = (People::new().await, files().await);
+    let config = || config().server("files", files.entry().with("alias: f").with(COST));
+    let (one, other) = (people.gateway(config()).await, people.gateway(config()).await);
+    let key = people.key_of("tenth", reaches(), Key { max_budget: Some(1.0), ..Key::default() }).await;
+    let written = async |gate: &TestGateway, calls: u64| {
+        let line = format!(r#"toolgate_spend_rows_total{{result="written"}} {calls}"#);
+        gate.until(async || gate.admin().get("/metrics").await.text().lines().any(|told| told == line)).await;
+    };
+    let call = async |gate: &TestGateway| gate.holder(&key).call("f-read", json!({})).await;
+    // Both know the key from here on, as it was.
+    call(&one).await.result();
+    written(&one, 1).await;
+    call(&other).await.result();
+    written(&other, 1).await;
+    for _ in 0..5 {
+        call(&one).await.result();
+    }
+    written(&one, 6).await;
+    // The other hears of 0.7 with its own eighth call, and lets through what is left.
+    call(&other).await.result();
+    written(&other, 2).await;
+    let (through, refused) = at_once(&[other.holder(&key)], 20).await;
+    assert_eq!((through, refused.len()), (2, 18));
+    // Refusals are written down as well.
+    written(&other, 22).await;
+    // The first knows of 0.7: one more batch of it is the most that is spent beyond the budget.
+    call(&one).await.result();
+    written(&one, 7).await;
+    for gate in [one, other] {
+        let refused = call(&gate).await;
+        assert_eq!(refused.error()["data"]["code"], "budget_exceeded", "{refused:?}");
+        gate.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn without_redis_each_replica_counts_for_itself_and_comes_back_by_itself() {
     let Some(mut redis) = Redis::start().await else { return };
